@@ -1,0 +1,45 @@
+"""The Lambda handler of `POST /presign`."""
+
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from cmpassport.clock import utc_now
+from cmpassport.http import Endpoint, Request, check_members
+from cmpassport.keys import load_private_key
+from cmpassport.problems import Problem, ProblemError
+from cmpassport.secret_cache import CLIENT_OPTIONS, CachedSecret, fetcher, read_fields
+from cmpassport.telemetry import Metric, count, logger, secret_is_stale
+from presign.grammar import PreSignGrammar, PreSignRejectedError
+from presign.settings import Settings
+
+_settings = Settings.from_environment(os.environ)
+_grammar = PreSignGrammar(_settings.common.app_id, _settings.window)
+_fetch = fetcher(boto3.client("secretsmanager", config=Config(**CLIENT_OPTIONS)))
+_key = CachedSecret(
+    lambda: load_private_key(*read_fields(_fetch(_settings.common.signing_secret_id), "privateKey")),
+    max_age=_settings.common.secret_max_age,
+    monotonic=time.monotonic,
+    on_stale=secret_is_stale,
+)
+
+
+def sign_presign(request: Request) -> Mapping[str, Any]:
+    """Sign the request's preSign if it is one."""
+    check_members(request.fields, ("preSign",))
+    pre_sign = request.fields["preSign"]
+    try:
+        _grammar.check(pre_sign, utc_now())
+    except PreSignRejectedError as error:
+        logger.warning("a preSign was rejected", reason=str(error))
+        raise ProblemError(Problem.PRESIGN_REJECTED, str(error)) from None
+    sign = _settings.common.scheme.sign(_key.get(), pre_sign)
+    count(Metric.PRESIGN_SIGNED)
+    return {"sign": sign}
+
+
+handler = Endpoint(sign_presign, _settings.common.allowed_origins)

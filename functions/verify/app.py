@@ -1,0 +1,115 @@
+"""The Lambda handler of `POST /verify`."""
+
+import os
+import re
+import time
+import uuid
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Final
+
+import boto3
+from botocore.config import Config
+from urllib3.util import parse_url
+
+from cmpassport.clock import seconds_to_midnight, utc_now
+from cmpassport.http import Endpoint, Request, check_members, invalid_request
+from cmpassport.problems import Action, FieldError, Problem, ProblemError
+from cmpassport.secret_cache import CLIENT_OPTIONS, fetcher
+from cmpassport.telemetry import Metric, count, describe, logger
+from verify.budget import AttemptBudget, ClientBudget
+from verify.keyring import Keyring
+from verify.message import Submission
+from verify.number import normalise
+from verify.once import OneOutcome
+from verify.platform import Platform, connection_pool
+from verify.settings import Settings
+from verify.verification import Outcome, Verifier
+
+_TOKEN: Final = re.compile(r"[!-~]{1,1024}", re.ASCII)
+_MAX_TEXT_CHARACTERS: Final = 8192
+
+_DETAILS: Final = {
+    Problem.TOKEN_REJECTED: "Get a new token from the SDK; pass userInformation on verbatim.",
+    Problem.ATTEMPTS_EXHAUSTED: "This number's attempts of today are used up. Use another way to log in.",
+    Problem.PLATFORM_REJECTED: "The operator of this service has to mend this. Use another way to log in.",
+    Problem.PLATFORM_ERROR: "The platform gave no verdict. Get a new token and try again.",
+    Problem.PLATFORM_TIMEOUT: "The platform did not answer in time. Get a new token and try again.",
+}
+
+
+def _outcome_not_stored(error: Exception) -> None:
+    count(Metric.OUTCOME_NOT_STORED)
+    logger.warning("an outcome could not be stored", extra=describe(error))
+
+
+def _build(settings: Settings) -> Verifier:
+    dynamodb = boto3.client("dynamodb", config=Config(**CLIENT_OPTIONS))
+    address = parse_url(settings.platform_url)
+    return Verifier(
+        keyring=Keyring(settings, fetcher(boto3.client("secretsmanager", config=Config(**CLIENT_OPTIONS)))),
+        attempts=AttemptBudget(dynamodb, settings.table_name, settings.daily_attempt_limit),
+        clients=ClientBudget(dynamodb, settings.table_name, settings.client_hourly_limit),
+        once=OneOutcome(dynamodb, settings.table_name, _outcome_not_stored),
+        platform=Platform(
+            partial(connection_pool, settings.platform_url),
+            address.request_uri,
+            settings.limits,
+            time.monotonic,
+        ),
+        now=utc_now,
+        monotonic=time.monotonic,
+        new_msg_id=lambda: str(uuid.uuid4()),
+    )
+
+
+_settings = Settings.from_environment(os.environ)
+_verifier = _build(_settings)
+
+
+def verify_number(request: Request) -> Mapping[str, Any]:
+    """Verify the number that a page submits."""
+    outcome = _verifier.verify(_read_submission(request.fields), request.client_address)
+    if outcome.problem is not None:
+        raise _refusal(outcome.problem, outcome)
+    return {
+        "verified": outcome.verified,
+        "resultCode": outcome.result_code,
+        "resultDesc": outcome.result_desc,
+        "action": (Action.LOGIN if outcome.verified else Action.REFUSE).value,
+        "msgId": outcome.msg_id,
+        "taskId": outcome.task_id,
+        "attemptsLeft": outcome.attempts_left,
+    }
+
+
+def _read_submission(fields: Mapping[str, Any]) -> Submission:
+    check_members(fields, ("phoneNum", "token", "userInformation"), ("expandParams",))
+    number = normalise(fields["phoneNum"])
+    errors = []
+    if number is None:
+        errors.append(FieldError("phoneNum", "is no mainland mobile number: 11 digits, starting 13 to 19"))
+    if not _TOKEN.fullmatch(fields["token"]):
+        errors.append(FieldError("token", "is no token: 1 to 1024 printable ASCII characters without spaces"))
+    for name in ("userInformation", "expandParams"):
+        value = fields.get(name)
+        if value is not None and not (value.isprintable() and len(value) <= _MAX_TEXT_CHARACTERS):
+            errors.append(FieldError(name, f"must be printable, at most {_MAX_TEXT_CHARACTERS} characters"))
+    if fields["userInformation"] == "":
+        errors.append(FieldError("userInformation", "is empty; pass on what the SDK gave"))
+    if errors or number is None:
+        raise invalid_request(*errors)
+    return Submission(number, fields["token"], fields["userInformation"], fields.get("expandParams"))
+
+
+def _refusal(problem: Problem, outcome: Outcome) -> ProblemError:
+    exhausted = problem is Problem.ATTEMPTS_EXHAUSTED
+    return ProblemError(
+        problem,
+        _DETAILS[problem],
+        retry_after=seconds_to_midnight(utc_now()) if exhausted else None,
+        result_code=outcome.result_code or None,
+    )
+
+
+handler = Endpoint(verify_number, _settings.common.allowed_origins)

@@ -1,0 +1,75 @@
+"""The keys and the pepper of the verify function, each parsed once and refreshed as its secret changes."""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+
+from cmpassport.keys import load_private_key, load_public_key
+from cmpassport.secret_cache import CachedSecret, SecretFormatError, read_fields
+from cmpassport.telemetry import secret_is_stale
+from verify.message import Credentials
+from verify.settings import Settings
+
+MIN_PEPPER_CHARACTERS: Final = 32
+
+
+class Keyring:
+    """Signing key, appKey and platform key, and pepper.
+
+    Parameters
+    ----------
+    settings
+        Names of the secrets, appId and signature scheme.
+    fetch
+        Reads a secret's current text by name or ARN.
+    monotonic
+        Clock in seconds.
+    """
+
+    def __init__(
+        self, settings: Settings, fetch: Callable[[str], str], monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._settings = settings
+        self._fetch = fetch
+        max_age = settings.common.secret_max_age
+        self._signing = CachedSecret(
+            self._load_signing, max_age=max_age, monotonic=monotonic, on_stale=secret_is_stale
+        )
+        self._verification = CachedSecret(
+            self._load_verification, max_age=max_age, monotonic=monotonic, on_stale=secret_is_stale
+        )
+        self._pepper = CachedSecret(
+            self._load_pepper, max_age=max_age, monotonic=monotonic, on_stale=secret_is_stale
+        )
+
+    def credentials(self) -> Credentials:
+        """Give what a request is encrypted and signed with."""
+        app_key, platform_key = self._verification.get()
+        common = self._settings.common
+        return Credentials(common.app_id, app_key, platform_key, self._signing.get(), common.scheme)
+
+    def pepper(self) -> bytes:
+        """Give the key of the keyed hashes."""
+        return self._pepper.get()
+
+    def refresh_soon(self) -> None:
+        """Fetch both keys anew for the next request: the platform says that they do not match its own."""
+        self._signing.refresh_soon()
+        self._verification.refresh_soon()
+
+    def _load_signing(self) -> RSAPrivateKey:
+        text = self._fetch(self._settings.common.signing_secret_id)
+        return load_private_key(*read_fields(text, "privateKey"))
+
+    def _load_verification(self) -> tuple[str, RSAPublicKey]:
+        text = self._fetch(self._settings.verification_secret_id)
+        app_key, platform_key = read_fields(text, "appKey", "platformPublicKey")
+        return app_key, load_public_key(platform_key)
+
+    def _load_pepper(self) -> bytes:
+        pepper = self._fetch(self._settings.pepper_secret_id).strip()
+        if len(pepper) < MIN_PEPPER_CHARACTERS:
+            raise SecretFormatError(f"the pepper has fewer than {MIN_PEPPER_CHARACTERS} characters")
+        return pepper.encode()

@@ -1,0 +1,168 @@
+"""The messages of verifyVmMobileApi.htm: the request written exactly, the answer read tolerantly.
+
+Guide section 3.2. Request and answer are JSON objects of `header` and `body`. The guide's samples print keys
+with a trailing space; senders use none, and answers are read with or without.
+"""
+
+import json
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+
+from cmpassport.clock import format_timestamp
+from cmpassport.errors import CmpassportError
+from cmpassport.signing import SignatureScheme, encrypt
+
+_VERSION: Final = "1.0"
+_RESULT_CODE: Final = re.compile(r"[0-9A-Za-z]{1,16}", re.ASCII)
+_VERDICTS: Final = frozenset({"000", "001"})
+
+
+class NotTheProtocolError(CmpassportError):
+    """An answer is not what the guide describes; the text says in which way, and never quotes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What the page handed over: the user's number and what the SDK gave. Never shown in a repr.
+
+    Attributes
+    ----------
+    number
+        11 digits.
+    token
+        The SDK's token, valid for one minute and one use.
+    user_information
+        As the SDK gave it, URI-encoded already; goes on verbatim.
+    expand_params
+        `param1=value1|param2=value2`, URL-encoded, or None.
+    """
+
+    number: str = field(repr=False)
+    token: str = field(repr=False)
+    user_information: str = field(repr=False)
+    expand_params: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The customer's half of the conversation with the platform. Never shown in a repr.
+
+    Attributes
+    ----------
+    app_id
+        The configured appId.
+    app_key
+        The appKey that the open platform assigned; part of the encrypted phoneNum.
+    platform_key
+        The platform's public key, which encrypts.
+    signing_key
+        The customer's private key, which signs.
+    scheme
+        Digest and encoding of the signature.
+    """
+
+    app_id: str
+    app_key: str = field(repr=False)
+    platform_key: RSAPublicKey = field(repr=False)
+    signing_key: RSAPrivateKey = field(repr=False)
+    scheme: SignatureScheme
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The platform's answer.
+
+    Attributes
+    ----------
+    result_code
+        1 to 16 letters and digits.
+    result_desc
+        The platform's words, or an empty text.
+    task_id
+        The platform's serial number of the call, or an empty text.
+    """
+
+    result_code: str
+    result_desc: str
+    task_id: str
+
+
+def write_request(
+    submission: Submission, credentials: Credentials, *, msg_id: str, instant: datetime
+) -> bytes:
+    """Write the request's JSON, number encrypted and whole request signed.
+
+    Parameters
+    ----------
+    msg_id
+        Identifies the request; unique.
+    instant
+        When it is sent.
+
+    Raises
+    ------
+    PlaintextTooLongError
+        The platform's key is too small for number, appKey and timestamp.
+    """
+    timestamp = format_timestamp(instant)
+    phone_num = encrypt(credentials.platform_key, submission.number + credentials.app_key + timestamp)
+    # In the natural order of the parameters' names; phoneNum is the ciphertext as sent.
+    signed = credentials.app_id + msg_id + phone_num + timestamp + submission.token + _VERSION
+    body = {
+        "phoneNum": phone_num,
+        "token": submission.token,
+        "sign": credentials.scheme.sign(credentials.signing_key, signed),
+        "userInformation": submission.user_information,
+    }
+    if submission.expand_params is not None:
+        body["expandParams"] = submission.expand_params
+    header = {"version": _VERSION, "msgId": msg_id, "timestamp": timestamp, "appId": credentials.app_id}
+    return json.dumps({"header": header, "body": body}, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def read_answer(data: bytes, *, msg_id: str, app_id: str) -> Answer:
+    """Read the platform's answer and check that it belongs to the request.
+
+    A verdict must name the request's msgId and appId. Any other code may leave them out, since the platform
+    may have refused before it knew them, but may not name others.
+
+    Raises
+    ------
+    NotTheProtocolError
+        It is not JSON of the documented form, has no resultCode, or belongs to another request.
+    """
+    try:
+        content = json.loads(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        raise NotTheProtocolError("the answer is not JSON") from None
+    content = _trimmed(content)
+    header, body = _trimmed(content.get("header")), _trimmed(content.get("body") or {})
+    result_code = header.get("resultCode")
+    if isinstance(result_code, int) and not isinstance(result_code, bool):
+        result_code = str(result_code)
+    if not isinstance(result_code, str) or not _RESULT_CODE.fullmatch(result_code.strip()):
+        raise NotTheProtocolError("the answer has no resultCode")
+    result_code = result_code.strip()
+    absent = (None, "") if result_code not in _VERDICTS else ()
+    if header.get("msgId") != msg_id and header.get("msgId") not in absent:
+        raise NotTheProtocolError("the answer's msgId is not the request's")
+    if header.get("appId") != app_id and header.get("appId") not in absent:
+        raise NotTheProtocolError("the answer's appId is not the configured one")
+    return Answer(result_code, _text(body.get("resultDesc")), _text(body.get("taskId")))
+
+
+def _trimmed(content: Any) -> dict[str, Any]:
+    if not isinstance(content, dict):
+        raise NotTheProtocolError("the answer is not an object of header and body")
+    trimmed = {key.strip(): value for key, value in content.items()}
+    if len(trimmed) != len(content):
+        raise NotTheProtocolError("the answer has a member twice")
+    return trimmed
+
+
+def _text(value: Any) -> str:
+    return value.strip() if isinstance(value, str) else ""

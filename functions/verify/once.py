@@ -1,0 +1,143 @@
+"""One token, one outcome: a repeated request gets the stored outcome, not a second call, attempt and bill.
+
+Powertools' Idempotency keeps the outcomes. It is handed keyed hashes only: what it stores of the request is a
+plain hash of what it gets, and a plain hash of a number could be reversed.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from aws_lambda_powertools.utilities.idempotency import (
+    DynamoDBPersistenceLayer,
+    IdempotencyConfig,
+    idempotent_function,
+)
+from aws_lambda_powertools.utilities.idempotency.exceptions import (
+    IdempotencyAlreadyInProgressError,
+    IdempotencyInconsistentStateError,
+    IdempotencyPersistenceLayerError,
+    IdempotencyValidationError,
+)
+
+from cmpassport.errors import CmpassportError
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_KEPT_SECONDS: Final = 60 * 60
+"""How long an outcome is kept; a token is dead after one minute."""
+_HELD_MILLISECONDS: Final = 120_000
+"""How long a crashed request holds its token: past the token's minute, so that no live one is sent twice."""
+
+
+class TokenInUseError(CmpassportError):
+    """The same request is being worked on, or was when its function died."""
+
+
+class TokenReusedError(CmpassportError):
+    """The token was already sent with another request."""
+
+
+class _Hold:
+    """Stands where Powertools asks a Lambda context how long this invocation may last."""
+
+    @staticmethod
+    def get_remaining_time_in_millis() -> int:
+        return _HELD_MILLISECONDS
+
+
+class OneOutcome:
+    """Runs the work for a token once and gives its outcome ever after.
+
+    Parameters
+    ----------
+    client
+        DynamoDB client.
+    table_name
+        The table; outcomes live beside the attempts, under keys of their own.
+    on_not_stored
+        Told the error when an outcome is known and could not be stored.
+    """
+
+    def __init__(
+        self, client: "DynamoDBClient", table_name: str, on_not_stored: Callable[[Exception], None]
+    ) -> None:
+        self._on_not_stored = on_not_stored
+        config = IdempotencyConfig(
+            event_key_jmespath="token",
+            payload_validation_jmespath="request",
+            expires_after_seconds=_KEPT_SECONDS,
+        )
+        config.register_lambda_context(cast("LambdaContext", _Hold()))
+        self._run = idempotent_function(
+            _work,
+            data_keyword_argument="claim",
+            persistence_store=DynamoDBPersistenceLayer(table_name, boto3_client=client),
+            config=config,
+            key_prefix="token",
+        )
+
+    def run(
+        self, *, token_hash: str, request_hash: str, work: Callable[[], Mapping[str, Any]]
+    ) -> Mapping[str, Any]:
+        """Give the token's outcome: the stored one, or what the work gives now.
+
+        When the work raises, nothing is stored and the token may be sent again.
+
+        Parameters
+        ----------
+        token_hash
+            Keyed hash of the token.
+        request_hash
+            Keyed hash of all that must be the same when the token comes again.
+        work
+            Gives the outcome as JSON members.
+
+        Raises
+        ------
+        TokenInUseError
+            The same request is being worked on.
+        TokenReusedError
+            The token belongs to another request.
+        """
+        ending = _Ending(work)
+        try:
+            outcome: Mapping[str, Any] = self._run(
+                claim={"token": token_hash, "request": request_hash}, work=ending
+            )
+        except (IdempotencyAlreadyInProgressError, IdempotencyInconsistentStateError):
+            raise TokenInUseError("the same request is being worked on") from None
+        except IdempotencyValidationError:
+            raise TokenReusedError("the token belongs to another request") from None
+        except IdempotencyPersistenceLayerError as error:
+            # After the work its own ending counts, not the record's: a verdict that was billed is given.
+            if ending.outcome is not None:
+                self._on_not_stored(error)
+                return ending.outcome
+            if ending.error is not None:
+                self._on_not_stored(error)
+                raise ending.error from None
+            raise
+        return outcome
+
+
+def _work(*, claim: Mapping[str, str], work: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:  # noqa: ARG001 - the claim is Powertools'
+    return work()
+
+
+class _Ending:
+    """Runs the work and remembers how it ended."""
+
+    def __init__(self, work: Callable[[], Mapping[str, Any]]) -> None:
+        self._work = work
+        self.outcome: Mapping[str, Any] | None = None
+        self.error: Exception | None = None
+
+    def __call__(self) -> Mapping[str, Any]:
+        try:
+            self.outcome = self._work()
+        except Exception as error:
+            self.error = error
+            raise
+        return self.outcome

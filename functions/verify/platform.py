@@ -1,0 +1,275 @@
+"""One exchange with the platform over HTTP: bounded in time and size, and never sent twice.
+
+A token is single-use and verdicts are billed, so what may have been sent is not sent again. What provably was
+not (no address, no connection, no TLS) is tried once more. urllib3's read timeout bounds each read, not the
+exchange: a server that sends a byte now and then would hold the function, so each read is also held to a
+deadline. What no setting here bounds is the system's look-up of the address.
+"""
+
+import io
+import socket
+import ssl
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cache
+from http import HTTPStatus
+from http.client import HTTPException, HTTPResponse
+from typing import Any, Final
+
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
+from urllib3.response import BaseHTTPResponse
+from urllib3.util import parse_url
+
+from cmpassport.errors import CmpassportError
+
+MAX_ANSWER_BYTES: Final = 64 * 1024
+MAX_IDLE_SECONDS: Final = 20.0
+"""A kept connection older than this is not used: a frozen function does not see it die."""
+_HEADERS: Final = {"Content-Type": "application/json;charset=utf-8", "Accept": "application/json"}
+
+
+class PlatformUnreachableError(CmpassportError):
+    """The request was provably never sent: no address, no connection or no TLS."""
+
+
+class PlatformSilentError(CmpassportError):
+    """The request was sent, or may have been, and no answer came in time: the verdict is unknown."""
+
+
+class BadAnswerError(CmpassportError):
+    """What came back is no answer of the platform: no HTTP, wrong status, too large or cut off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one exchange, in seconds.
+
+    Attributes
+    ----------
+    connect
+        For each connection attempt, TLS included.
+    read
+        Between two pieces of the answer.
+    deadline
+        For the whole exchange.
+    """
+
+    connect: float
+    read: float
+    deadline: float
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """What the connection and the caller tell each other about the exchange under way."""
+
+    ends_at: float
+    read_timeout: float
+    monotonic: Callable[[], float]
+    sent: bool = False
+
+    def remaining(self) -> float:
+        """Give the seconds left; raise TimeoutError when there are none."""
+        seconds = self.ends_at - self.monotonic()
+        if seconds <= 0:
+            raise TimeoutError("the exchange's deadline has passed")
+        return seconds
+
+
+_exchange: ContextVar[_Exchange] = ContextVar("exchange")
+
+
+class _DeadlineReader(io.RawIOBase):
+    """Reads a socket, each time waiting no longer than the exchange may still last."""
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket, exchange: _Exchange) -> None:
+        super().__init__()
+        self._raw = raw
+        self._sock = sock
+        self._exchange = exchange
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._sock.settimeout(min(self._exchange.read_timeout, self._exchange.remaining()))
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _DeadlineResponse(HTTPResponse):
+    """An answer whose status line, headers and body are all read under the deadline."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        self.fp = io.BufferedReader(_DeadlineReader(self.fp.detach(), sock, _exchange.get()))
+
+
+class _Http(HTTPConnection):
+    """A connection that notes the moment from which the platform may have got something."""
+
+    response_class = _DeadlineResponse
+
+    def send(self, data: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        _exchange.get().sent = True
+        super().send(data)
+
+
+class _Https(HTTPSConnection):
+    """The same over TLS; connecting includes the handshake."""
+
+    response_class = _DeadlineResponse
+
+    def send(self, data: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        _exchange.get().sent = True
+        super().send(data)
+
+
+class _HttpPool(HTTPConnectionPool):
+    ConnectionCls = _Http
+
+
+class _HttpsPool(HTTPSConnectionPool):
+    ConnectionCls = _Https
+
+
+_tls_context = cache(ssl.create_default_context)
+
+
+def connection_pool(url: str) -> HTTPConnectionPool:
+    """Make a pool for the platform's address; TLS is verified against the system's certificates."""
+    address = parse_url(url)
+    if address.scheme == "https":
+        return _HttpsPool(str(address.host), address.port, ssl_context=_tls_context())
+    return _HttpPool(str(address.host), address.port)
+
+
+class Platform:
+    """The platform's verification endpoint.
+
+    Parameters
+    ----------
+    new_pool
+        Makes a pool of connections to it; called when the first is needed and when the last has grown old.
+    path
+        The endpoint's path.
+    limits
+        Bounds in seconds.
+    monotonic
+        Clock in seconds.
+    """
+
+    def __init__(
+        self,
+        new_pool: Callable[[], HTTPConnectionPool],
+        path: str,
+        limits: Limits,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._new_pool = new_pool
+        self._path = path
+        self._limits = limits
+        self._monotonic = monotonic
+        self._pool: HTTPConnectionPool | None = None
+        self._last_used = 0.0
+
+    def ask(self, request: bytes) -> bytes:
+        """Send a request and give the answer's body, at most 64 KiB.
+
+        Raises
+        ------
+        PlatformUnreachableError
+            Nothing was sent, in two attempts.
+        PlatformSilentError
+            It was sent and no answer came in time; the token is burned.
+        BadAnswerError
+            What came back is no HTTP, has another status than 200 (redirects are not followed), is too large
+            or cut off.
+        """
+        started = self._monotonic()
+        exchange = _Exchange(started + self._limits.deadline, self._limits.read, self._monotonic)
+        pool = self._fresh_pool(started)
+        reset = _exchange.set(exchange)
+        try:
+            try:
+                return self._post(pool, exchange, request)
+            except PlatformUnreachableError:
+                return self._post(pool, exchange, request)
+        finally:
+            _exchange.reset(reset)
+            self._last_used = self._monotonic()
+
+    def disconnect(self) -> None:
+        """Close kept connections; the next exchange opens a new one."""
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
+
+    def _fresh_pool(self, now: float) -> HTTPConnectionPool:
+        if now - self._last_used > MAX_IDLE_SECONDS:
+            self.disconnect()
+        if self._pool is None:
+            self._pool = self._new_pool()
+        return self._pool
+
+    def _post(self, pool: HTTPConnectionPool, exchange: _Exchange, request: bytes) -> bytes:
+        # Errors are not chained: urllib3's texts hold the address and may quote what the server sent.
+        try:
+            remaining = exchange.remaining()
+            response = pool.urlopen(
+                "POST",
+                self._path,
+                body=request,
+                headers=_HEADERS,
+                retries=False,
+                timeout=Timeout(
+                    connect=min(self._limits.connect, remaining), read=min(self._limits.read, remaining)
+                ),
+                preload_content=False,
+                decode_content=False,
+            )
+        except (HTTPError, OSError) as error:
+            if not exchange.sent:
+                raise PlatformUnreachableError(type(error).__name__) from None
+            if _is_no_http(error):
+                raise BadAnswerError("the answer is no HTTP") from None
+            raise PlatformSilentError(type(error).__name__) from None
+        return _read_body(response)
+
+
+def _is_no_http(error: BaseException) -> bool:
+    cause = error.args[-1] if isinstance(error, ProtocolError) else None
+    # RemoteDisconnected is both: the connection closed, and so the status line was bad.
+    return isinstance(cause, HTTPException) and not isinstance(cause, ConnectionError)
+
+
+def _read_body(response: BaseHTTPResponse) -> bytes:
+    try:
+        if response.status != HTTPStatus.OK:
+            raise BadAnswerError(f"the answer has HTTP status {response.status}")
+        data = response.read(MAX_ANSWER_BYTES + 1)
+        if len(data) <= MAX_ANSWER_BYTES and response.length_remaining:
+            raise BadAnswerError("the answer is cut off")
+    except ReadTimeoutError:
+        raise PlatformSilentError("the answer did not end in time") from None
+    except (HTTPError, OSError):
+        raise BadAnswerError("the answer is cut off") from None
+    else:
+        if len(data) > MAX_ANSWER_BYTES:
+            raise BadAnswerError(f"the answer has more than {MAX_ANSWER_BYTES} bytes")
+        return data
+    finally:
+        if response.closed:
+            response.release_conn()
+        else:  # unread bytes would be taken for the next answer
+            response.close()

@@ -1,0 +1,76 @@
+"""The settings of the verify function."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Self
+
+from cmpassport.settings import (
+    CommonSettings,
+    SettingsError,
+    read_integer,
+    read_number,
+    read_secret_id,
+    read_text,
+)
+from verify.platform import Limits
+
+_URL: Final = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/[!-~]+")
+_TABLE_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{3,255}")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the verify function is told.
+
+    Attributes
+    ----------
+    common
+        What both functions are told.
+    platform_url
+        Full address of verifyVmMobileApi.htm.
+    verification_secret_id
+        Name or ARN of the secret that holds `{"appKey", "platformPublicKey"}`.
+    pepper_secret_id
+        Name or ARN of the secret whose whole text keys the hashes.
+    table_name
+        DynamoDB table of attempts and outcomes.
+    daily_attempt_limit
+        Attempts per number and Shanghai day.
+    client_hourly_limit
+        Requests per client address and hour; 0 for no limit.
+    limits
+        Bounds of the exchange with the platform.
+    """
+
+    common: CommonSettings
+    platform_url: str
+    verification_secret_id: str
+    pepper_secret_id: str
+    table_name: str
+    daily_attempt_limit: int
+    client_hourly_limit: int
+    limits: Limits
+
+    @classmethod
+    def from_environment(cls, env: Mapping[str, str]) -> Self:
+        """Read the variables; raise SettingsError for the first that is wrong."""
+        limits = Limits(
+            connect=read_number(env, "PLATFORM_CONNECT_TIMEOUT", 2, low=0.1, high=20),
+            read=read_number(env, "PLATFORM_READ_TIMEOUT", 5, low=0.1, high=20),
+            deadline=read_number(env, "PLATFORM_DEADLINE", 8, low=0.1, high=20),
+        )
+        if limits.deadline < limits.connect:
+            raise SettingsError("PLATFORM_DEADLINE is shorter than PLATFORM_CONNECT_TIMEOUT; make it longer")
+        return cls(
+            common=CommonSettings.from_environment(env),
+            platform_url=read_text(
+                env, "PLATFORM_URL", _URL, "the full http(s) address of verifyVmMobileApi.htm is expected"
+            ),
+            verification_secret_id=read_secret_id(env, "VERIFICATION_SECRET_ID"),
+            pepper_secret_id=read_secret_id(env, "PEPPER_SECRET_ID"),
+            table_name=read_text(env, "TABLE_NAME", _TABLE_NAME, "the name of a DynamoDB table is expected"),
+            daily_attempt_limit=read_integer(env, "DAILY_ATTEMPT_LIMIT", 5, low=1, high=1000),
+            client_hourly_limit=read_integer(env, "CLIENT_HOURLY_LIMIT", 0, low=0, high=1_000_000),
+            limits=limits,
+        )

@@ -1,0 +1,239 @@
+"""The verification of a number (guide steps 13 to 16): claim the token, reserve, ask, settle.
+
+Whatever the platform may have seen of a token is the token's outcome, stored and given again. What it surely
+has not seen is no outcome: the attempt is given back and the token may be sent again.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Final, Self
+
+from cmpassport.hashing import Salt, keyed_hash
+from cmpassport.problems import Problem, ProblemError
+from cmpassport.telemetry import LOGGED_HASH_DIGITS, Metric, count, describe, logger, record_milliseconds
+from verify.budget import AttemptBudget, BudgetExhaustedError, ClientBudget, Reservation, client_network
+from verify.codes import KEY_FAULTS, NOT_THIS_SIM, VERIFIED, ReturnCode, Settlement, Who, look_up
+from verify.keyring import Keyring
+from verify.message import Answer, NotTheProtocolError, Submission, read_answer, write_request
+from verify.once import OneOutcome, TokenInUseError, TokenReusedError
+from verify.platform import BadAnswerError, Platform, PlatformSilentError, PlatformUnreachableError
+
+_QUOTED_CHARACTERS: Final = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a token that the platform may have seen; what is stored and given again.
+
+    Attributes
+    ----------
+    problem
+        The refusal that it amounts to; None for a verdict.
+    result_code
+        The platform's return code; empty where there was no proper answer.
+    result_desc
+        The platform's words, or the guide's.
+    msg_id
+        The request's identifier, by which the platform finds it.
+    task_id
+        The platform's serial number; may be empty.
+    attempts_left
+        How many more attempts the number has this day.
+    """
+
+    problem: Problem | None
+    result_code: str
+    result_desc: str
+    msg_id: str
+    task_id: str
+    attempts_left: int
+
+    @property
+    def verified(self) -> bool:
+        """Whether the number is this SIM's."""
+        return self.result_code == VERIFIED.code
+
+    def to_record(self) -> dict[str, Any]:
+        """Write what is stored: no part of it is personal."""
+        return {**asdict(self), "problem": self.problem and self.problem.code}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Self:
+        """Read what was stored."""
+        code = record["problem"]
+        return cls(
+            problem=next(problem for problem in Problem if problem.code == code) if code else None,
+            result_code=record["result_code"],
+            result_desc=record["result_desc"],
+            msg_id=record["msg_id"],
+            task_id=record["task_id"],
+            attempts_left=record["attempts_left"],
+        )
+
+
+class Verifier:
+    """Verifies numbers; one for the life of the function.
+
+    Parameters
+    ----------
+    keyring
+        Keys and pepper.
+    attempts
+        Budget per number and day.
+    clients
+        Budget per client address and hour.
+    once
+        Keeps one outcome for each token.
+    platform
+        The platform's endpoint.
+    now
+        Clock, aware.
+    monotonic
+        Clock in seconds, for durations.
+    new_msg_id
+        Makes the unique identifier of a request.
+    """
+
+    def __init__(
+        self,
+        *,
+        keyring: Keyring,
+        attempts: AttemptBudget,
+        clients: ClientBudget,
+        once: OneOutcome,
+        platform: Platform,
+        now: Callable[[], datetime],
+        monotonic: Callable[[], float],
+        new_msg_id: Callable[[], str],
+    ) -> None:
+        self._keyring = keyring
+        self._attempts = attempts
+        self._clients = clients
+        self._once = once
+        self._platform = platform
+        self._now = now
+        self._monotonic = monotonic
+        self._new_msg_id = new_msg_id
+
+    def verify(self, submission: Submission, client_address: str) -> Outcome:
+        """Give the token's outcome, asking the platform if it has none yet.
+
+        Raises
+        ------
+        ProblemError
+            Nothing was sent: a budget is used up, the token is in use or belongs to another number, or the
+            platform cannot be reached.
+        """
+        pepper = self._keyring.pepper()
+        number_hash = keyed_hash(pepper, Salt.NUMBER, submission.number)
+        self._count_client(pepper, client_address)
+        try:
+            record = self._once.run(
+                token_hash=keyed_hash(pepper, Salt.TOKEN, submission.token),
+                request_hash=number_hash,
+                work=lambda: self._ask(submission, number_hash).to_record(),
+            )
+        except TokenInUseError:
+            detail = "The same request is being worked on. Wait a moment and send it again."
+            raise ProblemError(Problem.IN_PROGRESS, detail, retry_after=1) from None
+        except TokenReusedError:
+            detail = "The token was already sent with another number. Get a new token and send that."
+            raise ProblemError(Problem.TOKEN_REUSED, detail) from None
+        return Outcome.from_record(record)
+
+    def _count_client(self, pepper: bytes, client_address: str) -> None:
+        if not self._clients.limit:
+            return
+        address_hash = keyed_hash(pepper, Salt.ADDRESS, client_network(client_address))
+        try:
+            self._clients.count(address_hash, self._now())
+        except BudgetExhaustedError as error:
+            detail = "This address has sent too many requests in this hour. Wait."
+            raise ProblemError(Problem.TOO_MANY_REQUESTS, detail, retry_after=error.retry_after) from None
+
+    def _ask(self, submission: Submission, number_hash: str) -> Outcome:
+        msg_id = self._new_msg_id()
+        credentials = self._keyring.credentials()
+        instant = self._now()
+        # Written before the attempt is reserved: nothing but the call itself can fail between the two.
+        request = write_request(submission, credentials, msg_id=msg_id, instant=instant)
+        try:
+            reservation = self._attempts.reserve(number_hash, msg_id, instant)
+        except BudgetExhaustedError as error:
+            detail = "This number's attempts of today are used up. Use another way to log in."
+            raise ProblemError(Problem.ATTEMPTS_EXHAUSTED, detail, retry_after=error.retry_after) from None
+        started = self._monotonic()
+        try:
+            answer = read_answer(self._platform.ask(request), msg_id=msg_id, app_id=credentials.app_id)
+        except PlatformUnreachableError as error:
+            self._give_back(reservation)
+            logger.error("the platform cannot be reached", reason=str(error), msgId=msg_id)
+            detail = "The platform cannot be reached. Try again."
+            raise ProblemError(Problem.PLATFORM_UNREACHABLE, detail) from None
+        except PlatformSilentError as error:
+            return self._without_answer(Problem.PLATFORM_TIMEOUT, error, reservation)
+        except (BadAnswerError, NotTheProtocolError) as error:
+            return self._without_answer(Problem.PLATFORM_ERROR, error, reservation)
+        finally:
+            record_milliseconds(Metric.PLATFORM_LATENCY, (self._monotonic() - started) * 1000)
+        return self._settle(answer, submission, number_hash, reservation)
+
+    def _without_answer(self, problem: Problem, error: Exception, reservation: Reservation) -> Outcome:
+        """Leave the attempt spent: the platform may have judged."""
+        logger.error("the platform gave no answer", reason=str(error), msgId=reservation.attempt_id)
+        return Outcome(problem, "", "", reservation.attempt_id, "", reservation.attempts_left)
+
+    def _settle(
+        self, answer: Answer, submission: Submission, number_hash: str, reservation: Reservation
+    ) -> Outcome:
+        code = look_up(answer.result_code)
+        if code.settlement is Settlement.GIVEN_BACK:
+            self._give_back(reservation)
+        if code.code in KEY_FAULTS:
+            self._keyring.refresh_soon()
+        outcome = Outcome(
+            problem=code.problem,
+            result_code=code.code,
+            result_desc=_quotable(answer.result_desc, submission) or code.description,
+            msg_id=reservation.attempt_id,
+            task_id=_quotable(answer.task_id, submission),
+            attempts_left=reservation.attempts_left,
+        )
+        _report(code, outcome, number_hash)
+        return outcome
+
+    def _give_back(self, reservation: Reservation) -> None:
+        try:
+            self._attempts.give_back(reservation)
+        except Exception as error:  # noqa: BLE001 - the answer counts; an attempt too many is the safe side
+            count(Metric.ATTEMPT_NOT_GIVEN_BACK)
+            logger.warning("an attempt could not be given back", extra=describe(error))
+
+
+def _report(code: ReturnCode, outcome: Outcome, number_hash: str) -> None:
+    if code is VERIFIED:
+        count(Metric.NUMBER_VERIFIED)
+    elif code is NOT_THIS_SIM:
+        count(Metric.NUMBER_REFUSED)
+    log = logger.error if code.who in {Who.OPERATOR, Who.PLATFORM} else logger.info
+    log(
+        "the platform answered",
+        extra={
+            "resultCode": code.code,
+            "who": code.who.value,
+            "attempt": code.settlement.value,
+            "attemptsLeft": outcome.attempts_left,
+            "number": number_hash[:LOGGED_HASH_DIGITS],
+            "msgId": outcome.msg_id,
+            "taskId": outcome.task_id,
+        },
+    )
+
+
+def _quotable(text: str, submission: Submission) -> str:
+    """Give the platform's text if it is short, printable and repeats nothing of the request; else nothing."""
+    repeated = (submission.number, submission.token, submission.user_information)
+    if len(text) > _QUOTED_CHARACTERS or not text.isprintable() or any(part in text for part in repeated):
+        return ""
+    return text

@@ -1,0 +1,200 @@
+"""The HTTP side that both functions share: API Gateway payload 2.0 in, answers and problem documents out.
+
+API Gateway routes by path and method before a function runs, so a function has one route and needs no router.
+What is checked here is what every request must satisfy whatever it asks: origin, media type, size, JSON.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from cmpassport.problems import FieldError, Problem, ProblemError
+from cmpassport.telemetry import Metric, count, count_refusal, describe, logger, metrics
+
+MAX_BODY_BYTES: Final = 16 * 1024
+
+_HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_JSON_HEADERS: Final = {"Content-Type": "application/json", **_HEADERS}
+_PROBLEM_HEADERS: Final = {"Content-Type": "application/problem+json", **_HEADERS}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One accepted request.
+
+    Attributes
+    ----------
+    fields
+        The body's JSON object.
+    client_address
+        The caller's IP address as API Gateway saw it, or an empty text.
+    request_id
+        API Gateway's identifier, which its access log has too.
+    """
+
+    fields: Mapping[str, Any]
+    client_address: str
+    request_id: str
+
+    def __repr__(self) -> str:
+        """Show the identifier alone: the fields are personal."""
+        return f"Request(request_id={self.request_id!r})"
+
+
+class Endpoint:
+    """A Lambda handler around one operation: checks the request, maps every outcome to a response.
+
+    Parameters
+    ----------
+    operation
+        Takes the accepted request and gives the body of a 200, or raises ProblemError.
+    allowed_origins
+        Origins whose pages may call. CORS alone only hides a response; the refusal is here.
+    """
+
+    def __init__(
+        self, operation: Callable[[Request], Mapping[str, Any]], allowed_origins: frozenset[str]
+    ) -> None:
+        self._operation = operation
+        self._allowed_origins = allowed_origins
+        self._cold = True
+
+    def __call__(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+        """Answer one payload 2.0 event with one payload 2.0 response; raises nothing."""
+        request_id = _request_id(event, context)
+        logger.append_keys(requestId=request_id)
+        if self._cold:
+            self._cold = False
+            count(Metric.COLD_START)
+        try:
+            request = _accept(event, request_id, self._allowed_origins)
+            return _response(200, _JSON_HEADERS, self._operation(request))
+        except ProblemError as error:
+            return _refusal(error, request_id)
+        except Exception as error:  # noqa: BLE001 - the last resort: nobody sees a stack trace
+            logger.error("an unexpected error", extra=describe(error))
+            detail = "The request could not be worked on. Use another way to log in."
+            return _refusal(ProblemError(Problem.INTERNAL_ERROR, detail), request_id)
+        finally:
+            metrics.flush_metrics()
+
+
+def check_members(
+    fields: Mapping[str, Any], required: tuple[str, ...], optional: tuple[str, ...] = ()
+) -> None:
+    """Check that a body has the required members, all texts, and none that is unknown.
+
+    Raises
+    ------
+    ProblemError
+        `invalid_request` with every member that is wrong.
+    """
+    errors = [FieldError(name, "is missing") for name in required if name not in fields]
+    errors += [
+        FieldError(name, "must be a text")
+        for name in (*required, *optional)
+        if name in fields and not isinstance(fields[name], str)
+    ]
+    if any(name not in required and name not in optional for name in fields):
+        # An unknown member's name is the caller's text: it is not repeated.
+        errors.append(FieldError("", f"only these members are known: {', '.join((*required, *optional))}"))
+    if errors:
+        raise invalid_request(*errors)
+
+
+def invalid_request(*errors: FieldError) -> ProblemError:
+    """Make the refusal of a request whose members are wrong."""
+    return ProblemError(
+        Problem.INVALID_REQUEST, "The request's members are not as documented; see errors.", errors=errors
+    )
+
+
+def _request_id(event: Mapping[str, Any], context: Any) -> str:
+    request_context = event.get("requestContext") or {}
+    return str(request_context.get("requestId") or getattr(context, "aws_request_id", ""))
+
+
+def _accept(event: Mapping[str, Any], request_id: str, allowed_origins: frozenset[str]) -> Request:
+    headers: Mapping[str, str] = event.get("headers") or {}
+    if headers.get("origin") not in allowed_origins:
+        raise ProblemError(
+            Problem.ORIGIN_NOT_ALLOWED,
+            "The Origin header is missing or not one of the allowed origins. "
+            "Add the page's origin to AllowedOrigins: scheme, host and port, without a trailing slash.",
+        )
+    media_type, _, parameters = headers.get("content-type", "").partition(";")
+    charset = parameters.strip().lower().replace('"', "")
+    if media_type.strip().lower() != "application/json" or charset not in {"", "charset=utf-8"}:
+        raise ProblemError(
+            Problem.UNSUPPORTED_MEDIA_TYPE, "Send the body as UTF-8 with Content-Type: application/json."
+        )
+    fields = _read_json(_read_body(event))
+    http = (event.get("requestContext") or {}).get("http") or {}
+    return Request(fields, str(http.get("sourceIp") or ""), request_id)
+
+
+def _read_body(event: Mapping[str, Any]) -> bytes:
+    body = event.get("body") or ""
+    too_large = ProblemError(
+        Problem.BODY_TOO_LARGE,
+        f"The body has more than {MAX_BODY_BYTES} bytes. Send only the documented members.",
+    )
+    if len(body) > MAX_BODY_BYTES * 2:  # cheaper than decoding first, and Base64 takes 4/3
+        raise too_large
+    try:
+        data = base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
+    except (binascii.Error, UnicodeEncodeError):
+        raise _not_json() from None
+    if len(data) > MAX_BODY_BYTES:
+        raise too_large
+    return data
+
+
+def _read_json(data: bytes) -> Mapping[str, Any]:
+    try:
+        content = json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
+    except (ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
+        raise _not_json() from None
+    if not isinstance(content, dict):
+        raise invalid_request(FieldError("", "the body must be a JSON object"))
+    return content
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a repeated member: two readers could take different ones."""
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        raise ValueError("repeated member")
+    return content
+
+
+def _no_constant(_: str) -> None:
+    """Refuse NaN and Infinity, which are no JSON (RFC 8259 section 6)."""
+    raise ValueError("no JSON number")
+
+
+def _not_json() -> ProblemError:
+    return ProblemError(
+        Problem.INVALID_REQUEST,
+        "The body is not JSON (RFC 8259, UTF-8, no repeated members).",
+        errors=[FieldError("", "is not JSON")],
+    )
+
+
+def _refusal(error: ProblemError, request_id: str) -> dict[str, Any]:
+    count_refusal(error.problem)
+    headers = _PROBLEM_HEADERS
+    if error.retry_after is not None:
+        headers = {**headers, "Retry-After": str(error.retry_after)}
+    return _response(error.problem.status.value, headers, error.document(request_id))
+
+
+def _response(status: int, headers: Mapping[str, str], body: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "statusCode": status,
+        "headers": dict(headers),
+        "body": json.dumps(body, ensure_ascii=False, separators=(",", ":")),
+    }

@@ -1,0 +1,108 @@
+"""RSA keys in the forms in which customers of the platform hold them (guide section 2.1).
+
+The open platform shows and takes bare Base64 (X.509 SubjectPublicKeyInfo, PKCS#8); tools make PEM and PKCS#1.
+All of them are accepted. Parsing costs about a hundred signatures, so parse once and keep the object.
+"""
+
+import base64
+import binascii
+from typing import Final
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.serialization import (
+    load_der_private_key,
+    load_der_public_key,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+
+from cmpassport.errors import CmpassportError
+
+MIN_KEY_BITS: Final = 1024
+MAX_KEY_BITS: Final = 8192
+
+
+class KeyFormatError(CmpassportError):
+    """A text is no RSA key of the wanted kind; says what it is instead where that can be told."""
+
+
+def load_private_key(text: str) -> RSAPrivateKey:
+    """Parse the customer's private key, which signs.
+
+    Parameters
+    ----------
+    text
+        Bare Base64 or PEM of PKCS#8 or PKCS#1, without a passphrase, 1024 to 8192 bits. Line breaks and
+        spaces inside the Base64 are allowed.
+
+    Raises
+    ------
+    KeyFormatError
+        The text is anything else, or the key is not consistent in itself.
+    """
+    _refuse("PUBLIC KEY", text, "this is a public key; the private half is wanted")
+    _refuse("CERTIFICATE", text, "this is a certificate; the private key is wanted")
+    _refuse("ENCRYPTED", text, "the private key has a passphrase; store it without one")
+    try:
+        key = (
+            load_pem_private_key(text.strip().encode(), password=None)
+            if _is_pem(text)
+            else load_der_private_key(_der(text), password=None)
+        )
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        # The library's own text is dropped, since this one reaches logs.
+        raise KeyFormatError("no RSA private key: PKCS#8 or PKCS#1 is wanted, bare Base64 or PEM") from None
+    if not isinstance(key, RSAPrivateKey):
+        raise KeyFormatError("the private key is not an RSA key")
+    _check_size(key.key_size)
+    return key
+
+
+def load_public_key(text: str) -> RSAPublicKey:
+    """Parse a public key: the platform's, which encrypts, or the customer's, which verifies.
+
+    Parameters
+    ----------
+    text
+        Bare Base64 or PEM of SubjectPublicKeyInfo or PKCS#1, 1024 to 8192 bits.
+
+    Raises
+    ------
+    KeyFormatError
+        The text is anything else.
+    """
+    _refuse("PRIVATE KEY", text, "this is a private key; the public half is wanted")
+    _refuse("CERTIFICATE", text, "this is a certificate; the public key alone is wanted")
+    try:
+        key = load_pem_public_key(text.strip().encode()) if _is_pem(text) else load_der_public_key(_der(text))
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise KeyFormatError(
+            "no RSA public key: SubjectPublicKeyInfo or PKCS#1 is wanted, bare Base64 or PEM"
+        ) from None
+    if not isinstance(key, RSAPublicKey):
+        raise KeyFormatError("the public key is not an RSA key")
+    _check_size(key.key_size)
+    return key
+
+
+def _is_pem(text: str) -> bool:
+    return text.lstrip().startswith("-----BEGIN ")
+
+
+def _refuse(label: str, text: str, reason: str) -> None:
+    """Tell swapped halves, certificates and passphrases by the PEM label, which is no secret."""
+    if _is_pem(text) and label in text.lstrip().partition("\n")[0]:
+        raise KeyFormatError(reason)
+
+
+def _der(text: str) -> bytes:
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise KeyFormatError("the key is neither PEM nor Base64") from None
+
+
+def _check_size(bits: int) -> None:
+    if not MIN_KEY_BITS <= bits <= MAX_KEY_BITS:
+        raise KeyFormatError(f"the key has {bits} bits; {MIN_KEY_BITS} to {MAX_KEY_BITS} are accepted")

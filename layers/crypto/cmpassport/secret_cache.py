@@ -1,0 +1,140 @@
+"""Secrets from Secrets Manager: parsed once, refreshed by age, the last good one kept when that fails.
+
+The parsed object is what is kept, since parsing a key costs about a hundred signatures. Nothing is fetched
+before the first use, so that no secret lies in a snapshot of the function.
+"""
+
+import json
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+from cmpassport.errors import CmpassportError
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+RETRY_SECONDS: Final = 10.0
+"""How long a failed or forced refresh keeps the next one from being tried."""
+
+CLIENT_OPTIONS: Final[dict[str, Any]] = {
+    "connect_timeout": 2,
+    "read_timeout": 3,
+    "retries": {"total_max_attempts": 2, "mode": "standard"},
+}
+"""botocore Config options for the Secrets Manager client; timeouts in seconds."""
+
+_T = TypeVar("_T")
+
+
+class SecretUnavailableError(CmpassportError):
+    """A secret could not be fetched or parsed, and there is no earlier one; names the cause's type alone."""
+
+
+class SecretFormatError(CmpassportError):
+    """A secret's content is not of the documented form; names the field, never its value."""
+
+
+class CachedSecret(Generic[_T]):
+    """One secret, parsed.
+
+    Parameters
+    ----------
+    load
+        Fetches and parses the secret; any exception counts as a failed refresh.
+    max_age
+        Seconds after which the secret is fetched again.
+    monotonic
+        Clock in seconds.
+    on_stale
+        Told the exception when a refresh failed and the last good secret stays in use.
+
+    Example
+    -------
+    >>> key = CachedSecret(lambda: load_private_key(fetch("signing")), max_age=300, monotonic=time.monotonic)
+    >>> key.get()
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], _T],
+        *,
+        max_age: float,
+        monotonic: Callable[[], float],
+        on_stale: Callable[[Exception], None],
+    ) -> None:
+        self._load = load
+        self._max_age = max_age
+        self._monotonic = monotonic
+        self._on_stale = on_stale
+        self._lock = threading.Lock()
+        self._value: _T | None = None
+        self._refresh_at = float("-inf")
+        self._force_at = float("-inf")
+
+    def get(self) -> _T:
+        """Give the secret, fetching it first when there is none yet or it is too old.
+
+        Raises
+        ------
+        SecretUnavailableError
+            There is none yet and it cannot be had.
+        """
+        if self._value is None or self._monotonic() >= self._refresh_at:
+            with self._lock:
+                if self._value is None or self._monotonic() >= self._refresh_at:
+                    self._value = self._refresh(self._value)
+        return self._value
+
+    def refresh_soon(self) -> None:
+        """Have the next `get` fetch the secret, at most every 10 seconds: a rotation may have happened."""
+        now = self._monotonic()
+        if now >= self._force_at:
+            self._force_at = now + RETRY_SECONDS
+            self._refresh_at = now
+
+    def _refresh(self, last_good: _T | None) -> _T:
+        try:
+            value = self._load()
+        except Exception as error:  # noqa: BLE001 - whatever went wrong, the last good secret serves
+            if last_good is None:
+                # Not chained: an AWS error's text is the service's, and a parser's may be about the content.
+                reason = str(error) if isinstance(error, CmpassportError) else type(error).__name__
+                raise SecretUnavailableError(f"a secret cannot be had: {reason}") from None
+            self._refresh_at = self._monotonic() + min(RETRY_SECONDS, self._max_age)
+            self._on_stale(error)
+            return last_good
+        self._refresh_at = self._monotonic() + self._max_age
+        return value
+
+
+def fetcher(client: "SecretsManagerClient") -> Callable[[str], str]:
+    """Make the function that reads a secret's current text by name or ARN."""
+
+    def fetch(secret_id: str) -> str:
+        response = client.get_secret_value(SecretId=secret_id)
+        if "SecretString" not in response:
+            raise SecretFormatError("the secret is binary; a text is expected")
+        return response["SecretString"]
+
+    return fetch
+
+
+def read_fields(text: str, *names: str) -> tuple[str, ...]:
+    """Read fields of a secret that is a JSON object of texts.
+
+    Raises
+    ------
+    SecretFormatError
+        It is no JSON object, or a field is missing, empty or no text; says which.
+    """
+    try:
+        content = json.loads(text)
+    except ValueError:
+        raise SecretFormatError("the secret is not JSON") from None
+    if not isinstance(content, dict):
+        raise SecretFormatError("the secret is not a JSON object")
+    for name in names:
+        if not isinstance(content.get(name), str) or not content[name].strip():
+            raise SecretFormatError(f"the secret has no {name}")
+    return tuple(content[name].strip() for name in names)

@@ -1,0 +1,75 @@
+"""Logger and metrics: the one place for log fields and metric names.
+
+Logs are JSON lines, metrics are embedded in them (CloudWatch's embedded metric format). Neither carries a
+number, token, userInformation, key, preSign or signature: a number is logged as digits of its keyed hash.
+"""
+
+import traceback
+from enum import StrEnum
+from pathlib import PurePath
+from typing import Final
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from cmpassport.errors import CmpassportError
+from cmpassport.problems import Problem
+
+logger: Final = Logger()
+metrics: Final = Metrics()
+
+LOGGED_HASH_DIGITS: Final = 16
+"""Hexadecimal digits of a number's keyed hash that a log line may carry."""
+
+
+class Metric(StrEnum):
+    """Metric names; beside these, each refusal is counted under its code's name, as in `TokenRejected`."""
+
+    COLD_START = "ColdStart"
+    PRESIGN_SIGNED = "PreSignSigned"
+    NUMBER_VERIFIED = "NumberVerified"
+    NUMBER_REFUSED = "NumberRefused"
+    PLATFORM_LATENCY = "PlatformLatency"
+    SECRET_STALE = "SecretStale"  # noqa: S105 - a metric's name
+    ATTEMPT_NOT_GIVEN_BACK = "AttemptNotGivenBack"
+    OUTCOME_NOT_STORED = "OutcomeNotStored"
+
+
+_REFUSALS: Final = {problem: problem.code.title().replace("_", "") for problem in Problem}
+_FRAMES = 12
+
+
+def count(metric: Metric) -> None:
+    """Add one to a metric of this invocation."""
+    metrics.add_metric(name=metric.value, unit=MetricUnit.Count, value=1)
+
+
+def count_refusal(problem: Problem) -> None:
+    """Add one to the metric of a refusal."""
+    metrics.add_metric(name=_REFUSALS[problem], unit=MetricUnit.Count, value=1)
+
+
+def record_milliseconds(metric: Metric, milliseconds: float) -> None:
+    """Add a duration to a metric of this invocation."""
+    metrics.add_metric(name=metric.value, unit=MetricUnit.Milliseconds, value=milliseconds)
+
+
+def secret_is_stale(error: Exception) -> None:
+    """Warn that a secret's refresh failed and the last good one stays in use."""
+    count(Metric.SECRET_STALE)
+    logger.warning("a secret could not be refreshed; the last good one is used", error=type(error).__name__)
+
+
+def describe(error: BaseException) -> dict[str, object]:
+    """Describe an unexpected error for the log: its type and where it came from.
+
+    Its text is given if it is this project's own, which quotes nothing; any other text might.
+    """
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+    description: dict[str, object] = {
+        "error": type(error).__name__,
+        "frames": [f"{PurePath(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames],
+    }
+    if isinstance(error, CmpassportError):
+        description["reason"] = str(error)
+    return description
