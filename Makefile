@@ -2,8 +2,10 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
+# What is locked is all there is: nothing to resolve, and errors alone are worth a line.
+INSTALL := pip install --quiet --quiet --disable-pip-version-check --no-deps --require-hashes --requirement
 
-.PHONY: help venv demo test lint lock clean
+.PHONY: help venv sam-venv demo test lint validate build test-sam lock clean
 
 help:  ## what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,7 +17,7 @@ venv: .venv/stamp  ## make .venv with everything that development needs
 	  { echo "$(PYTHON) is older than 3.11; run: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	@echo "making .venv (once, a minute or two)"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
+	@$(BIN)/python -m $(INSTALL) $<
 	@touch $@
 
 demo: venv  ## the whole flow on this machine, in a browser; Ctrl-C ends it
@@ -29,6 +31,28 @@ lint: venv  ## ruff and mypy
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
+sam-venv: .venv-sam/stamp  ## make .venv-sam with the SAM CLI
+
+.venv-sam/stamp: requirements/sam.txt
+	@echo "making .venv-sam (once, a minute or two)"
+	@$(PYTHON) -m venv .venv-sam
+	@.venv-sam/bin/python -m $(INSTALL) $<
+	@touch $@
+
+# The bundle is compiled by Python 3.13, as on Lambda. Where only pyenv has one, this makes its python3.13 answer.
+SAM = SAM_CLI_TELEMETRY=0 MAKEFLAGS=--no-print-directory \
+  PYENV_VERSION=$${PYENV_VERSION:-$$(pyenv versions --bare 2>/dev/null | grep '^3\.13\.' | tail -n 1)} \
+  .venv-sam/bin/sam
+
+validate: sam-venv  ## check template.yaml
+	@$(SAM) validate --lint
+
+build: sam-venv  ## build the bundle into .aws-sam; ARCHITECTURE=arm64 for arm64
+	@$(SAM) build --parameter-overrides Architecture=$(or $(ARCHITECTURE),x86_64)
+
+test-sam: venv build  ## the built bundle under SAM CLI and Docker
+	@$(BIN)/python -m pytest tests/sam
+
 LOCK = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-annotate --no-header
 
@@ -36,6 +60,7 @@ lock: venv  ## lock the newest versions, with hashes
 	@$(LOCK) layers/dependencies/requirements.in -o layers/dependencies/requirements.txt
 	@$(LOCK) --constraint layers/dependencies/requirements.txt requirements/dev.in -o requirements/dev.txt
 	@$(LOCK) requirements/sam.in -o requirements/sam.txt
+	@$(LOCK) --python-version 3.13 requirements/runtime.in -o requirements/runtime.txt
 
 clean:  ## remove what was made
 	@rm -rf .venv .venv-sam .aws-sam .local .mypy_cache .ruff_cache .pytest_cache .hypothesis
