@@ -1,0 +1,216 @@
+"""The AWS endpoint: moto's Secrets Manager and DynamoDB on loopback, in a process of their own.
+
+A process of its own keeps moto's state one stack's, its imports off the stack's start, and its work off the
+stack's Python lock. It answers every region alike, so that `aws` and `sam local` reach it whatever theirs is.
+`python -m local.aws FD` is that process: FD is the listening socket, the end of standard input its own end.
+"""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from typing import Any, Final, Literal
+from uuid import uuid4
+
+from local import ROOT
+from local.server import Request, Response, Server, address_of, call_wsgi
+from local.template import SECRET, TABLE, Deployment, Properties
+
+REGION: Final = "cn-north-1"
+"""Where the local stack is: in China's partition, whose names differ, so that a fixed `arn:aws:` shows."""
+
+ACCOUNT_ID: Final = "123456789012"
+
+_START_SECONDS: Final = 60.0
+_Service = Literal["dynamodb", "secretsmanager"]
+_SERVICES: Final[Mapping[str, _Service]] = {
+    "DynamoDB_20120810": "dynamodb",
+    "secretsmanager": "secretsmanager",
+}
+    "DynamoDB_20120810": "dynamodb",
+    "secretsmanager": "secretsmanager",
+}
+_SCOPE: Final = re.compile(r"(Credential=[^/]*/[^/]*/)[^/]*/")
+_TABLE_PROPERTIES: Final = (
+    "AttributeDefinitions",
+    "BillingMode",
+    "GlobalSecondaryIndexes",
+    "KeySchema",
+    "LocalSecondaryIndexes",
+    "ProvisionedThroughput",
+)
+
+
+class AwsError(Exception):
+    """The endpoint did not start or refused a call; says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class AwsCredentials:
+    """What boto3 is given; the endpoint checks none of it."""
+
+    access_key_id: str = "local"
+    secret_access_key: str = "local"  # noqa: S105 - made up
+    session_token: str = "local"  # noqa: S105 - made up
+
+    def variables(self) -> dict[str, str]:
+        """Give boto3's environment variables, with which no profile of the developer's is read."""
+        return {
+            "AWS_ACCESS_KEY_ID": self.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
+            "AWS_SESSION_TOKEN": self.session_token,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+
+class AwsEndpoint:
+    """The endpoint's process, and calls to it.
+
+    Parameters
+    ----------
+    listener
+        The socket to answer; this process gives it up.
+    """
+
+    def __init__(self, listener: socket.socket) -> None:
+        self.address = address_of(listener)
+        self._host, self._port = listener.getsockname()[:2]
+        with listener:
+            self._process = subprocess.Popen(  # noqa: S603 - this Python, on this module
+                [sys.executable, "-m", "local.aws", str(listener.fileno())],
+                cwd=ROOT,
+                env={name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ},
+                stdin=subprocess.PIPE,
+                stdout=2,
+                pass_fds=(listener.fileno(),),
+            )
+
+    def stop(self) -> None:
+        """End the process at once; what it holds ends with it."""
+        self._process.kill()
+        self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+
+    def call(self, target: str, **parameters: Any) -> dict[str, Any]:
+        """Make one call of AWS's JSON protocol, such as `secretsmanager.CreateSecret`.
+
+        Raises
+        ------
+        AwsError
+            The endpoint is not there, or refuses.
+        """
+        # http.client, not boto3: importing that would cost the start a third of a second.
+        connection = HTTPConnection(self._host, self._port, timeout=_START_SECONDS)
+        try:
+            headers = {"X-Amz-Target": target, "Content-Type": "application/x-amz-json-1.1"}
+            connection.request("POST", "/", json.dumps(parameters), headers)
+            response = connection.getresponse()
+            answer: dict[str, Any] = json.loads(response.read() or b"{}")
+        except (OSError, HTTPException, ValueError) as error:
+            raise AwsError(f"the AWS endpoint does not answer {target}: {type(error).__name__}") from error
+        finally:
+            connection.close()
+        if response.status != 200:  # noqa: PLR2004 - AWS's only success
+            raise AwsError(f"the AWS endpoint refuses {target}: {answer.get('__type', response.status)}")
+        return answer
+
+    def create_secret(self, name: str, text: str) -> str:
+        """Store a secret; give its ARN."""
+        created = self.call(
+            "secretsmanager.CreateSecret", Name=name, SecretString=text, ClientRequestToken=str(uuid4())
+        )
+        return str(created["ARN"])
+
+    def create_resources(self, deployment: Deployment) -> None:
+        """Create the template's tables and secrets from their own definitions, as CloudFormation does."""
+        for logical_id in deployment.resources(TABLE):
+            self._create_table(deployment, deployment.properties(logical_id))
+        for logical_id in deployment.resources(SECRET):
+            properties = deployment.properties(logical_id)
+            name = properties.get("Name", f"{deployment.pseudo.stack_name}-{logical_id}")
+            arn = self.create_secret(name, self._secret_text(properties))
+            deployment.created(logical_id, arn, Id=arn)
+
+    def _create_table(self, deployment: Deployment, properties: Properties) -> None:
+        name = properties.get("TableName", f"{deployment.pseudo.stack_name}-{properties.logical_id}")
+        definition = {key: properties.get(key) for key in _TABLE_PROPERTIES}
+        definition = {key: value for key, value in definition.items() if value is not None}
+        table = self.call("DynamoDB_20120810.CreateTable", TableName=name, **definition)["TableDescription"]
+        if life := properties.get("TimeToLiveSpecification"):
+            self.call("DynamoDB_20120810.UpdateTimeToLive", TableName=name, TimeToLiveSpecification=life)
+        if recovery := properties.get("PointInTimeRecoverySpecification"):
+            self.call(
+                "DynamoDB_20120810.UpdateContinuousBackups",
+                TableName=name,
+                PointInTimeRecoverySpecification=recovery,
+            )
+        deployment.created(properties.logical_id, name, Arn=table["TableArn"])
+
+    def _secret_text(self, properties: Properties) -> str:
+        generate = properties.get("GenerateSecretString")
+        if generate is None:
+            return str(properties.require("SecretString"))
+        form, key = generate.pop("SecretStringTemplate", None), generate.pop("GenerateStringKey", None)
+        text: str = self.call("secretsmanager.GetRandomPassword", **generate)["RandomPassword"]
+        return text if form is None else json.dumps({**json.loads(form), key: text})
+
+
+class MotoApplication:
+    """Moto's applications for the two services, one request at a time.
+
+    Moto checks a write's condition and writes in two steps; under a lock they are one, as in DynamoDB.
+    """
+
+    def __init__(self) -> None:
+        # Here, not above: the stack's own process has no use for moto's half second of imports.
+        from moto.moto_server.werkzeug_app import create_backend_app  # noqa: PLC0415
+
+        self._applications = {service: create_backend_app(service) for service in _SERVICES.values()}
+        self._lock = threading.Lock()
+
+    def __call__(self, request: Request) -> Response:
+        """Answer one request, in the stack's region whatever the caller signed for."""
+        service = _SERVICES.get((request.header("x-amz-target") or "").partition(".")[0])
+        if service is None:
+            refusal = Response.message(400, "this endpoint has Secrets Manager and DynamoDB")
+            return Response(400, (*refusal.headers, ("x-amzn-errortype", "UnknownOperation")), refusal.body)
+        with self._lock:
+            return call_wsgi(self._applications[service], _in_region(request, REGION))
+
+
+def _in_region(request: Request, region: str) -> Request:
+    signed = request.header("authorization") or "AWS4-HMAC-SHA256 Credential=local/-/-/-/aws4_request"
+    own = {"authorization", "user-agent"}
+    others = (header for header in request.headers if header[0].lower() not in own)
+    headers = (*others, ("authorization", _SCOPE.sub(rf"\g<1>{region}/", signed, count=1)))
+    return Request(request.method, request.target, headers, request.body, request.client)
+
+
+def main() -> None:
+    """Serve the inherited socket until the parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the parent ends this
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.environ["MOTO_ACCOUNT_ID"] = ACCOUNT_ID
+    Server(socket.socket(fileno=int(sys.argv[1])), MotoApplication()).start()
+    while True:
+        time.sleep(3600)
+
+
+def _end_with_parent() -> None:
+    os.read(0, 1)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

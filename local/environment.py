@@ -1,0 +1,297 @@
+"""Execution environments as Lambda has them: processes that import a handler and answer one event at a time.
+
+They are started on demand up to a maximum, idle ones are used again, further events wait. An environment
+whose function times out or dies is thrown away.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+_WORKER: Final = Path(__file__).with_name("worker.py")
+_INIT_SECONDS: Final = 60.0
+"""What a slow machine may need for the imports; Lambda itself allows 10 s."""
+
+_INHERITED: Final = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "SYSTEMROOT")
+"""What a process needs from this machine; the rest of the developer's environment stays outside."""
+
+
+class FunctionError(Exception):
+    """A function failed; one line that says how.
+
+    Attributes
+    ----------
+    response
+        What Lambda answers to whoever invoked it.
+    """
+
+    def __init__(self, function: "Function", response: Mapping[str, Any]) -> None:
+        error = response.get("errorType")
+        text = f"{error}: {response['errorMessage']}" if error else response["errorMessage"]
+        super().__init__(f"{function.logical_id}: {' '.join(text.split())}")
+        self.response = response
+
+
+class StartError(FunctionError):
+    """A function does not start: its import failed."""
+
+
+class BusyError(Exception):
+    """Every environment was busy for as long as the event could wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function as the template has it.
+
+    Attributes
+    ----------
+    logical_id, name, arn
+        How the template, Lambda and IAM call it.
+    handler
+        `package.module.function`.
+    variables
+        Its environment variables, those that Lambda sets included.
+    roots
+        Directories from which it imports.
+    timeout
+        Seconds for one event.
+    """
+
+    logical_id: str
+    name: str
+    arn: str
+    handler: str
+    variables: Mapping[str, str] = field(repr=False)
+    roots: tuple[Path, ...]
+    timeout: float
+
+
+class Environment:
+    """One process with the function imported.
+
+    Raises
+    ------
+    StartError
+        The import failed.
+    """
+
+    def __init__(self, function: Function, log: Path | None) -> None:
+        self._function = function
+        self._channel, theirs = socket.socketpair()
+        with theirs:
+            self._process = _spawn(function, theirs, log)
+        self._lines = self._channel.makefile("rb")
+
+    def wait(self) -> None:
+        """Wait until the handler is imported."""
+        try:
+            answer = self._receive(_INIT_SECONDS)
+        except TimeoutError:
+            answer = {"errorMessage": f"the import took longer than {_INIT_SECONDS:g} s"}
+        if answer != {"ready": True}:
+            raise StartError(self._function, answer)
+
+    def invoke(self, event: Any, request_id: str) -> Any:
+        """Have one event answered.
+
+        Raises
+        ------
+        FunctionError
+            The handler raised, died or timed out.
+        """
+        function = self._function
+        message = {
+            "event": event,
+            "requestId": request_id,
+            "functionArn": function.arn,
+            "timeout": function.timeout,
+        }
+        try:
+            self._channel.sendall(json.dumps(message).encode() + b"\n")
+            answer = self._receive(function.timeout)
+        except TimeoutError:
+            text = f"{request_id} Task timed out after {function.timeout:.2f} seconds"
+            answer = {"errorMessage": text}
+            self.stop()
+        except ConnectionError:
+            answer = self._ended()
+        if "response" not in answer:
+            raise FunctionError(function, answer)
+        return answer["response"]
+
+    @property
+    def alive(self) -> bool:
+        """Whether another event may be sent."""
+        return self._process.poll() is None
+
+    def stop(self) -> None:
+        """End the process at once; it holds nothing that must be saved."""
+        self._process.kill()
+        self._process.wait()
+        self._lines.close()
+        self._channel.close()
+
+    def _receive(self, seconds: float) -> dict[str, Any]:
+        self._channel.settimeout(seconds)
+        line = self._lines.readline()
+        if not line:
+            return self._ended()
+        message: dict[str, Any] = json.loads(line)
+        return message
+
+    def _ended(self) -> dict[str, Any]:
+        return {"errorType": "Runtime.ExitError", "errorMessage": f"exit status {self._process.wait()}"}
+
+
+class Pool:
+    """A function's environments.
+
+    Parameters
+    ----------
+    function
+        Whose they are.
+    maximum
+        How many at most; events beyond that wait.
+    log
+        File to which the function's output is appended; None for this process's standard error.
+    """
+
+    def __init__(self, function: Function, maximum: int, log: Path | None) -> None:
+        self.function = function
+        self._maximum = maximum
+        self._log = log
+        self._idle: list[Environment] = []
+        self._all: set[Environment] = set()
+        self._starting = 0
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def warm(self) -> None:
+        """Start one environment, so that a bad setting is known and the first event is answered soon.
+
+        Raises
+        ------
+        StartError
+            The import failed.
+        """
+        self._release(self._take(time.monotonic() + _INIT_SECONDS))
+
+    def invoke(self, event: Any, request_id: str, patience: float = 30.0) -> Any:
+        """Have one event answered, by an idle environment, a new one or the next that becomes free.
+
+        Parameters
+        ----------
+        event
+            What the handler gets.
+        request_id
+            What its context says.
+        patience
+            Seconds for which the event may wait for an environment.
+
+        Raises
+        ------
+        FunctionError
+            The handler did not start, raised, died or timed out.
+        BusyError
+            No environment became free in time.
+        """
+        environment = self._take(time.monotonic() + patience)
+        try:
+            return environment.invoke(event, request_id)
+        finally:
+            self._release(environment)
+
+    def stop(self) -> None:
+        """End every environment; events that wait are refused."""
+        with self._changed:
+            self._closed = True
+            self._idle.clear()
+            environments = list(self._all)
+            self._all.clear()
+            self._changed.notify_all()
+        for environment in environments:
+            environment.stop()
+
+    def _take(self, until: float) -> Environment:
+        with self._changed:
+            while not (self._closed or self._idle or len(self._all) + self._starting < self._maximum):
+                if not self._changed.wait(until - time.monotonic()):
+                    raise BusyError(self.function.logical_id)
+            if self._closed:
+                raise BusyError(self.function.logical_id)
+            while self._idle:
+                environment = self._idle.pop()  # the one used last: its caches are the freshest
+                if environment.alive:
+                    return environment
+                self._discard(environment)
+            self._starting += 1
+        return self._start()
+
+    def _start(self) -> Environment:
+        environment = None
+        try:
+            environment = Environment(self.function, self._log)
+            with self._changed:
+                closed = self._closed
+                if not closed:
+                    self._all.add(environment)
+            if closed:
+                environment.stop()
+                raise BusyError(self.function.logical_id)
+        finally:
+            with self._changed:
+                self._starting -= 1
+        try:
+            environment.wait()
+        except BaseException:
+            self._discard(environment)
+            raise
+        return environment
+
+    def _release(self, environment: Environment) -> None:
+        with self._changed:
+            if environment.alive and environment in self._all:
+                self._idle.append(environment)
+                self._changed.notify()
+                return
+        self._discard(environment)
+
+    def _discard(self, environment: Environment) -> None:
+        with self._changed:
+            if environment not in self._all:
+                return  # stopped with the pool
+            self._all.remove(environment)
+            self._changed.notify()
+        environment.stop()
+
+
+def _spawn(function: Function, channel: socket.socket, log: Path | None) -> subprocess.Popen[bytes]:
+    variables = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    variables.update(function.variables)
+    variables["_HANDLER"] = function.handler
+    variables["PYTHONPATH"] = os.pathsep.join(map(str, function.roots))
+    # -P: the worker's own directory is no import root; -u: a line is written when it is logged.
+    command = [sys.executable, "-P", "-u", str(_WORKER), str(channel.fileno())]
+    output = 2 if log is None else log.open("ab")
+    try:
+        return subprocess.Popen(  # noqa: S603 - this Python, on a file of ours
+            command,
+            env=variables,
+            cwd=function.roots[0],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=(channel.fileno(),),
+        )
+    finally:
+        if not isinstance(output, int):
+            output.close()

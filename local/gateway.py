@@ -1,0 +1,331 @@
+"""API Gateway's HTTP API in small: routes, CORS and payload format 2.0 as the template declares them.
+
+What a page sees here is what it sees from AWS: the same events reach the handlers, the same refusals come
+from the gateway itself, and the CORS headers are the gateway's own. Sources are the developer guide's
+chapters on Lambda proxy integrations and on CORS for HTTP APIs. A function's own timeout is a failure of the
+integration (500), as it is there; 503 is for a request that waited for 30 s, the API's limit.
+"""
+
+import base64
+import binascii
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, Final, Self
+from urllib.parse import parse_qsl, urlsplit
+
+from local.environment import BusyError, FunctionError
+from local.server import Request, Response
+from local.template import FUNCTION, HTTP_API, Deployment, TemplateError
+
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_TEXT_TYPES: Final = frozenset({"application/json", "application/javascript", "application/xml"})
+"""Besides text/*, the types whose bodies are handed on as text; all others, and none, come as Base64."""
+
+_CONNECTION_HEADERS: Final = frozenset(
+    {"connection", "expect", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
+)
+_GATEWAY_HEADERS: Final = _CONNECTION_HEADERS | {"content-length", "date", "apigw-requestid"}
+
+Invoke = Callable[[str, Any, str], Any]
+"""Hands an event to a function: its logical id, the event, the request's id; gives the handler's answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cors:
+    """The API's CorsConfiguration; each field as the header that carries it wants it."""
+
+    origins: frozenset[str]
+    methods: str
+    headers: str
+    exposed: str
+    max_age: str
+    credentials: str
+
+    @classmethod
+    def read(cls, configuration: Mapping[str, Any]) -> Self:
+        """Take the property's value."""
+        return cls(
+            origins=frozenset(configuration.get("AllowOrigins", ())),
+            methods=",".join(configuration.get("AllowMethods", ())),
+            headers=",".join(configuration.get("AllowHeaders", ())),
+            exposed=",".join(configuration.get("ExposeHeaders", ())),
+            max_age=str(configuration.get("MaxAge", "")),
+            credentials="true" if configuration.get("AllowCredentials") else "",
+        )
+
+    def for_preflight(self, origin: str | None) -> tuple[tuple[str, str], ...]:
+        """Give the headers of the answer to a preflight."""
+        return self._allow(
+            origin,
+            ("access-control-allow-methods", self.methods),
+            ("access-control-allow-headers", self.headers),
+            ("access-control-max-age", self.max_age),
+        )
+
+    def for_response(self, origin: str | None) -> tuple[tuple[str, str], ...]:
+        """Give the headers that let a page read a response."""
+        return self._allow(origin, ("access-control-expose-headers", self.exposed))
+
+    def _allow(self, origin: str | None, *more: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+        if origin is None or not self.origins & {origin, "*"}:
+            return ()
+        allowed = "*" if "*" in self.origins else origin
+        headers = (
+            ("access-control-allow-origin", allowed),
+            ("access-control-allow-credentials", self.credentials),
+            *more,
+        )
+        return tuple((name, value) for name, value in headers if value)
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """The HTTP API as the template declares it.
+
+    Attributes
+    ----------
+    logical_id
+        The resource's.
+    api_id, account_id
+        What the events' requestContext says.
+    cors
+        None where the API configures none.
+    routes
+        Functions' logical ids by route key, such as `POST /verify`.
+    """
+
+    logical_id: str
+    api_id: str
+    account_id: str
+    cors: Cors | None
+    routes: Mapping[str, str]
+
+    @classmethod
+    def read(cls, deployment: Deployment) -> Self:
+        """Find the template's one HTTP API and the functions behind it.
+
+        Raises
+        ------
+        TemplateError
+            There is none or more than one, or a route is of a kind that is not served here.
+        """
+        apis = list(deployment.resources(HTTP_API))
+        if len(apis) != 1:
+            raise TemplateError(f"the local stack serves one HTTP API; the template has {len(apis)}")
+        (logical_id,) = apis
+        api_id = deployment.ref(logical_id)
+        routes = {
+            _route_key(event): function
+            for function in deployment.resources(FUNCTION)
+            for event in (deployment.properties(function).get("Events") or {}).values()
+            if event["Type"] == "HttpApi" and event["Properties"].get("ApiId") == api_id
+        }
+        configuration = deployment.properties(logical_id).get("CorsConfiguration")
+        cors = Cors.read(configuration) if configuration else None
+        return cls(logical_id, api_id, deployment.pseudo.account_id, cors, routes)
+
+    def route(self, method: str, path: str) -> str | None:
+        """Find the route key that serves a request."""
+        keys = (f"{method} {path}", f"ANY {path}", "$default")
+        return next((key for key in keys if key in self.routes), None)
+
+
+class Gateway:
+    """The application behind the API's address.
+
+    Parameters
+    ----------
+    api
+        What to serve.
+    invoke
+        Hands an event to a function.
+    now
+        The clock, aware.
+    """
+
+    def __init__(self, api: Api, invoke: Invoke, now: Callable[[], datetime]) -> None:
+        self._api = api
+        self._invoke = invoke
+        self._now = now
+
+    def __call__(self, request: Request) -> Response:
+        """Answer one request, API Gateway's own headers added."""
+        request_id = new_request_id()
+        origin = request.header("origin")
+        cors = self._api.cors
+        if request.method == "OPTIONS" and cors is not None:
+            response, added = Response(HTTPStatus.NO_CONTENT), cors.for_preflight(origin)
+        else:
+            response, added = self._respond(request, request_id), cors.for_response(origin) if cors else ()
+        own = (*added, ("apigw-requestid", request_id))
+        return Response(response.status, self._without_cors(response.headers) + own, response.body)
+
+    def _respond(self, request: Request, request_id: str) -> Response:
+        if request.method not in _METHODS:
+            return Response.message(HTTPStatus.FORBIDDEN, "Forbidden")
+        key = self._api.route(request.method, request.path)
+        if key is None:
+            return Response.message(HTTPStatus.NOT_FOUND, "Not Found")
+        if request.body is None:
+            return Response.message(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Request Entity Too Large")
+        event = build_event(request, self._api, key, request_id, self._now())
+        try:
+            return read_answer(self._invoke(self._api.routes[key], event, request_id))
+        except (FunctionError, AnswerError):
+            return Response.message(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error")
+        except BusyError:
+            return Response.message(HTTPStatus.SERVICE_UNAVAILABLE, "Service Unavailable")
+
+    def _without_cors(self, headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+        """Drop a function's own CORS headers where the API configures CORS, as API Gateway does."""
+        if self._api.cors is None:
+            return headers
+        return tuple(header for header in headers if not header[0].startswith("access-control-"))
+
+
+class AnswerError(Exception):
+    """A handler's answer is not of payload format 2.0."""
+
+
+def build_event(request: Request, api: Api, route_key: str, request_id: str, now: datetime) -> dict[str, Any]:
+    """Write a request as an event of payload format 2.0; what is absent has no key."""
+    headers = _headers(request)
+    host = headers.get("host", "").rpartition("@")[2]
+    domain = urlsplit(f"//{host}").hostname or host
+    event: dict[str, Any] = {
+        "version": "2.0",
+        "routeKey": route_key,
+        "rawPath": request.path,
+        "rawQueryString": request.query,
+        "headers": headers,
+        "requestContext": {
+            "accountId": api.account_id,
+            "apiId": api.api_id,
+            "domainName": domain,
+            "domainPrefix": domain.partition(".")[0],
+            "http": {
+                "method": request.method,
+                "path": request.path,
+                "protocol": "HTTP/1.1",
+                "sourceIp": request.client,
+                "userAgent": headers.get("user-agent", ""),
+            },
+            "requestId": request_id,
+            "routeKey": route_key,
+            "stage": "$default",
+            "time": now.strftime("%d/%b/%Y:%H:%M:%S %z"),
+            "timeEpoch": int(now.timestamp() * 1000),
+        },
+        "isBase64Encoded": False,
+    }
+    if cookies := _cookies(request):
+        event["cookies"] = cookies
+    if request.query:
+        event["queryStringParameters"] = _parameters(request.query)
+    if request.body:
+        binary = is_binary(headers.get("content-type"))
+        event["isBase64Encoded"] = binary
+        event["body"] = (
+            base64.b64encode(request.body).decode() if binary else request.body.decode("utf-8", "replace")
+        )
+    return event
+
+
+def is_binary(content_type: str | None) -> bool:
+    """Tell whether API Gateway hands a body of a type on as Base64, a type that is absent included."""
+    media_type = (content_type or "").partition(";")[0].strip().lower()
+    return not (media_type.startswith("text/") or media_type in _TEXT_TYPES)
+
+
+def read_answer(answer: Any) -> Response:
+    """Take a handler's answer, in the full form (with statusCode) or in the short one (any JSON).
+
+    Raises
+    ------
+    AnswerError
+        It is neither; API Gateway then answers 500.
+    """
+    if not isinstance(answer, dict) or "statusCode" not in answer:
+        body = answer if isinstance(answer, str) else json.dumps(answer)
+        return Response(HTTPStatus.OK, (("content-type", "application/json"),), body.encode())
+    status = answer["statusCode"]
+    if type(status) is not int or not 200 <= status <= 599:  # noqa: PLR2004 - what HTTP has as final statuses
+        raise AnswerError("statusCode")
+    headers = _answer_headers(answer.get("headers") or {}, answer.get("cookies") or [])
+    if not any(name == "content-type" for name, _ in headers):
+        headers = (("content-type", "text/plain;charset=UTF-8"), *headers)
+    return Response(status, headers, _answer_body(answer))
+
+
+def new_request_id() -> str:
+    """Make an id in API Gateway's form: 16 characters of Base64."""
+    return base64.urlsafe_b64encode(secrets.token_bytes(11)).decode()
+
+
+def _route_key(event: Mapping[str, Any]) -> str:
+    properties = event["Properties"]
+    path, method = properties.get("Path", "$default"), properties.get("Method", "ANY").upper()
+    if "{" in path:
+        raise TemplateError(f"the local stack serves literal paths only, not {path}")
+    if properties.get("PayloadFormatVersion", "2.0") != "2.0":
+        raise TemplateError(f"the local stack serves payload format 2.0 only; {path} asks for another")
+    return "$default" if path == "$default" else f"{method} {path}"
+
+
+def _headers(request: Request) -> dict[str, str]:
+    names = dict.fromkeys(name.lower() for name, _ in request.headers)
+    headers = {
+        name: request.header(name) or "" for name in names if name not in _CONNECTION_HEADERS | {"cookie"}
+    }
+    if request.body:
+        headers["content-length"] = str(len(request.body))
+    port = headers.get("host", "").rpartition(":")[2]
+    before = headers.get("x-forwarded-for")
+    headers["x-forwarded-for"] = f"{before}, {request.client}" if before else request.client
+    headers["x-forwarded-port"] = port if port.isdigit() else "80"
+    headers["x-forwarded-proto"] = "http"
+    headers.setdefault("x-amzn-trace-id", f"Root=1-{secrets.token_hex(4)}-{secrets.token_hex(12)}")
+    return headers
+
+
+def _cookies(request: Request) -> list[str]:
+    values = [value for name, value in request.headers if name.lower() == "cookie"]
+    return [cookie for value in values for cookie in map(str.strip, value.split(";")) if cookie]
+
+
+def _parameters(query: str) -> dict[str, str]:
+    parameters: dict[str, str] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        parameters[name] = f"{parameters[name]},{value}" if name in parameters else value
+    return parameters
+
+
+def _answer_headers(headers: Any, cookies: Any) -> tuple[tuple[str, str], ...]:
+    if not isinstance(headers, dict) or not isinstance(cookies, list):
+        raise AnswerError("headers")
+    pairs = [(str(name).lower(), _header_value(value)) for name, value in headers.items()]
+    pairs += [("set-cookie", _header_value(cookie)) for cookie in cookies]
+    return tuple(pair for pair in pairs if pair[0] not in _GATEWAY_HEADERS)
+
+
+def _header_value(value: Any) -> str:
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, (dict, list)) or not text.isprintable():
+        raise AnswerError("a header's value")
+    return text
+
+
+def _answer_body(answer: Mapping[str, Any]) -> bytes:
+    body = answer.get("body") or ""
+    if not isinstance(body, str):
+        raise AnswerError("body")
+    if not answer.get("isBase64Encoded"):
+        return body.encode()
+    try:
+        return base64.b64decode(body, validate=True)
+    except (binascii.Error, ValueError):
+        raise AnswerError("body") from None

@@ -1,0 +1,127 @@
+"""The page server: `web/` on an origin of its own, so that CORS is exercised for real.
+
+The files are served as they are, but for the addresses in index.html, which are examples there, and for the
+developer's panel, which exists on the local stack only and never in `web/`.
+"""
+
+import json
+import mimetypes
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final
+from urllib.parse import parse_qs
+
+from local.server import Request, Response
+
+API_EXAMPLE: Final = "https://api.example.com"
+PLATFORM_EXAMPLE: Final = "https://www.cmpassport.com"
+APP_ID_EXAMPLE: Final = "300000000000"
+
+_PANEL_STYLE: Final = '<link rel="stylesheet" href="/panel/panel.css">\n'
+_PANEL_SCRIPT: Final = '<script type="module" src="/panel/panel.js"></script>\n'
+_TYPES: Final[Mapping[str, str]] = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".ts": "text/plain; charset=utf-8",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+    ".webmanifest": "application/manifest+json",
+}
+"""Fixed here, since what `mimetypes` says depends on the machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """What a page is told in place of the examples."""
+
+    api: str
+    platform: str
+    page: str
+    app_id: str
+
+    def as_json(self) -> dict[str, str]:
+        """Give them in the form of /config.json."""
+        return {"api": self.api, "platform": self.platform, "page": self.page, "appId": self.app_id}
+
+
+class Pages:
+    """The application behind the page's address.
+
+    Parameters
+    ----------
+    site
+        The directory to serve.
+    panel
+        The developer's panel; None leaves it out.
+    addresses
+        What index.html and /config.json say.
+    """
+
+    def __init__(self, site: Path, panel: Path | None, addresses: Addresses) -> None:
+        self._site = site.resolve()
+        self._panel = panel.resolve() if panel is not None and panel.is_dir() else None
+        self._addresses = addresses
+
+    def __call__(self, request: Request) -> Response:
+        """Answer one request."""
+        if request.method not in {"GET", "HEAD"}:
+            refusal = _text(HTTPStatus.METHOD_NOT_ALLOWED, "only GET is answered here\n")
+            return Response(refusal.status, (*refusal.headers, ("allow", "GET, HEAD")), refusal.body)
+        path = request.path
+        if path == "/config.json":
+            return _answer("application/json", json.dumps(self._addresses.as_json()).encode())
+        if path in {"/", "/index.html"}:
+            return self._index(request)
+        root, name = self._site, path.removeprefix("/")
+        if self._panel is not None and name.startswith("panel/"):
+            root, name = self._panel, name.removeprefix("panel/")
+        file = _find(root, name)
+        return _not_found() if file is None else _answer(_type(file), file.read_bytes())
+
+    def _index(self, request: Request) -> Response:
+        file = _find(self._site, "index.html")
+        if file is None:
+            return _not_found()
+        text = file.read_text(encoding="utf-8")
+        text = text.replace(API_EXAMPLE, self._addresses.api)
+        text = text.replace(PLATFORM_EXAMPLE, self._addresses.platform)
+        text = text.replace(APP_ID_EXAMPLE, self._addresses.app_id)
+        if self._panel is not None and parse_qs(request.query).get("panel") != ["off"]:
+            text = text.replace("</head>", f"{_PANEL_STYLE}</head>", 1)
+            text = text.replace("</body>", f"{_PANEL_SCRIPT}</body>", 1)
+        return _answer(_TYPES[".html"], text.encode())
+
+
+def _find(root: Path, name: str) -> Path | None:
+    """Find a file below a directory; what leads out of it, or is hidden, is not found."""
+    if "\0" in name or any(part.startswith(".") for part in name.split("/")):
+        return None
+    file = (root / name).resolve()
+    return file if file.is_relative_to(root) and file.is_file() else None
+
+
+def _type(file: Path) -> str:
+    known = _TYPES.get(file.suffix.lower())
+    return known or mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+
+
+def _answer(content_type: str, body: bytes) -> Response:
+    headers = (
+        ("content-type", content_type),
+        ("cache-control", "no-store"),
+        ("x-content-type-options", "nosniff"),
+    )
+    return Response(HTTPStatus.OK, headers, body)
+
+
+def _text(status: int, text: str) -> Response:
+    headers = (("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-store"))
+    return Response(status, headers, text.encode())
+
+
+def _not_found() -> Response:
+    return _text(HTTPStatus.NOT_FOUND, "not found\n")
