@@ -35,9 +35,6 @@ _SERVICES: Final[Mapping[str, _Service]] = {
     "DynamoDB_20120810": "dynamodb",
     "secretsmanager": "secretsmanager",
 }
-    "DynamoDB_20120810": "dynamodb",
-    "secretsmanager": "secretsmanager",
-}
 _SCOPE: Final = re.compile(r"(Credential=[^/]*/[^/]*/)[^/]*/")
 _TABLE_PROPERTIES: Final = (
     "AttributeDefinitions",

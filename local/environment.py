@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 _WORKER: Final = Path(__file__).with_name("worker.py")
 _INIT_SECONDS: Final = 60.0
@@ -54,8 +54,8 @@ class Function:
 
     Attributes
     ----------
-    logical_id, name, arn
-        How the template, Lambda and IAM call it.
+    logical_id, arn
+        How the template and Lambda call it.
     handler
         `package.module.function`.
     variables
@@ -67,12 +67,26 @@ class Function:
     """
 
     logical_id: str
-    name: str
     arn: str
     handler: str
     variables: Mapping[str, str] = field(repr=False)
     roots: tuple[Path, ...]
     timeout: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Write it down, but for its logical id."""
+        return {
+            "arn": self.arn,
+            "handler": self.handler,
+            "timeout": self.timeout,
+            "roots": [str(root) for root in self.roots],
+            "variables": dict(self.variables),
+        }
+
+    @classmethod
+    def from_json(cls, logical_id: str, value: Mapping[str, Any]) -> Self:
+        """Read what `to_json` wrote."""
+        return cls(logical_id, **{**value, "roots": tuple(map(Path, value["roots"]))})
 
 
 class Environment:

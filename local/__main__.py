@@ -1,0 +1,179 @@
+"""The command line: `python -m local up` and `python -m local invoke LOGICAL_ID EVENT.json`."""
+
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import argparse
+
+    from local.stack import Options, Stack
+
+
+def _end(*_: Any) -> None:
+    """End by Ctrl-C or SIGTERM, at whatever moment: everything is cleaned up on the way out."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    raise SystemExit(0)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; gives the exit status."""
+    # First, and the imports after it: a Ctrl-C in the first second is one as well.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end)
+    from local.environment import FunctionError  # noqa: PLC0415
+    from local.stack import StackError  # noqa: PLC0415
+
+    options = _parser().parse_args(arguments)
+    try:
+        return _up(options) if options.command == "up" else _invoke(options)
+    except StackError as error:
+        print(f"local: {error}", file=sys.stderr)
+        return error.exit_status
+    except FunctionError as error:
+        print(f"local: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> "argparse.ArgumentParser":
+    import argparse  # noqa: PLC0415
+    from pathlib import Path  # noqa: PLC0415
+
+    from local import ROOT  # noqa: PLC0415
+    from local.state import DEFAULT_FILE  # noqa: PLC0415
+
+    state = argparse.ArgumentParser(add_help=False)
+    state.add_argument(
+        "--state",
+        type=Path,
+        default=DEFAULT_FILE,
+        metavar="FILE",
+        help="where a running stack is written down (default: .local/stack.json)",
+    )
+    parser = argparse.ArgumentParser(
+        prog="python -m local", description="The whole product on this machine, without AWS."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{up,invoke}")
+    up = commands.add_parser("up", parents=[state], help="start everything, until Ctrl-C")
+    for name, port, what in (
+        ("api", 3000, "the API"),
+        ("web", 8080, "the page"),
+        ("platform", 8090, "the platform simulator"),
+        ("aws", 4566, "Secrets Manager and DynamoDB"),
+    ):
+        up.add_argument(
+            f"--{name}-port",
+            type=_port,
+            default=port,
+            metavar="PORT",
+            help=f"port of {what} (default: {port}; 0: a free one)",
+        )
+    up.add_argument("--json", action="store_true", help="print the addresses as one line of JSON")
+    up.add_argument(
+        "--platform-url",
+        metavar="URL",
+        help="verify on another platform: its base address or verifyVmMobileApi.htm's; needs --secrets",
+    )
+    up.add_argument("--app-id", default="000001", metavar="ID", help="appId (default: 000001)")
+    up.add_argument(
+        "--secrets",
+        type=Path,
+        metavar="FILE",
+        help='real keys: JSON {"privateKey", "platformPublicKey", "appKey"} (default: fresh ones)',
+    )
+    invoke = commands.add_parser("invoke", parents=[state], help="run one handler on one event")
+    invoke.add_argument("function", metavar="LOGICAL_ID", help="PreSignFunction or VerifyFunction")
+    invoke.add_argument("event", type=Path, metavar="EVENT.json", help="the event, such as one of events/")
+    invoke.add_argument(
+        "--env",
+        type=Path,
+        metavar="FILE",
+        help="variables as sam local invoke --env-vars reads them (default: events/env.json)",
+    )
+    invoke.set_defaults(default_env=ROOT / "events" / "env.json")
+    return parser
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:  # noqa: PLR2004 - TCP's
+        raise ValueError(text)
+    return port
+
+
+def _up(arguments: "argparse.Namespace") -> int:
+    from local import state  # noqa: PLC0415
+    from local.stack import Options, Stack  # noqa: PLC0415
+
+    options = Options(
+        api_port=arguments.api_port,
+        web_port=arguments.web_port,
+        platform_port=arguments.platform_port,
+        aws_port=arguments.aws_port,
+        platform_url=arguments.platform_url,
+        app_id=arguments.app_id,
+        secrets=arguments.secrets,
+    )
+    with Stack(options) as stack:
+        state.write(arguments.state, stack)
+        try:
+            _say(stack, options, arguments)
+            while True:
+                signal.pause()
+        finally:
+            state.remove(arguments.state)
+
+
+def _say(stack: "Stack", options: "Options", arguments: "argparse.Namespace") -> None:
+    import json  # noqa: PLC0415
+
+    if options.secrets is not None and options.platform_url is None:
+        print(
+            "local: the simulator keeps its own key pair; platformPublicKey of the secrets file is not used",
+            file=sys.stderr,
+        )
+    print(json.dumps(stack.addresses()) if arguments.json else _greeting(stack), flush=True)
+
+
+def _greeting(stack: "Stack") -> str:
+    from local.stack import SIM_NUMBER  # noqa: PLC0415
+
+    if stack.simulator is None:
+        platform = "another platform, reached with the keys you gave"
+        hint = "Verifications go to the platform above, with your keys and its bill."
+    else:
+        platform = "the platform simulator"
+        hint = f"The phone of the demo has the number {SIM_NUMBER}: it logs in; any other is refused."
+    return f"""
+  Open  {stack.page}
+
+  {hint}
+
+  API       {stack.api}   POST /presign, POST /verify
+  Platform  {stack.platform}   {platform}
+  AWS       {stack.aws}   Secrets Manager and DynamoDB
+  appId     {stack.app_id}
+
+  Ctrl-C ends all of it. What the functions log follows.
+"""
+
+
+def _invoke(arguments: "argparse.Namespace") -> int:
+    import json  # noqa: PLC0415
+
+    from local.invoke import invoke, read_json, read_overlay  # noqa: PLC0415
+    from local.stack import Options  # noqa: PLC0415
+
+    event = read_json(arguments.event)
+    overlay = {}
+    if arguments.env is not None or arguments.default_env.exists():
+        overlay = dict(read_overlay(arguments.env or arguments.default_env))
+    options = Options(api_port=0, web_port=0, platform_port=0, aws_port=0)
+    response = invoke(arguments.function, event, overlay, options, arguments.state)
+    print(json.dumps(response, indent=2, ensure_ascii=False))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

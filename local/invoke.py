@@ -1,0 +1,124 @@
+"""`python -m local invoke`: one handler on one event, as `sam local invoke` does it, without Docker.
+
+The handler runs in a process of its own with the variables that a running stack gives it; where no stack
+runs, one is started for this event.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+from local.environment import Environment, Function
+from local.stack import Options, SettingError, Stack
+from local.state import find_functions
+from local.template import FUNCTION, Template, TemplateError
+
+STACKS_OWN: Final = frozenset(
+    {
+        "PLATFORM_URL",
+        "TABLE_NAME",
+        "SIGNING_SECRET_ID",
+        "VERIFICATION_SECRET_ID",
+        "PEPPER_SECRET_ID",
+        "AWS_ENDPOINT_URL",
+    }
+)
+"""Variables that an env file does not change: they say where the running stack is."""
+
+
+def invoke(logical_id: str, event: Any, overlay: Mapping[str, Any], options: Options, state: Path) -> Any:
+    """Run one handler and give its response.
+
+    Parameters
+    ----------
+    logical_id
+        The function, as the template calls it.
+    event
+        What the handler gets.
+    overlay
+        An env file in the form of `sam local invoke --env-vars`.
+    options
+        How to start a stack where none runs.
+    state
+        File in which a running stack would be found.
+
+    Raises
+    ------
+    SettingError
+        There is no such function.
+    StackError
+        No stack runs, and none can be started.
+    FunctionError
+        The handler did not start, raised, died or timed out.
+    """
+    _check_name(logical_id, options.template)
+    with _function(logical_id, options, state) as function:
+        environment = Environment(_overlaid(function, overlay), options.log)
+        try:
+            environment.wait()
+            return environment.invoke(event, str(uuid4()))
+        finally:
+            environment.stop()
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises
+    ------
+    SettingError
+        It is not there, or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise SettingError(f"{path}: not JSON") from error
+
+
+def read_overlay(path: Path) -> Mapping[str, Any]:
+    """Read an env file: `{"FunctionName": {"VARIABLE": "value"}}`, `Parameters` being for every function.
+
+    Raises
+    ------
+    SettingError
+        It is not there, or of another form.
+    """
+    overlay = read_json(path)
+    if not isinstance(overlay, dict) or not all(isinstance(values, dict) for values in overlay.values()):
+        raise SettingError(f"{path}: an object of objects is wanted, as sam local invoke --env-vars reads it")
+    return overlay
+
+
+def _check_name(logical_id: str, template: Path) -> None:
+    try:
+        resources = Template.read(template).document["Resources"]
+    except TemplateError as error:
+        raise SettingError(str(error)) from error
+    known = [name for name, resource in resources.items() if resource["Type"] == FUNCTION]
+    if logical_id not in known:
+        raise SettingError(f"there is no function {logical_id}; there are {', '.join(known)}")
+
+
+@contextmanager
+def _function(logical_id: str, options: Options, path: Path) -> Iterator[Function]:
+    """Give the function as a running stack has it, or as one that is started for it."""
+    running = find_functions(path)
+    if logical_id in running:
+        yield running[logical_id]
+        return
+    with Stack(replace(options, warm=frozenset())) as stack:
+        yield stack.functions[logical_id].function
+
+
+def _overlaid(function: Function, overlay: Mapping[str, Any]) -> Function:
+    """Set variables that the function has anyway, as `sam local` does."""
+    given = {**overlay.get("Parameters", {}), **overlay.get(function.logical_id, {})}
+    wanted = {name: str(value) for name, value in given.items() if name in function.variables}
+    kept = {name: function.variables[name] for name in STACKS_OWN if name in function.variables}
+    return replace(function, variables={**function.variables, **wanted, **kept})

@@ -1,0 +1,96 @@
+"""The keys of a local stack: fresh ones, or an operator's own from a file (guide section 2.1).
+
+A private key is handed to the AWS endpoint and to nothing else: it is in no file, no output and no repr.
+"""
+
+import base64
+import json
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Self
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from cmpassport.keys import KeyFormatError, load_private_key, load_public_key
+
+_KEY_BITS: Final = 2048
+_FIELDS: Final = ("privateKey", "platformPublicKey", "appKey")
+
+
+class SecretsFileError(Exception):
+    """A secrets file is not of the documented form; one line that names the field, never its value."""
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerKeys:
+    """What the customer has: the key that signs, its public half, and the appKey.
+
+    Attributes
+    ----------
+    private_key
+        Bare Base64 or PEM, as the signing secret holds it.
+    public_key
+        Bare Base64 of the SubjectPublicKeyInfo, as the open platform takes it.
+    app_key
+        From the open platform.
+    platform_key
+        The platform's public key, which encrypts; None for the simulator's own.
+    """
+
+    private_key: str = field(repr=False)
+    public_key: str
+    app_key: str = field(repr=False)
+    platform_key: str | None
+
+    @classmethod
+    def fresh(cls) -> Self:
+        """Make a key pair and an appKey."""
+        key = rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS)
+        der = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        return cls(base64.b64encode(der).decode(), _public_half(key), secrets.token_hex(16).upper(), None)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a secrets file, JSON `{"privateKey", "platformPublicKey", "appKey"}`.
+
+        Raises
+        ------
+        SecretsFileError
+            The file cannot be read, is of another form, or a key is none.
+        """
+        values = _read_fields(path)
+        try:
+            private_key = load_private_key(values["privateKey"])
+        except KeyFormatError as error:
+            raise SecretsFileError(f"{path}: privateKey: {error}") from None
+        try:
+            load_public_key(values["platformPublicKey"])
+        except KeyFormatError as error:
+            raise SecretsFileError(f"{path}: platformPublicKey: {error}") from None
+        return cls(
+            values["privateKey"], _public_half(private_key), values["appKey"], values["platformPublicKey"]
+        )
+
+
+def _read_fields(path: Path) -> dict[str, str]:
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SecretsFileError(f"{path}: {error.strerror}") from None
+    except ValueError:  # not JSON, or no UTF-8; the parser's own text would quote the file
+        raise SecretsFileError(f"{path}: not JSON") from None
+    if not isinstance(content, dict):
+        raise SecretsFileError(f"{path}: a JSON object is wanted: {', '.join(_FIELDS)}")
+    for name in _FIELDS:
+        if not isinstance(content.get(name), str) or not content[name].strip():
+            raise SecretsFileError(f"{path}: {name} is missing, empty or no text")
+    if unknown := sorted(set(content) - set(_FIELDS)):
+        raise SecretsFileError(f"{path}: unknown {', '.join(unknown)}; {', '.join(_FIELDS)} are wanted")
+    return {name: content[name].strip() for name in _FIELDS}
+
+
+def _public_half(key: rsa.RSAPrivateKey) -> str:
+    der = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return base64.b64encode(der).decode()
