@@ -7,7 +7,6 @@ from typing import Final, Self
 
 from cmpassport.settings import (
     CommonSettings,
-    SettingsError,
     read_integer,
     read_number,
     read_secret_id,
@@ -55,13 +54,6 @@ class Settings:
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> Self:
         """Read the variables; raise SettingsError for the first that is wrong."""
-        limits = Limits(
-            connect=read_number(env, "PLATFORM_CONNECT_TIMEOUT", 2, low=0.1, high=20),
-            read=read_number(env, "PLATFORM_READ_TIMEOUT", 5, low=0.1, high=20),
-            deadline=read_number(env, "PLATFORM_DEADLINE", 8, low=0.1, high=20),
-        )
-        if limits.deadline < limits.connect:
-            raise SettingsError("PLATFORM_DEADLINE is shorter than PLATFORM_CONNECT_TIMEOUT; make it longer")
         return cls(
             common=CommonSettings.from_environment(env),
             platform_url=read_text(
@@ -72,5 +64,9 @@ class Settings:
             table_name=read_text(env, "TABLE_NAME", _TABLE_NAME, "the name of a DynamoDB table is expected"),
             daily_attempt_limit=read_integer(env, "DAILY_ATTEMPT_LIMIT", 5, low=1, high=1000),
             client_hourly_limit=read_integer(env, "CLIENT_HOURLY_LIMIT", 0, low=0, high=1_000_000),
-            limits=limits,
+            limits=Limits(
+                connect=read_number(env, "PLATFORM_CONNECT_TIMEOUT", 2, low=0.1, high=20),
+                read=read_number(env, "PLATFORM_READ_TIMEOUT", 5, low=0.1, high=20),
+                deadline=read_number(env, "PLATFORM_DEADLINE", 8, low=0.1, high=20),
+            ),
         )

@@ -1,0 +1,362 @@
+"""Every row of the HTTP contract, provoked through HTTP on the local stack."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final
+from zlib import crc32
+
+import pytest
+
+from local.stack import Options, Stack
+from tests.support.phone import Phone, Reply, Ticket, new_pre_sign
+from tests.support.stacks import client_of, phone_of, start
+
+EXHAUSTED: Final = "13900000429"
+
+
+@pytest.fixture(scope="module")
+def impatient() -> Iterator[Stack]:
+    """A stack whose functions wait half a second for the platform."""
+    with start(Options(parameters={"PlatformReadTimeout": "0.5", "PlatformDeadline": "2"})) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def limited() -> Iterator[Stack]:
+    """A stack that takes one verification an hour from an address, and whose platform is not there."""
+    parameters = {"ClientHourlyLimit": "1"}
+    with start(Options(parameters=parameters, platform_url="http://127.0.0.1:1")) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def broken() -> Iterator[Stack]:
+    """A stack whose verification secret holds no keys."""
+    with start(Options()) as stack:
+        secret = stack.secret_ids["VERIFICATION_SECRET_ID"]
+        client_of(stack, "secretsmanager").put_secret_value(SecretId=secret, SecretString="{}")
+        yield stack
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way to a refusal, and what the contract says of it."""
+
+    name: str
+    stack: str
+    provoke: Callable[[Phone], Reply]
+    status: int
+    code: str
+    action: str
+    result_code: str | None = None
+    retry_after: bool = False
+
+
+MADE_UP: Final = Ticket("VM_madeup", "made%2Bup")
+
+
+def _with_fault(name: str, **parameters: Any) -> Callable[[Phone], Reply]:
+    def provoke(phone: Phone) -> Reply:
+        ticket = phone.ticket()
+        phone.fault(name, **parameters)
+        return phone.verify(phone.sim, ticket)
+
+    return provoke
+
+
+def _token_with_another_number(phone: Phone) -> Reply:
+    ticket = phone.ticket()
+    assert phone.verify(phone.sim, ticket).status == 200
+    return phone.verify("13912345678", ticket)
+
+
+def _twice_at_once(phone: Phone) -> Reply:
+    ticket = phone.ticket()
+    phone.fault("delay", seconds=2)
+    with ThreadPoolExecutor() as pool:
+        replies = list(pool.map(lambda _: phone.verify(phone.sim, ticket), range(2)))
+    refused = [reply for reply in replies if reply.status != 200]
+    assert len(refused) == 1
+    return refused[0]
+
+
+def _once_too_often(phone: Phone) -> Reply:
+    phone.verify(phone.sim, MADE_UP)
+    return phone.verify(phone.sim, MADE_UP)
+
+
+def _presign(text: str) -> Callable[[Phone], Reply]:
+    return lambda phone: phone.presign(text.format(app_id=phone.app_id))
+
+
+def _verify(**members: Any) -> Callable[[Phone], Reply]:
+    body = {"phoneNum": "13999994444", "token": "VM_1", "userInformation": "u", **members}
+    body = {name: value for name, value in body.items() if value is not None}
+    return lambda phone: phone.post("/verify", body)
+
+
+def _raw(path: str, data: bytes, **headers: str) -> Callable[[Phone], Reply]:
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda phone: phone.post(path, data=data, headers=sent)
+
+
+FIX: Final = "fix_request"
+OTHER: Final = "use_other_method"
+ROWS: Final = [
+    *(
+        Row(f"{path} {name}", "stack", _raw(path, data, **headers), status, code, FIX)
+        for path in ("/presign", "/verify")
+        for name, data, headers, status, code in (
+            ("not JSON", b'{"preSign": ', {}, 400, "invalid_request"),
+            ("no body", b"", {}, 400, "invalid_request"),
+            ("an array", b"[]", {}, 400, "invalid_request"),
+            ("a member twice", b'{"token": "a", "token": "b"}', {}, 400, "invalid_request"),
+            ("no member", b"{}", {}, 400, "invalid_request"),
+            ("nested too deep", b"[" * 16000, {}, 400, "invalid_request"),
+            ("no origin", b"{}", {"Origin": ""}, 403, "origin_not_allowed"),
+            ("another origin", b"{}", {"Origin": "https://elsewhere.example"}, 403, "origin_not_allowed"),
+            ("the null origin", b"{}", {"Origin": "null"}, 403, "origin_not_allowed"),
+            ("too large", b" " * 16385, {}, 413, "body_too_large"),
+            (
+                "a form",
+                b"{}",
+                {"Content_Type": "application/x-www-form-urlencoded"},
+                415,
+                "unsupported_media_type",
+            ),
+            ("text", b"{}", {"Content_Type": "text/plain"}, 415, "unsupported_media_type"),
+            ("no type", b"{}", {"Content_Type": ""}, 415, "unsupported_media_type"),
+        )
+    ),
+    Row("preSign is no text", "stack", _raw("/presign", b'{"preSign": 1}'), 400, "invalid_request", FIX),
+    Row(
+        "an unknown member",
+        "stack",
+        _raw("/presign", b'{"preSign": "", "x": 1}'),
+        400,
+        "invalid_request",
+        FIX,
+    ),
+    Row("no number", "stack", _verify(phoneNum=None), 400, "invalid_request", FIX),
+    Row("a foreign number", "stack", _verify(phoneNum="+85298765432"), 400, "invalid_request", FIX),
+    Row("a short number", "stack", _verify(phoneNum="1399999444"), 400, "invalid_request", FIX),
+    Row("a number as a number", "stack", _verify(phoneNum=13999994444), 400, "invalid_request", FIX),
+    Row("no token", "stack", _verify(token=None), 400, "invalid_request", FIX),
+    Row("an empty token", "stack", _verify(token=""), 400, "invalid_request", FIX),
+    Row("no userInformation", "stack", _verify(userInformation=None), 400, "invalid_request", FIX),
+    Row("expandParams is no text", "stack", _verify(expandParams={}), 400, "invalid_request", FIX),
+    Row("an unknown member beside", "stack", _verify(sign="x"), 400, "invalid_request", FIX),
+    Row("no preSign", "stack", _presign("hello"), 400, "presign_rejected", FIX),
+    Row("token with another number", "stack", _token_with_another_number, 409, "token_reused", "retry"),
+    Row("twice at once", "stack", _twice_at_once, 409, "in_progress", "wait", retry_after=True),
+    Row(
+        "made-up token",
+        "stack",
+        lambda phone: phone.verify("13911112222", MADE_UP),
+        422,
+        "token_rejected",
+        "retry",
+        "120020",
+    ),
+    Row(
+        "budget used up",
+        "stack",
+        lambda phone: phone.verify(EXHAUSTED, phone.ticket()),
+        429,
+        "attempts_exhausted",
+        OTHER,
+        retry_after=True,
+    ),
+    Row(
+        "platform's own limit",
+        "stack",
+        _with_fault("resultCode", resultCode="121011"),
+        429,
+        "attempts_exhausted",
+        OTHER,
+        "121011",
+        retry_after=True,
+    ),
+    *(
+        Row(
+            f"operator's fault {code}",
+            "stack",
+            _with_fault("resultCode", resultCode=code),
+            502,
+            "platform_rejected",
+            OTHER,
+            code,
+        )
+        for code in (
+            "103605",
+            "130010",
+            "130016",
+            "130018",
+            "130032",
+            "110022",
+            "110023",
+            "110025",
+            "110027",
+            "110004",
+            "111075",
+            "170001",
+            "111002",
+            "500",
+        )
+    ),
+    *(
+        Row(
+            f"platform's code {code}",
+            "stack",
+            _with_fault("resultCode", resultCode=code),
+            502,
+            "platform_error",
+            "retry",
+            code,
+        )
+        for code in ("999999", "110028", "130030", "424242")
+    ),
+    *(
+        Row(f"answer: {name}", "stack", _with_fault(name, **more), 502, "platform_error", "retry")
+        for name, more in (
+            ("html", {}),
+            ("notJson", {}),
+            ("wrongMsgId", {}),
+            ("wrongAppId", {}),
+            ("missingResultCode", {}),
+            ("oversized", {}),
+            ("truncated", {}),
+            ("status", {"status": 302}),
+            ("status", {"status": 404}),
+            ("status", {"status": 500}),
+        )
+    ),
+    Row("silence", "impatient", _with_fault("delay", seconds=3), 504, "platform_timeout", "retry"),
+    Row("dripping", "impatient", _with_fault("drip", seconds=0.2), 504, "platform_timeout", "retry"),
+    Row("reset", "impatient", _with_fault("reset", when="after"), 504, "platform_timeout", "retry"),
+    Row(
+        "no platform",
+        "limited",
+        lambda phone: phone.verify(phone.sim, MADE_UP),
+        503,
+        "platform_unreachable",
+        "retry",
+    ),
+    Row("too many requests", "limited", _once_too_often, 429, "too_many_requests", "wait", retry_after=True),
+    Row("no keys", "broken", lambda phone: phone.verify(phone.sim, MADE_UP), 500, "internal_error", OTHER),
+]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_a_refusal_is_as_the_contract_says(row: Row, request: pytest.FixtureRequest) -> None:
+    stack: Stack = request.getfixturevalue(row.stack)
+    # A number of its own for each row, so that no row uses up another's attempts.
+    phone = phone_of(stack, sim=f"139{crc32(row.name.encode()) % 10**8:08d}")
+
+    reply = row.provoke(phone)
+
+    assert (reply.status, reply.json["code"], reply.json["action"]) == (row.status, row.code, row.action)
+    assert reply.headers["Content-Type"] == "application/problem+json"
+    assert reply.headers["Cache-Control"] == "no-store"
+    problem = reply.json
+    assert problem["status"] == row.status
+    assert problem["type"] == f"urn:problem-type:number-verification:{row.code}"
+    assert problem["title"]
+    assert problem["detail"]
+    assert problem["requestId"] == reply.headers["apigw-requestid"]
+    assert problem.get("resultCode") == row.result_code
+    assert ("Retry-After" in reply.headers) is row.retry_after
+    if row.retry_after:
+        assert 1 <= int(reply.headers["Retry-After"]) <= 86400
+
+
+@pytest.mark.parametrize(
+    ("path", "data", "status"),
+    [("/presign", b"{}", 400), ("/verify", b"{}", 400), ("/verify", b" " * 20000, 413)],
+)
+def test_a_page_may_read_a_refusal(stack: Stack, path: str, data: bytes, status: int) -> None:
+    reply = phone_of(stack).post(path, data=data)
+
+    assert reply.status == status
+    assert reply.headers["access-control-allow-origin"] == stack.page
+    assert "retry-after" in reply.headers["access-control-expose-headers"]
+
+
+def test_a_page_of_another_origin_may_not_read_its_refusal(stack: Stack) -> None:
+    reply = phone_of(stack).post("/presign", {}, headers={"Origin": "https://elsewhere.example"})
+
+    assert reply.status == 403
+    assert "access-control-allow-origin" not in reply.headers
+
+
+def test_invalid_members_are_listed_by_name_and_reason_without_their_values(stack: Stack) -> None:
+    body = {"phoneNum": "12345678", "token": "with space", "userInformation": "\n"}
+
+    reply = phone_of(stack).post("/verify", body)
+
+    assert {error["field"] for error in reply.json["errors"]} == {"phoneNum", "token", "userInformation"}
+    assert all(error["reason"] for error in reply.json["errors"])
+    assert "12345678" not in reply.text
+    assert "with space" not in reply.text
+
+
+def test_a_presign_is_signed(stack: Stack) -> None:
+    phone = phone_of(stack)
+
+    reply = phone.presign(new_pre_sign(phone.app_id)[3])
+
+    assert reply.status == 200
+    assert set(reply.json) == {"sign"}
+    assert reply.headers["Content-Type"] == "application/json"
+    assert reply.headers["Cache-Control"] == "no-store"
+    assert reply.headers["access-control-allow-origin"] == stack.page
+
+
+def test_a_matching_number_is_verified(stack: Stack) -> None:
+    phone = phone_of(stack, sim="13700000001")
+
+    reply = phone.verify("+86 137-0000-0001", phone.ticket())
+
+    assert reply.status == 200
+    verdict = reply.json
+    assert verdict.pop("msgId")
+    assert verdict.pop("taskId")
+    assert verdict == {
+        "verified": True,
+        "resultCode": "000",
+        "resultDesc": "是本机号码",
+        "action": "login",
+        "attemptsLeft": 4,
+    }
+
+
+def test_another_number_is_refused(stack: Stack) -> None:
+    phone = phone_of(stack, sim="13700000002")
+
+    reply = phone.verify("13700000003", phone.ticket())
+
+    assert reply.status == 200
+    assert (reply.json["verified"], reply.json["resultCode"], reply.json["action"]) == (
+        False,
+        "001",
+        "refuse",
+    )
+
+
+def test_user_information_and_expand_params_go_on_verbatim(stack: Stack) -> None:
+    phone = phone_of(stack, sim="13700000004")
+    ticket = phone.ticket()
+
+    phone.verify(phone.sim, ticket, expandParams="a%3D1%7Cb%3D2")
+
+    (entry,) = [entry for entry in phone.journal() if ticket.token in str(entry) and entry["step"] == 14]
+    assert f'"userInformation":"{ticket.user_information}"' in entry["request"]["body"]
+    assert '"expandParams":"a%3D1%7Cb%3D2"' in entry["request"]["body"]
+
+
+@pytest.mark.parametrize("path", ["/", "/presign/", "/Verify", "/presign/x"])
+def test_an_unknown_path_is_the_gateways_404(stack: Stack, path: str) -> None:
+    reply = phone_of(stack).post(path, {})
+
+    assert (reply.status, reply.json) == (404, {"message": "Not Found"})

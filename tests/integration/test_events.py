@@ -1,0 +1,37 @@
+"""Each sample event gives the result that events/README.md documents, on a throw-away stack."""
+
+import json
+import re
+import subprocess
+import sys
+from typing import Final
+
+import pytest
+
+from local import ROOT
+
+EVENTS: Final = ROOT / "events"
+_ROW: Final = re.compile(r"^\| ([a-z-]+\.json) \| (\w+) \| (\d{3}) \| (\w*) \|", re.MULTILINE)
+DOCUMENTED: Final = _ROW.findall((EVENTS / "README.md").read_text())
+
+
+def test_every_event_is_documented() -> None:
+    samples = {path.name for path in EVENTS.glob("*.json")} - {"env.json"}
+
+    assert {name for name, *_ in DOCUMENTED} == samples
+
+
+@pytest.mark.parametrize(("event", "function", "status", "code"), DOCUMENTED)
+def test_a_sample_event_gives_its_documented_result(
+    event: str, function: str, status: str, code: str
+) -> None:
+    command = [sys.executable, "-m", "local", "invoke", function, str(EVENTS / event)]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert run.returncode == 0, run.stderr
+    response = json.loads(run.stdout)
+    body = json.loads(response["body"])
+    assert response["statusCode"] == int(status)
+    assert body.get("code", body.get("resultCode", "")) == code
+    if event == "presign-good.json":
+        assert body["sign"]

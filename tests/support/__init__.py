@@ -1,0 +1,1 @@
+"""What several test directories share: a phone and its page, without a browser."""
