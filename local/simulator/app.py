@@ -1,0 +1,395 @@
+"""The simulator as a WSGI application: routes, answers, faults and journal around the platform's checks."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
+
+from werkzeug import Request, Response
+from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, NotFound
+
+from local.simulator.crypto import DEFAULT_KEY_BITS, PlatformKey, SignatureForm
+from local.simulator.delivery import deliver, reset
+from local.simulator.faults import Endpoint, Fault, FaultError, FaultName, Faults, read_fault_text
+from local.simulator.fetching import PIXEL, TokenService, get_mobile
+from local.simulator.journal import DEFAULT_SIZE, Journal
+from local.simulator.protocol import AnswerKeys, RefusedError, answer, parse, serialise
+from local.simulator.tokens import TokenDesk
+from local.simulator.verification import Judgement, Verdict, Verifier
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
+    from local.simulator.customer import Customer
+
+_PATHS: Final = {
+    "/NumberAbility/jssdk/jssdk.min.js": Endpoint.SDK,
+    "/NumberAbility/jssdk_vlm/jssdk.min.js": Endpoint.SDK,
+    "/NumberAbility/h5/getMobile.htm": Endpoint.GET_MOBILE,
+    "/NumberAbility/h5/getToken.htm": Endpoint.GET_TOKEN,
+    "/NumberAbility/h5/verifyVmMobileApi.htm": Endpoint.VERIFY,
+}
+_METHODS: Final = {
+    Endpoint.SDK: ("GET", "HEAD"),
+    Endpoint.GET_MOBILE: ("GET", "HEAD"),
+    Endpoint.GET_TOKEN: ("POST",),
+    Endpoint.VERIFY: ("POST",),
+}
+# The guide's step that an endpoint's request is; its response is the next one where the guide counts it.
+_STEPS: Final = {Endpoint.SDK: 2, Endpoint.GET_MOBILE: 10, Endpoint.GET_TOKEN: 11, Endpoint.VERIFY: 14}
+
+_CONTROL: Final = "/simulator/"
+_FAULT_NAME: Final = "X-Simulator-Fault"
+_MAX_REQUEST: Final = 1 << 16  # bytes
+_MAX_NOTED: Final = 1 << 14  # bytes of a response that the journal keeps
+_JSON: Final = "application/json;charset=utf-8"  # as the guide writes it
+_HTML: Final = b"<html><head><title>Error</title></head><body><h1>Service unavailable</h1></body></html>"
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """An endpoint's answer before it travels; JSON ones keep their payload, so that a fault can spoil it."""
+
+    payload: dict[str, dict[str, str]] | None = None
+    body: bytes = b""
+    content_type: str = _JSON
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)  # for the journal alone
+
+
+class Simulator:
+    """A faithful double of the platform for one customer's app. A WSGI application, safe for threads.
+
+    Parameters
+    ----------
+    customer
+        What the business entered in the open platform. `customer` may be set anew at any time, as the
+        business may there: a stack that learns its page's origin or makes its key pair later does
+        ``simulator.customer = dataclasses.replace(simulator.customer, public_key=...)``.
+    clock
+        The platform's clock; returns an aware datetime.
+    samples
+        Honour the evergreen tokens ``VM_SAMPLE…``: never too old, never used up, SIM 13999994444,
+        userInformation ``sample%2Bfingerprint%3D%3D``.
+    key_bits
+        Size of the platform's key pair in bits.
+    signature_form
+        Algorithm and encoding expected of all signatures.
+    answer_keys
+        How keys are printed in JSON answers.
+    journal_size
+        Entries that the journal keeps.
+    """
+
+    def __init__(
+        self,
+        customer: Customer,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        samples: bool = False,
+        key_bits: int = DEFAULT_KEY_BITS,
+        signature_form: SignatureForm = SignatureForm(),  # noqa: B008 - immutable
+        answer_keys: AnswerKeys = AnswerKeys.PLAIN,
+        journal_size: int = DEFAULT_SIZE,
+    ) -> None:
+        self.customer = customer
+        self.faults: Final = Faults()
+        self.journal: Final = Journal(journal_size)
+        self._clock = clock
+        self._key_bits = key_bits
+        self._key = PlatformKey(key_bits)
+        self._answer_keys = answer_keys
+        self._desk = TokenDesk(samples=samples)
+        self._tokens = TokenService(self._desk, signature_form)
+        self._verifier = Verifier(self._desk, signature_form)
+        self._work: Final = {
+            Endpoint.SDK: self._sdk,
+            Endpoint.GET_MOBILE: self._get_mobile,
+            Endpoint.GET_TOKEN: self._get_token,
+            Endpoint.VERIFY: self._verify,
+        }
+        self._controls: Final = {
+            ("GET", "public-key"): self._show_key,
+            ("GET", "faults"): self._show_faults,
+            ("POST", "faults"): self._arm_fault,
+            ("DELETE", "faults"): self._clear_faults,
+            ("GET", "journal"): self._show_journal,
+            ("DELETE", "journal"): self._clear_journal,
+            ("DELETE", "tokens"): self._clear_tokens,
+            ("DELETE", "attempts"): self._clear_attempts,
+        }
+
+    @property
+    def public_key(self) -> str:
+        """The platform's public key: bare Base64 of an X.509 SubjectPublicKeyInfo."""
+        return self._key.public_key
+
+    def renew_key(self) -> str:
+        """Replace the platform's key pair, as in a rotation; returns the new public key."""
+        self._key = PlatformKey(self._key_bits)
+        return self.public_key
+
+    def expire_tokens(self) -> None:
+        """Make every token issued so far older than a minute."""
+        self._desk.expire()
+
+    def forget_attempts(self) -> None:
+        """Give every number its whole daily limit again."""
+        self._verifier.forget()
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request (PEP 3333)."""
+        request = Request(environ)
+        request.max_content_length = _MAX_REQUEST
+        try:
+            response = self._route(request)
+        except HTTPException as error:
+            response = _plain(error)
+        response.headers.setdefault("Cache-Control", "no-store")
+        return response(environ, start_response)
+
+    def _route(self, request: Request) -> Response:
+        if request.path.startswith(_CONTROL):
+            response = self._control(request)
+            response.headers["Access-Control-Allow-Origin"] = "*"
+            return response
+        endpoint = _PATHS.get(request.path)
+        if endpoint is None:
+            raise NotFound
+        if endpoint is Endpoint.GET_TOKEN and request.method == "OPTIONS":
+            return _preflight("POST")
+        if request.method not in _METHODS[endpoint]:
+            raise MethodNotAllowed(_METHODS[endpoint])
+        return self._serve(endpoint, request)
+
+    # ---- the platform's endpoints
+
+    def _serve(self, endpoint: Endpoint, request: Request) -> Response:
+        fault = self._fault(endpoint, request)
+        now = self._clock()
+        if fault and fault.name is FaultName.RESET and fault.replaces_work:
+            self._note(endpoint, request, None, fault, _Answer(status=0), now)
+            reset(request.environ)
+        body = _body(request)
+        if fault and fault.replaces_work:
+            result = _instead(fault, request, body, now)
+        else:
+            result = _spoil(self._work[endpoint](request, body, now), fault)
+        if result.payload is not None:
+            result = replace(result, body=serialise(result.payload, self._answer_keys))
+        if fault and fault.name is FaultName.TRUNCATED:
+            result = replace(result, body=result.body[: len(result.body) // 2])
+        self._note(endpoint, request, body, fault, result, now)
+        response = Response(result.body, result.status, result.headers, content_type=result.content_type)
+        if endpoint is not Endpoint.VERIFY:  # that one is for servers, not for pages
+            response.headers["Access-Control-Allow-Origin"] = "*"
+        return deliver(response, fault, request.environ)
+
+    def _fault(self, endpoint: Endpoint, request: Request) -> Fault | None:
+        text = request.headers.get(_FAULT_NAME) or request.args.get(_FAULT_NAME)
+        if not text:
+            return self.faults.take(endpoint)
+        try:
+            return read_fault_text(text, endpoint)
+        except FaultError as error:
+            raise BadRequest(str(error)) from None
+
+    def _sdk(self, _request: Request, _body: bytes, _now: datetime) -> _Answer:
+        script = Path(__file__).with_name("jssdk.js").read_bytes()
+        return _Answer(body=script, content_type="text/javascript;charset=utf-8")
+
+    def _get_mobile(self, request: Request, _body: bytes, now: datetime) -> _Answer:
+        number = get_mobile(self._desk, request.args, now)
+        return _Answer(body=PIXEL, content_type="image/gif", notes={"insertedNumber": number})
+
+    def _get_token(self, request: Request, body: bytes, now: datetime) -> _Answer:
+        try:
+            message = parse(body)
+        except RefusedError as refusal:
+            return _refused(refusal, now)
+        origin, referer = request.headers.get("Origin", ""), request.headers.get("Referer", "")
+        fetch = self._tokens.get_token(self.customer, message, origin, referer, now)
+        return _Answer(
+            answer(message, fetch.code, now, token=fetch.token, userInformation=fetch.user_information),
+            notes={"reason": fetch.reason, "signatureVerified": fetch.signature_verified},
+        )
+
+    def _verify(self, request: Request, body: bytes, now: datetime) -> _Answer:
+        try:
+            if request.mimetype != "application/json":
+                raise RefusedError("130032", "the request's type is not application/json")  # noqa: TRY301 - as if read
+            message = parse(body)
+        except RefusedError as refusal:
+            return _refused(refusal, now)
+        # In process there is no client address; that is this machine.
+        address = request.remote_addr or "127.0.0.1"
+        judged = self._verifier.judge(self.customer, self._key, message, address, now)
+        return _Answer(answer(message, judged.code, now), notes=_judgement_notes(judged))
+
+    def _note(
+        self,
+        endpoint: Endpoint,
+        request: Request,
+        body: bytes | None,
+        fault: Fault | None,
+        result: _Answer,
+        now: datetime,
+    ) -> None:
+        noted = endpoint in (Endpoint.VERIFY, Endpoint.GET_TOKEN) and len(result.body) <= _MAX_NOTED
+        self.journal.add(
+            now,
+            {
+                "step": _STEPS[endpoint],
+                "name": endpoint.value,
+                "request": {
+                    "method": request.method,
+                    "path": request.path,
+                    "query": request.args.to_dict(),
+                    "origin": request.headers.get("Origin"),
+                    "referer": request.headers.get("Referer"),
+                    "contentType": request.headers.get("Content-Type"),
+                    "address": request.remote_addr,
+                    "body": None if body is None else body.decode(errors="replace"),
+                },
+                "response": {
+                    "status": result.status or None,
+                    "contentType": result.content_type if result.status else None,
+                    "body": result.body.decode() if noted and result.status else None,
+                    "bytes": len(result.body),
+                },
+                "resultCode": result.payload["header"].get("resultCode") if result.payload else None,
+                "fault": fault.describe() if fault else None,
+                **result.notes,
+            },
+        )
+
+    # ---- the developer's side
+
+    def _control(self, request: Request) -> Response:
+        if request.method == "OPTIONS":
+            return _preflight("GET, POST, DELETE")
+        control = self._controls.get((request.method, request.path.removeprefix(_CONTROL)))
+        if control is None:
+            raise NotFound
+        answered = json.dumps(control(request), ensure_ascii=False)
+        return Response(answered, content_type=_JSON)
+
+    def _show_key(self, _request: Request) -> dict[str, Any]:
+        return {"publicKey": self.public_key}
+
+    def _show_faults(self, _request: Request) -> dict[str, Any]:
+        return {"faults": self.faults.describe()}
+
+    def _arm_fault(self, request: Request) -> dict[str, Any]:
+        try:
+            self.faults.arm(parse(_body(request)))
+        except (RefusedError, FaultError) as error:
+            raise BadRequest(str(error)) from None
+        return self._show_faults(request)
+
+    def _clear_faults(self, request: Request) -> dict[str, Any]:
+        self.faults.clear()
+        return self._show_faults(request)
+
+    def _show_journal(self, request: Request) -> dict[str, Any]:
+        return {"entries": self.journal.entries(request.args.get("after", 0, type=int))}
+
+    def _clear_journal(self, _request: Request) -> dict[str, Any]:
+        self.journal.clear()
+        return {"entries": []}
+
+    def _clear_tokens(self, _request: Request) -> dict[str, Any]:
+        self.expire_tokens()
+        return {}
+
+    def _clear_attempts(self, _request: Request) -> dict[str, Any]:
+        self.forget_attempts()
+        return {}
+
+
+def _body(request: Request) -> bytes:
+    try:
+        return request.get_data()
+    except (ConnectionError, TimeoutError):
+        raise
+    except OSError:
+        raise BadRequest("the body's chunks cannot be read") from None
+
+
+def _refused(refusal: RefusedError, now: datetime) -> _Answer:
+    return _Answer(answer(None, refusal.code, now), notes={"reason": refusal.reason})
+
+
+def _judgement_notes(judged: Judgement) -> dict[str, Any]:
+    verdict = next((each for each in Verdict if each.value == judged.code), None)
+    return {
+        "reason": judged.reason,
+        "phoneNum": judged.number,
+        "signatureVerified": judged.signature_verified,
+        "verdict": verdict.name.lower() if verdict else None,
+        "skewSeconds": judged.skew_seconds,
+    }
+
+
+def _instead(fault: Fault, request: Request, body: bytes, now: datetime) -> _Answer:
+    """Answer without having done anything."""
+    match fault.name:
+        case FaultName.RESULT_CODE:
+            try:
+                message = parse(body)
+            except RefusedError:
+                message = None
+            return _Answer(answer(message, fault.result_code, now))
+        case FaultName.NOT_JSON:
+            return _Answer(body=b"resultCode=000")
+        case FaultName.HTML:
+            return _Answer(body=_HTML, content_type="text/html;charset=utf-8", status=fault.status)
+        case _:
+            # Where a redirection leads shows in the journal, if somebody follows it.
+            where = {"Location": f"{request.path}?redirected=1"} if fault.status // 100 == 3 else {}  # noqa: PLR2004 - 3xx
+            return _Answer(content_type="text/plain;charset=utf-8", status=fault.status, headers=where)
+
+
+def _spoil(result: _Answer, fault: Fault | None) -> _Answer:
+    """Spoil the answer of work that was done."""
+    if fault and fault.name is FaultName.NO_GET_CONNECTION:
+        return replace(result, body=result.body + b"\ndelete window.YDRZ.getConnection;\n")
+    if fault is None or result.payload is None:
+        return result
+    header, body = dict(result.payload["header"]), dict(result.payload["body"])
+    match fault.name:
+        case FaultName.WRONG_MSG_ID:
+            header["msgId"] = uuid4().hex
+        case FaultName.WRONG_APP_ID:
+            header["appId"] = header["appId"][::-1] + "9"
+        case FaultName.MISSING_RESULT_CODE:
+            del header["resultCode"]
+        case FaultName.OVERSIZED:
+            body["expandParams"] = "x" * fault.size
+        case _:
+            pass
+    return replace(result, payload={"header": header, "body": body})
+
+
+def _preflight(methods: str) -> Response:
+    return Response(
+        status=204,
+        headers={
+            "Access-Control-Allow-Origin": "*",
+            "Access-Control-Allow-Methods": methods,
+            "Access-Control-Allow-Headers": f"Content-Type, {_FAULT_NAME}",
+        },
+    )
+
+
+def _plain(error: HTTPException) -> Response:
+    detail = error.description if isinstance(error, BadRequest) and error.description else error.name
+    # The exception's own headers, such as Allow, without its HTML.
+    headers = {name: value for name, value in error.get_headers() if name != "Content-Type"}
+    return Response(f"{detail}\n", error.code, headers, content_type="text/plain;charset=utf-8")

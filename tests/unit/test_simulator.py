@@ -1,0 +1,753 @@
+"""The platform simulator keeps the platform's rules: getMobile.htm, getToken.htm, verifyVmMobileApi.htm."""
+
+from __future__ import annotations
+
+import base64
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote, unquote
+
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding as KeyEncoding
+from cryptography.hazmat.primitives.serialization import PublicFormat, load_der_public_key
+from werkzeug.test import Client, TestResponse
+
+from local.simulator import Algorithm, AnswerKeys, Customer, Encoding, SignatureForm, Simulator
+
+APP_ID, APP_KEY = "000001", "AA03E6C60D0B0D14320B9A3F0B5AAD99"
+ORIGIN, PAGE = "https://www.example.com", "https://www.example.com/login.html"
+SIM = "13999994444"
+GET_MOBILE, GET_TOKEN, VERIFY = (
+    f"/NumberAbility/h5/{name}.htm" for name in ("getMobile", "getToken", "verifyVmMobileApi")
+)
+KEY, OTHER_KEY = (
+    rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - the prescribed tool's size
+    for _ in range(2)
+)
+MSG_ID, UUID = "GLIAJ7F52PL6KDF92HJKFKHG69HGN4KI", "36J8H182HO958S8E84IM73VE118CC3JC"
+
+
+def bare(key: rsa.RSAPrivateKey) -> str:
+    public = key.public_key().public_bytes(KeyEncoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return base64.b64encode(public).decode()
+
+
+def sign(text: str, key: rsa.RSAPrivateKey = KEY, digest: hashes.HashAlgorithm | None = None) -> str:
+    raw = key.sign(text.encode(), padding.PKCS1v15(), digest or hashes.MD5())  # noqa: S303 - the platform's choice
+    return base64.b64encode(raw).decode()
+
+
+def encrypt(text: str, public_key: str) -> str:
+    key = load_der_public_key(base64.b64decode(public_key))
+    assert isinstance(key, rsa.RSAPublicKey)
+    return base64.b64encode(key.encrypt(text.encode(), padding.PKCS1v15())).decode()
+
+
+CUSTOMER = Customer(APP_ID, APP_KEY, bare(KEY), frozenset({ORIGIN}), frozenset({PAGE}))
+
+
+@dataclass
+class Clock:
+    now: datetime = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)  # noon in Shanghai
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+@dataclass
+class World:
+    """A simulator with a phone that fetches tokens and a business that has numbers verified."""
+
+    clock: Clock = field(default_factory=Clock)
+    simulator: Simulator = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rebuild()
+
+    def rebuild(self, customer: Customer = CUSTOMER, **options: Any) -> None:
+        self.simulator = Simulator(customer, clock=self.clock, key_bits=1024, **options)
+        self.client = Client(self.simulator)
+
+    def get_mobile(self, sim: str = SIM, network: str = "cellular", **query: str) -> TestResponse:
+        query = {"appId": APP_ID, "msgId": MSG_ID} | query
+        return self.client.get(
+            GET_MOBILE, query_string={"simulator.sim": sim, "simulator.network": network, **query}
+        )
+
+    def get_token(self, **changes: Any) -> dict[str, Any]:
+        wanted = token_request() | changes
+        headers = {"Origin": wanted.pop("origin"), "Referer": wanted.pop("referer")}
+        given = {name: value for name, value in headers.items() if value is not None}
+        response = self.client.post(GET_TOKEN, json=as_token_message(wanted), headers=given)
+        return read(response)
+
+    def token(self, sim: str = SIM) -> tuple[str, str]:
+        self.get_mobile(sim)
+        body = self.get_token()["body"]
+        return body["token"], body["userInformation"]
+
+    def message(self, number: str = SIM, *, key: rsa.RSAPrivateKey = KEY, **changes: Any) -> dict[str, Any]:
+        """Build a good verification request; changes replace values before it is signed."""
+        timestamp = "20261123120000000"
+        if "token" not in changes:
+            changes["token"], issued = self.token()
+            changes.setdefault("userInformation", issued)
+        values = {
+            "version": "1.0",
+            "msgId": "61237890345",
+            "timestamp": timestamp,
+            "appId": APP_ID,
+            "phoneNum": encrypt(number + APP_KEY + timestamp, self.simulator.public_key),
+            "expandParams": "",
+            **changes,
+        }
+        signed = ("appId", "msgId", "phoneNum", "timestamp", "token", "version")
+        values.setdefault("sign", sign("".join(values[name] for name in signed), key))
+        header = {name: values.pop(name) for name in ("version", "msgId", "timestamp", "appId")}
+        return {"header": header, "body": values}
+
+    def post(self, message: object, **options: Any) -> dict[str, Any]:
+        return read(self.client.post(VERIFY, json=message, **options))
+
+    def verify(self, number: str = SIM, **changes: Any) -> str:
+        return code(self.post(self.message(number, **changes)))
+
+    @property
+    def last(self) -> dict[str, Any]:
+        return self.simulator.journal.entries()[-1]
+
+
+def token_request() -> dict[str, Any]:
+    return {
+        "version": "1.2",
+        "msgId": MSG_ID,
+        "timestamp": "20261123115500123",
+        "appId": APP_ID,
+        "uuid": UUID,
+        "expandParams": "",
+        "origin": ORIGIN,
+        "referer": PAGE,
+    }
+
+
+def as_token_message(wanted: dict[str, Any]) -> dict[str, Any]:
+    pre_sign = "".join(str(wanted[name]) for name in ("appId", "msgId", "timestamp", "uuid", "version"))
+    body = {"sign": wanted.get("sign", sign(pre_sign))} | {
+        name: wanted[name] for name in ("uuid", "expandParams")
+    }
+    header = {name: wanted[name] for name in ("version", "msgId", "timestamp", "appId")}
+    return {"header": header, "body": body}
+
+
+def read(response: TestResponse) -> dict[str, Any]:
+    assert response.status_code == 200
+    assert response.headers["Content-Type"] == "application/json;charset=utf-8"
+    answer = json.loads(response.get_data())
+    assert isinstance(answer, dict)
+    return answer
+
+
+def code(answer: dict[str, Any]) -> str:
+    return str(answer["header"]["resultCode"])
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+# ---- verdicts and the answer's form
+
+
+def test_the_sims_own_number_is_a_match(world: World) -> None:
+    assert world.verify(SIM) == "000"
+    assert world.last["verdict"] == "match"
+
+
+def test_another_number_is_a_mismatch(world: World) -> None:
+    assert world.verify("13800000000") == "001"
+    assert world.last["verdict"] == "mismatch"
+
+
+def test_an_answer_has_the_guides_form(world: World) -> None:
+    answer = world.post(world.message())
+
+    assert answer["header"] == {
+        "msgId": "61237890345",
+        "timestamp": "20261123120000000",
+        "appId": APP_ID,
+        "resultCode": "000",
+    }
+    assert answer["body"].keys() == {"taskId", "resultDesc", "expandParams"}
+    assert answer["body"]["resultDesc"] == "是本机号码"
+    assert len(answer["body"]["taskId"]) == 32
+
+
+def test_keys_can_be_printed_with_a_trailing_space_as_in_the_guides_samples(world: World) -> None:
+    world.rebuild(answer_keys=AnswerKeys.TRAILING_SPACE)
+
+    answer = world.post(world.message(token="VM_none", userInformation="x"))
+
+    assert answer["header"].keys() == {"msgId ", "timestamp ", "appId ", "resultCode "}
+    assert answer["body"].keys() == {"taskId ", "resultDesc ", "expandParams "}
+
+
+def test_the_default_platform_key_has_2048_bits() -> None:
+    key = load_der_public_key(base64.b64decode(Simulator(CUSTOMER).public_key))
+
+    assert isinstance(key, rsa.RSAPublicKey)
+    assert key.key_size == 2048
+
+
+def test_the_journal_of_a_verification_tells_what_the_platform_saw(world: World) -> None:
+    message = world.message()
+    world.client.post(VERIFY, data=json.dumps(message), content_type="application/json")
+
+    entry = world.last
+    assert (entry["step"], entry["name"], entry["resultCode"]) == (14, "verify", "000")
+    assert entry["at"] == "2026-11-23T04:00:00.000+00:00"
+    assert entry["request"]["body"] == json.dumps(message)
+    assert json.loads(entry["response"]["body"])["header"]["resultCode"] == "000"
+    assert entry["phoneNum"] == SIM
+    assert entry["signatureVerified"] is True
+    assert entry["skewSeconds"] == 0
+    assert entry["fault"] is None
+
+
+def test_a_timestamp_in_utc_shows_as_eight_hours_of_skew(world: World) -> None:
+    timestamp = "20261123040000000"
+    phone_num = encrypt(SIM + APP_KEY + timestamp, world.simulator.public_key)
+
+    assert world.verify(timestamp=timestamp, phoneNum=phone_num) == "000"
+
+    assert world.last["skewSeconds"] == -8 * 3600
+
+
+# ---- step 14, check by check
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"phoneNum=13999994444",
+        b"[]",
+        b'"text"',
+        b"\xff\xfe",
+        b"\xef\xbb\xbf{}",
+        b'{"header": NaN}',
+        b'{"header": []}',
+        b'{"header": {"version": 1.0}}',
+        b'{"header": {"version": "\\ud800"}}',
+        b"[" * 60_000,
+        b'{"a":' * 10_000,
+        b'{"a": ' + b"9" * 5_000 + b"}",
+    ],
+)
+def test_what_is_no_standard_json_cannot_be_parsed(world: World, body: bytes) -> None:
+    answer = read(world.client.post(VERIFY, data=body, content_type="application/json"))
+
+    assert code(answer) == "130032"
+
+
+def test_a_form_is_not_the_json_that_the_interface_wants(world: World) -> None:
+    answer = read(world.client.post(VERIFY, data=world.message()["header"]))
+
+    assert code(answer) == "130032"
+
+
+@pytest.mark.parametrize("section", ["header", "body"])
+def test_a_missing_section_is_an_empty_parameter(world: World, section: str) -> None:
+    message = world.message()
+    del message[section]
+
+    assert code(world.post(message)) == "130010"
+
+
+@pytest.mark.parametrize("value", ["", None])
+@pytest.mark.parametrize(
+    ("section", "name"),
+    [
+        *(("header", name) for name in ("version", "msgId", "timestamp", "appId")),
+        *(("body", name) for name in ("phoneNum", "token", "sign", "userInformation")),
+    ],
+)
+def test_each_required_field_must_be_there(world: World, section: str, name: str, value: str | None) -> None:
+    message = world.message()
+    message[section][name] = value
+
+    assert code(world.post(message)) == "130010"
+    assert name in world.last["reason"]
+
+
+def test_expand_params_may_be_left_out(world: World) -> None:
+    message = world.message()
+    del message["body"]["expandParams"]
+
+    assert code(world.post(message)) == "000"
+
+
+@pytest.mark.parametrize(
+    "timestamp", ["2026112312000000", "20261323120000000", "20260230120000000", "x" * 17]
+)
+def test_a_timestamp_must_be_seventeen_digits_of_the_calendar(world: World, timestamp: str) -> None:
+    assert world.verify(timestamp=timestamp) == "105112"
+
+
+def test_another_app_id_does_not_exist(world: World) -> None:
+    assert world.verify(appId="000002") == "110022"
+
+
+def test_an_address_off_the_white_list_is_refused(world: World) -> None:
+    answer = world.post(world.message(), environ_overrides={"REMOTE_ADDR": "192.0.2.1"})
+
+    assert code(answer) == "110004"
+
+
+def test_the_white_list_may_hold_a_network(world: World) -> None:
+    world.simulator.customer = replace(CUSTOMER, addresses=frozenset({"172.16.0.0/12"}))
+
+    answer = world.post(world.message(), environ_overrides={"REMOTE_ADDR": "172.17.0.2"})
+
+    assert code(answer) == "000"
+
+
+def test_the_eleventh_verdict_of_a_number_on_one_day_is_refused(world: World) -> None:
+    codes = [world.verify("13800000000") for _ in range(11)]
+
+    assert codes == ["001"] * 10 + ["121011"]
+    assert world.verify("13800000001") == "001"
+
+
+def test_the_limit_is_the_day_of_shanghai(world: World) -> None:
+    world.simulator.customer = replace(CUSTOMER, daily_limit=1)
+    world.clock.now = datetime(2026, 11, 23, 15, 59, tzinfo=UTC)
+    assert [world.verify(), world.verify()] == ["000", "121011"]
+
+    world.clock.advance(minutes=1)
+
+    assert world.verify() == "000"
+
+
+def test_a_used_up_limit_refuses_even_before_the_signature_is_looked_at(world: World) -> None:
+    world.simulator.customer = replace(CUSTOMER, daily_limit=1)
+    world.verify()
+
+    assert world.verify(sign="AAAA") == "121011"
+
+
+def test_refused_requests_do_not_count_against_the_limit(world: World) -> None:
+    world.simulator.customer = replace(CUSTOMER, daily_limit=1)
+    world.verify(sign="AAAA")
+    world.verify(token="VM_made_up", userInformation="x")
+
+    assert world.verify() == "000"
+
+
+def test_many_at_once_never_get_more_verdicts_than_the_limit(world: World) -> None:
+    messages = [world.message("13800000000") for _ in range(24)]
+
+    with ThreadPoolExecutor(8) as pool:
+        codes = list(pool.map(lambda message: code(world.post(message)), messages))
+
+    assert sorted(codes) == ["001"] * 10 + ["121011"] * 14
+
+
+def test_a_signature_by_another_key_is_refused(world: World) -> None:
+    assert world.verify(key=OTHER_KEY) == "130018"
+    assert world.last["signatureVerified"] is False
+
+
+@pytest.mark.parametrize("changed", ["msgId", "timestamp", "token"])
+def test_a_signature_covers_the_signed_fields(world: World, changed: str) -> None:
+    message = world.message()
+    section = message["header"] if changed in message["header"] else message["body"]
+    section[changed] = section[changed][:-1] + ("1" if section[changed][-1] == "0" else "0")
+
+    assert code(world.post(message)) == "130018"
+
+
+def test_a_signature_broken_over_lines_is_refused(world: World) -> None:
+    message = world.message()
+    signature = message["body"]["sign"]
+    message["body"]["sign"] = f"{signature[:76]}\n{signature[76:]}"
+
+    assert code(world.post(message)) == "130018"
+
+
+def test_a_customer_without_a_live_key_is_not_configured(world: World) -> None:
+    message = world.message()
+    world.simulator.customer = replace(CUSTOMER, public_key="")
+
+    assert code(world.post(message)) == "103605"
+
+
+@pytest.mark.parametrize("phone_num", [SIM, "A" * 172, "not base64!"])
+def test_a_number_that_is_not_encrypted_for_the_platform_cannot_be_decoded(
+    world: World, phone_num: str
+) -> None:
+    assert world.verify(phoneNum=phone_num) == "130016"
+
+
+def test_a_number_encrypted_for_another_key_cannot_be_decoded(world: World) -> None:
+    cipher = encrypt(SIM + APP_KEY + "20261123120000000", bare(OTHER_KEY))
+
+    assert world.verify(phoneNum=cipher) == "130016"
+
+
+@pytest.mark.parametrize(
+    ("plain", "reason"),
+    [
+        (SIM + APP_KEY + "20261123120000001", "timestamp"),
+        (SIM + "B" * 32 + "20261123120000000", "appKey"),
+        ("not a number", "number"),
+    ],
+)
+def test_what_is_inside_the_cipher_must_be_right(world: World, plain: str, reason: str) -> None:
+    assert world.verify(phoneNum=encrypt(plain, world.simulator.public_key)) == "130016"
+    assert reason in world.last["reason"]
+
+
+def test_a_made_up_token_is_refused(world: World) -> None:
+    assert world.verify(token="VM_made_up", userInformation="x") == "120020"
+
+
+def test_a_token_works_for_just_under_a_minute(world: World) -> None:
+    young, old = world.message(), world.message()
+    world.clock.advance(seconds=59.999)
+    assert code(world.post(young)) == "000"
+
+    world.clock.advance(seconds=0.001)
+
+    assert code(world.post(old)) == "120020"
+    assert "minute" in world.last["reason"]
+
+
+def test_tokens_can_be_made_to_expire(world: World) -> None:
+    message = world.message()
+    world.client.delete("/simulator/tokens")
+
+    assert code(world.post(message)) == "120020"
+
+
+def test_a_token_works_once(world: World) -> None:
+    message = world.message()
+
+    assert [code(world.post(message)), code(world.post(message))] == ["000", "120020"]
+    assert "used before" in world.last["reason"]
+
+
+def test_a_token_used_by_many_at_once_works_once(world: World) -> None:
+    message = world.message()
+
+    with ThreadPoolExecutor(8) as pool:
+        codes = list(pool.map(lambda _: code(world.post(message)), range(16)))
+
+    assert sorted(codes) == ["000"] + ["120020"] * 15
+
+
+@pytest.mark.parametrize(
+    ("mistake", "reason"), [(unquote, "decoded"), (quote, "second time"), (str.lower, "not the one")]
+)
+def test_user_information_must_come_back_as_it_was_issued(world: World, mistake: Any, reason: str) -> None:
+    token, issued = world.token()
+
+    assert world.verify(token=token, userInformation=mistake(issued)) == "120020"
+    assert reason in world.last["reason"]
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        ({"token": ""}, {"appId": "000002"}),
+        ({"appId": "000002"}, {"sign": "AAAA"}),
+        ({"sign": "AAAA"}, {"phoneNum": "AAAA"}),
+        ({"phoneNum": "AAAA"}, {"token": "VM_made_up"}),
+    ],
+)
+def test_of_two_mistakes_the_guides_first_check_is_the_one_reported(
+    world: World, earlier: dict[str, str], later: dict[str, str]
+) -> None:
+    alone = world.verify(**({"userInformation": "x", "token": "VM_x"} | earlier))
+
+    assert world.verify(**({"userInformation": "x", "token": "VM_x"} | later | earlier)) == alone
+
+
+def test_the_app_id_is_looked_at_before_the_white_list(world: World) -> None:
+    message = world.message(appId="000002")
+
+    assert code(world.post(message, environ_overrides={"REMOTE_ADDR": "192.0.2.1"})) == "110022"
+
+
+def test_the_white_list_is_looked_at_before_the_limit(world: World) -> None:
+    world.simulator.customer = replace(CUSTOMER, daily_limit=0)
+
+    answer = world.post(world.message(), environ_overrides={"REMOTE_ADDR": "192.0.2.1"})
+
+    assert code(answer) == "110004"
+
+
+def test_a_renewed_platform_key_no_longer_opens_what_was_encrypted_for_the_old_one(world: World) -> None:
+    message = world.message()
+    world.simulator.renew_key()
+
+    assert code(world.post(message)) == "130016"
+    assert world.verify() == "000"
+
+
+@pytest.mark.parametrize("algorithm", list(Algorithm))
+@pytest.mark.parametrize("encoding", list(Encoding))
+def test_algorithm_and_encoding_of_signatures_are_the_customers_choice(
+    world: World, algorithm: Algorithm, encoding: Encoding
+) -> None:
+    world.rebuild(signature_form=SignatureForm(algorithm, encoding), samples=True)
+    message = world.message(token="VM_SAMPLE", userInformation="sample%2Bfingerprint%3D%3D")
+    values = message["header"] | message["body"]
+    text = "".join(
+        values[name] for name in sorted(values.keys() - {"sign", "userInformation", "expandParams"})
+    )
+    raw = base64.b64decode(sign(text, digest=algorithm.digest))
+    encoded = {
+        Encoding.BASE64: base64.b64encode(raw).decode(),
+        Encoding.LOWER_HEX: raw.hex(),
+        Encoding.UPPER_HEX: raw.hex().upper(),
+    }
+
+    assert code(world.post({**message, "body": {**message["body"], "sign": encoded.pop(encoding)}})) == "000"
+    for other in encoded.values():
+        assert code(world.post({**message, "body": {**message["body"], "sign": other}})) == "130018"
+
+
+# ---- samples
+
+
+def test_sample_tokens_are_evergreen(world: World) -> None:
+    world.rebuild(samples=True)
+    message = world.message(token="VM_SAMPLE1", userInformation="sample%2Bfingerprint%3D%3D")
+    assert code(world.post(message)) == "000"
+
+    world.clock.advance(days=400)
+
+    assert code(world.post(message)) == "000"
+
+
+def test_sample_tokens_want_their_user_information(world: World) -> None:
+    world.rebuild(samples=True)
+
+    assert world.verify(token="VM_SAMPLE1", userInformation="sample+fingerprint==") == "120020"
+
+
+def test_sample_tokens_do_not_exist_unless_asked_for(world: World) -> None:
+    assert world.verify(token="VM_SAMPLE1", userInformation="sample%2Bfingerprint%3D%3D") == "120020"
+
+
+# ---- fetching the number
+
+
+def test_the_number_comes_with_an_image(world: World) -> None:
+    response = world.get_mobile()
+
+    assert response.headers["Content-Type"] == "image/gif"
+    assert response.get_data().startswith(b"GIF89a\x01\x00\x01\x00")
+    assert world.last["insertedNumber"] == SIM
+
+
+def test_a_token_is_issued_for_the_number_that_the_gateway_inserted(world: World) -> None:
+    world.get_mobile()
+    answer = world.get_token()
+
+    assert code(answer) == "000000"
+    assert answer["body"]["token"].startswith("VM_")
+    assert (world.last["step"], world.last["name"]) == (11, "getToken")
+
+
+def test_the_fingerprint_reported_with_the_image_is_the_user_information(world: World) -> None:
+    world.get_mobile(userInformation="a+b/c==")
+
+    assert world.get_token()["body"]["userInformation"] == "a%2Bb%2Fc%3D%3D"
+
+
+def test_user_information_always_shows_whether_it_was_encoded_once_too_often(world: World) -> None:
+    _, issued = world.token()
+
+    assert {"%2B", "%2F", "%3D"} <= {issued[at : at + 3] for at in range(len(issued))}
+
+
+@pytest.mark.parametrize(("sim", "network"), [(SIM, "wifi"), ("", "cellular"), ("12345", "cellular")])
+def test_without_a_number_from_the_gateway_there_is_no_token(world: World, sim: str, network: str) -> None:
+    world.get_mobile(sim, network)
+
+    assert code(world.get_token()) == "111002"
+
+
+def test_a_header_that_pretends_to_be_the_gateways_is_not_believed(world: World) -> None:
+    world.client.get(
+        GET_MOBILE,
+        query_string={"appId": APP_ID, "msgId": MSG_ID},
+        headers={"X-Up-Calling-Line-ID": SIM},
+    )
+
+    assert code(world.get_token()) == "111002"
+
+
+def test_a_number_fetched_more_than_a_minute_ago_is_gone(world: World) -> None:
+    world.get_mobile()
+    world.clock.advance(seconds=61)
+
+    assert code(world.get_token()) == "111002"
+
+
+@pytest.mark.parametrize(
+    "expand_params", ["phoneNum=13711112222", "phoneNum%3D13711112222", "a=b|phoneNum=13711112222"]
+)
+def test_the_number_named_in_expand_params_wins(world: World, expand_params: str) -> None:
+    world.get_mobile()
+    body = world.get_token(expandParams=expand_params)["body"]
+
+    sent = {"token": body["token"], "userInformation": body["userInformation"]}
+    assert world.verify("13711112222", **sent) == "000"
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"msgId": ""}, "130010"),
+        ({"sign": ""}, "130010"),
+        ({"uuid": ""}, "130010"),
+        ({"uuid": "x"}, "130032"),
+        ({"msgId": "61237890345"}, "130032"),
+        ({"version": "latest"}, "130032"),
+        ({"timestamp": "20261123"}, "105112"),
+        ({"appId": "000002"}, "110022"),
+        ({"origin": None}, "170001"),
+        ({"origin": ORIGIN + "/"}, "170001"),
+        ({"referer": None}, "170001"),
+        ({"referer": ORIGIN + "/"}, "170001"),
+        ({"sign": "AAAA"}, "130018"),
+    ],
+)
+def test_a_token_is_given_only_to_a_reported_page_with_a_signed_presign(
+    world: World, change: dict[str, Any], expected: str
+) -> None:
+    world.get_mobile()
+    answer = world.get_token(**change)
+
+    assert code(answer) == expected
+    assert answer["body"]["token"] == ""
+    assert world.last["reason"]
+
+
+@pytest.mark.parametrize("changed", ["msgId", "timestamp", "uuid"])
+def test_the_presigns_signature_covers_each_of_its_parts(world: World, changed: str) -> None:
+    message = as_token_message(token_request())
+    section = message["body"] if changed == "uuid" else message["header"]
+    section[changed] = section[changed][:-1] + ("1" if section[changed][-1] == "0" else "0")
+    response = world.client.post(GET_TOKEN, json=message, headers={"Origin": ORIGIN, "Referer": PAGE})
+
+    assert code(read(response)) == "130018"
+
+
+@pytest.mark.parametrize("rest", ["?next=1", "#/abc", "?a#b"])
+def test_query_and_fragment_of_the_referer_do_not_count(world: World, rest: str) -> None:
+    world.get_mobile()
+
+    assert code(world.get_token(referer=PAGE + rest)) == "000000"
+
+
+@pytest.mark.parametrize(
+    "legacy",
+    [
+        {"msgId": "0.8345123412341234", "uuid": "0a0a0a0a-1b1b-1b1b-1b1b-0a0a0a0a0a0a"},
+        {"msgId": "0.8345", "uuid": "cms-0a0a0a0a-1b1b-1b1b-1b1b-0a0a0a0a0a0a", "version": "1.0"},
+    ],
+)
+def test_the_legacy_sdks_forms_are_known(world: World, legacy: dict[str, str]) -> None:
+    world.get_mobile(msgId=legacy["msgId"])
+
+    assert code(world.get_token(**legacy)) == "000000"
+
+
+def test_a_page_at_another_origin_may_post_json(world: World) -> None:
+    preflight = world.client.options(
+        GET_TOKEN, headers={"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
+    )
+
+    assert preflight.status_code == 204
+    assert preflight.headers["Access-Control-Allow-Origin"] == "*"
+    assert "Content-Type" in preflight.headers["Access-Control-Allow-Headers"]
+    refusal = world.client.post(GET_TOKEN, data="{}")
+    assert refusal.headers["Access-Control-Allow-Origin"] == "*"
+
+
+# ---- odd requests
+
+
+@pytest.mark.parametrize("path", ["/", "/NumberAbility/h5/", VERIFY + "/", "/simulator/unknown", "/%ff"])
+def test_an_unknown_path_is_a_plain_404(world: World, path: str) -> None:
+    response = world.client.get(path)
+
+    assert response.status_code == 404
+    assert response.mimetype == "text/plain"
+
+
+def test_an_endpoint_has_one_method(world: World) -> None:
+    response = world.client.get(VERIFY)
+
+    assert (response.status_code, response.headers["Allow"]) == (405, "POST")
+
+
+def test_a_body_beyond_64_kib_is_refused(world: World) -> None:
+    assert world.client.post(VERIFY, data=b" " * 65_537).status_code == 413
+
+
+# ---- journal
+
+
+def test_the_journal_is_read_on_from_where_one_was(world: World) -> None:
+    world.verify()
+    first = world.client.get("/simulator/journal").get_json()["entries"]
+    world.verify()
+
+    after = world.client.get("/simulator/journal", query_string={"after": first[-1]["id"]})
+
+    assert [entry["name"] for entry in first] == ["getMobile", "getToken", "verify"]
+    assert [entry["id"] for entry in after.get_json()["entries"]] == [4, 5, 6]
+    assert after.headers["Access-Control-Allow-Origin"] == "*"
+
+
+def test_the_journal_can_be_emptied(world: World) -> None:
+    world.get_mobile()
+    world.client.delete("/simulator/journal")
+
+    assert world.client.get("/simulator/journal").get_json() == {"entries": []}
+
+
+def test_the_journal_forgets_the_oldest_when_it_is_full(world: World) -> None:
+    world.rebuild(journal_size=2)
+    for _ in range(3):
+        world.get_mobile()
+
+    assert [entry["id"] for entry in world.simulator.journal.entries()] == [2, 3]
+
+
+def test_attempts_can_be_forgotten(world: World) -> None:
+    world.simulator.customer = replace(CUSTOMER, daily_limit=1)
+    world.verify()
+    world.client.delete("/simulator/attempts")
+
+    assert world.verify() == "000"
+
+
+def test_the_platforms_public_key_is_shown(world: World) -> None:
+    shown = world.client.get("/simulator/public-key").get_json()
+
+    assert shown == {"publicKey": world.simulator.public_key}
