@@ -34,6 +34,10 @@ class Customer:
     addresses: frozenset[str] = frozenset({"127.0.0.1"})
     daily_limit: int = 10
 
+    def __post_init__(self) -> None:
+        for entry in self.addresses:
+            ipaddress.ip_network(entry, strict=False)  # a ValueError here names the entry
+
     def admits(self, address: str) -> bool:
         """Tell whether the white list holds this client address."""
         try:

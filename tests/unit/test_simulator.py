@@ -321,6 +321,11 @@ def test_the_white_list_may_hold_a_network(world: World) -> None:
     assert code(answer) == "000"
 
 
+def test_a_white_list_entry_that_is_no_address_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"my\.host"):
+        replace(CUSTOMER, addresses=frozenset({"my.host"}))
+
+
 def test_the_eleventh_verdict_of_a_number_on_one_day_is_refused(world: World) -> None:
     codes = [world.verify("13800000000") for _ in range(11)]
 
