@@ -6,6 +6,8 @@ All of them are accepted. Parsing costs about a hundred signatures, so parse onc
 
 import base64
 import binascii
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -21,6 +23,10 @@ from cmpassport.errors import CmpassportError
 
 MIN_KEY_BITS: Final = 1024
 MAX_KEY_BITS: Final = 8192
+
+_PUBLIC_INSTEAD: Final = "this is a public key; the private half is wanted"
+_PRIVATE_INSTEAD: Final = "this is a private key; the public half is wanted"
+_ENCRYPTED: Final = "the private key has a passphrase; store it without one"
 
 
 class KeyFormatError(CmpassportError):
@@ -41,17 +47,21 @@ def load_private_key(text: str) -> RSAPrivateKey:
     KeyFormatError
         The text is anything else, or the key is not consistent in itself.
     """
-    _refuse("PUBLIC KEY", text, "this is a public key; the private half is wanted")
+    _refuse("PUBLIC KEY", text, _PUBLIC_INSTEAD)
     _refuse("CERTIFICATE", text, "this is a certificate; the private key is wanted")
-    _refuse("ENCRYPTED", text, "the private key has a passphrase; store it without one")
+    _refuse("ENCRYPTED", text, _ENCRYPTED)
     try:
         key = (
             load_pem_private_key(text.strip().encode(), password=None)
             if _is_pem(text)
             else load_der_private_key(_der(text), password=None)
         )
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        # The library's own text is dropped, since this one reaches logs.
+    # The library's own texts are dropped, since these reach logs.
+    except TypeError:
+        raise KeyFormatError(_ENCRYPTED) from None
+    except (ValueError, UnsupportedAlgorithm):
+        if _parses(load_der_public_key, text):
+            raise KeyFormatError(_PUBLIC_INSTEAD) from None
         raise KeyFormatError("no RSA private key: PKCS#8 or PKCS#1 is wanted, bare Base64 or PEM") from None
     if not isinstance(key, RSAPrivateKey):
         raise KeyFormatError("the private key is not an RSA key")
@@ -72,11 +82,13 @@ def load_public_key(text: str) -> RSAPublicKey:
     KeyFormatError
         The text is anything else.
     """
-    _refuse("PRIVATE KEY", text, "this is a private key; the public half is wanted")
+    _refuse("PRIVATE KEY", text, _PRIVATE_INSTEAD)
     _refuse("CERTIFICATE", text, "this is a certificate; the public key alone is wanted")
     try:
         key = load_pem_public_key(text.strip().encode()) if _is_pem(text) else load_der_public_key(_der(text))
     except (ValueError, TypeError, UnsupportedAlgorithm):
+        if _parses(partial(load_der_private_key, password=None), text):
+            raise KeyFormatError(_PRIVATE_INSTEAD) from None
         raise KeyFormatError(
             "no RSA public key: SubjectPublicKeyInfo or PKCS#1 is wanted, bare Base64 or PEM"
         ) from None
@@ -94,6 +106,15 @@ def _refuse(label: str, text: str, reason: str) -> None:
     """Tell swapped halves, certificates and passphrases by the PEM label, which is no secret."""
     if _is_pem(text) and label in text.lstrip().partition("\n")[0]:
         raise KeyFormatError(reason)
+
+
+def _parses(load: Callable[[bytes], object], text: str) -> bool:
+    """Tell a swapped half in bare Base64, which has no label."""
+    try:
+        load(_der(text))
+    except (KeyFormatError, ValueError, TypeError, UnsupportedAlgorithm):
+        return False
+    return True
 
 
 def _der(text: str) -> bytes:

@@ -63,14 +63,7 @@ class SignatureScheme:
 
     def sign(self, key: RSAPrivateKey, message: str) -> str:
         """Sign the UTF-8 bytes of a message; the signature has the key's size in bytes, then encoded."""
-        signature = key.sign(message.encode(), _PADDING, _DIGESTS[self.algorithm])
-        match self.encoding:
-            case SignatureEncoding.BASE64:
-                return base64.b64encode(signature).decode("ascii")
-            case SignatureEncoding.HEX_LOWER:
-                return signature.hex()
-            case SignatureEncoding.HEX_UPPER:
-                return signature.hex().upper()
+        return self._write(key.sign(message.encode(), _PADDING, _DIGESTS[self.algorithm]))
 
     def verify(self, key: RSAPublicKey, message: str, signature: str) -> None:
         """Check a signature that `sign` or the platform's own tool class made.
@@ -86,9 +79,20 @@ class SignatureScheme:
                 if self.encoding is SignatureEncoding.BASE64
                 else bytes.fromhex(signature)
             )
+            if self._write(raw) != signature:  # the decoders let the other case, spaces and stray bits pass
+                raise ValueError("another encoding")  # noqa: TRY301 - one refusal for all
             key.verify(raw, message.encode(), _PADDING, _DIGESTS[self.algorithm])
         except (InvalidSignature, binascii.Error, ValueError):
             raise SignatureMismatchError("the signature does not belong to this message and key") from None
+
+    def _write(self, signature: bytes) -> str:
+        match self.encoding:
+            case SignatureEncoding.BASE64:
+                return base64.b64encode(signature).decode("ascii")
+            case SignatureEncoding.HEX_LOWER:
+                return signature.hex()
+            case SignatureEncoding.HEX_UPPER:
+                return signature.hex().upper()
 
 
 def encrypt(key: RSAPublicKey, plaintext: str) -> str:
