@@ -1,0 +1,98 @@
+"""What all tests share: made-up AWS credentials, keys, a clock that is set by hand, what was logged."""
+
+import io
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import boto3
+import hypothesis
+import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from moto import mock_aws
+
+from tests.support.fakes import FakeClock
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+# Before the product is imported: boto3 and Powertools read these once. Nobody's own account is used.
+os.environ |= {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_DEFAULT_REGION": "cn-north-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "POWERTOOLS_SERVICE_NAME": "number-verification-test",
+    "POWERTOOLS_METRICS_NAMESPACE": "NumberVerification",
+}
+for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
+    os.environ.pop(name, None)
+
+# A busy machine is slow, not wrong.
+hypothesis.settings.register_profile("number-verification", deadline=None)
+hypothesis.settings.load_profile("number-verification")
+
+VECTORS = Path(__file__).parent / "vectors"
+TABLE_NAME = "attempts"
+
+
+@pytest.fixture(scope="session")
+def rsa_key() -> Callable[[int], RSAPrivateKey]:
+    """Give the test key of a size in bits: 1024, 2048 or 4096."""
+
+    @cache
+    def load(bits: int) -> RSAPrivateKey:
+        pem = (VECTORS / f"rsa-{bits}.pem").read_bytes()
+        return cast("RSAPrivateKey", load_pem_private_key(pem, password=None))
+
+    return load
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def table() -> Iterator["DynamoDBClient"]:
+    """Give a DynamoDB client whose account has the table `attempts`, empty, in this process."""
+    with mock_aws():
+        client = boto3.client("dynamodb")
+        client.create_table(
+            TableName=TABLE_NAME,
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        yield client
+
+
+@pytest.fixture
+def logged() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """Give what the product has logged since the test began, a dictionary a line."""
+    from cmpassport.telemetry import logger  # noqa: PLC0415 - after the environment is set
+
+    lines = io.StringIO()
+    handlers = [
+        handler
+        for handler in logging.getLogger(logger.service).handlers
+        if isinstance(handler, logging.StreamHandler)
+    ]
+    streams = [handler.setStream(lines) for handler in handlers]
+    yield lambda: [json.loads(line) for line in lines.getvalue().splitlines()]
+    for handler, stream in zip(handlers, streams, strict=True):
+        handler.setStream(stream)
+
+
+@pytest.fixture(autouse=True)
+def _no_metrics_left_over() -> Iterator[None]:
+    """Drop what a test has counted: Powertools keeps metrics for the whole process."""
+    yield
+    from cmpassport.telemetry import metrics  # noqa: PLC0415 - after the environment is set
+
+    metrics.clear_metrics()
