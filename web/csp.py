@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Write the hashes of a page's inline style and script into its Content-Security-Policy.
 
 The policy of ``index.html`` lets the browser run exactly the inline blocks that were reviewed. Whoever

@@ -61,12 +61,10 @@ const offline = () => typeof navigator === 'object' && navigator.onLine === fals
 /**
  * What an answer of the API means, by its `action` alone; by its status where a gateway spoke instead.
  *
- * @param {number} status
- * @param {any} answer
- * @param {string | null} retryAfter
+ * @param {{ status: number, answer: any, headers: Headers }} response
  * @returns {Outcome}
  */
-function outcomeOf(status, answer, retryAfter) {
+function outcomeOf({ status, answer, headers }) {
   /** @type {any} */
   const outcome = { kind: KINDS.get(answer.action), code: answer.code };
   const verdict = status === 200 && answer.resultCode;
@@ -85,7 +83,10 @@ function outcomeOf(status, answer, retryAfter) {
   for (const name of ['resultCode', 'requestId', 'attemptsLeft', 'msgId', 'taskId', 'errors']) {
     if (answer[name] !== undefined) outcome[name] = answer[name];
   }
-  if (Number(retryAfter) > 0) outcome.retryAfter = Number(retryAfter);
+  const requestId = outcome.requestId || headers.get('apigw-requestid');
+  if (requestId) outcome.requestId = requestId;
+  const retryAfter = Number(headers.get('retry-after'));
+  if (retryAfter > 0) outcome.retryAfter = retryAfter;
   return outcome;
 }
 
@@ -207,8 +208,7 @@ export function createVerifier(config) {
         } catch {
           // A gateway's own words: the status has to do.
         }
-        const { status, headers } = response;
-        return { status, answer: answer || {}, retryAfter: headers.get('retry-after') };
+        return { status: response.status, answer: answer || {}, headers: response.headers };
       });
     } catch (reason) {
       throw reason instanceof Stop ? reason : stop('retry', offline() ? 'offline' : 'api_unreachable');
@@ -239,7 +239,7 @@ export function createVerifier(config) {
     const signed = await post('sign', '/presign', { preSign });
     const { sign } = signed.answer;
     if (signed.status !== 200 || !sign) {
-      throw new Stop(/** @type {Setback} */ (outcomeOf(signed.status, signed.answer, signed.retryAfter)));
+      throw new Stop(/** @type {Setback} */ (outcomeOf(signed)));
     }
 
     const since = now();
@@ -274,8 +274,7 @@ export function createVerifier(config) {
     const { token, userInformation } = /** @type {NonNullable<typeof held>} */ (held);
     /** @type {NonNullable<typeof held>} */ (held).sent = true;
     // userInformation comes URI-encoded and goes on as it is: encoding it again is a known 120020.
-    const { status, answer, retryAfter } = await post('verify', '/verify', { phoneNum, token, userInformation });
-    return outcomeOf(status, answer, retryAfter);
+    return outcomeOf(await post('verify', '/verify', { phoneNum, token, userInformation }));
   }
 
   /**
