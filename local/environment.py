@@ -218,11 +218,15 @@ class Pool:
         BusyError
             No environment became free in time.
         """
-        environment = self._take(time.monotonic() + patience)
         try:
-            return environment.invoke(event, request_id)
-        finally:
-            self._release(environment)
+            environment = self._take(time.monotonic() + patience)
+            try:
+                return environment.invoke(event, request_id)
+            finally:
+                self._release(environment)
+        except FunctionError as error:
+            self._report(error)
+            raise
 
     def stop(self) -> None:
         """End every environment; events that wait are refused."""
@@ -234,6 +238,15 @@ class Pool:
             self._changed.notify_all()
         for environment in environments:
             environment.stop()
+
+    def _report(self, error: FunctionError) -> None:
+        """Say why, where the function's own output goes: whoever called learns no more than on AWS."""
+        line = f"local: {error}\n"
+        if self._log is None:
+            sys.stderr.write(line)
+        else:
+            with self._log.open("a", encoding="utf-8") as log:
+                log.write(line)
 
     def _take(self, until: float) -> Environment:
         with self._changed:

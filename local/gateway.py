@@ -21,7 +21,6 @@ from local.environment import BusyError, FunctionError
 from local.server import Request, Response
 from local.template import FUNCTION, HTTP_API, Deployment, TemplateError
 
-_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _TEXT_TYPES: Final = frozenset({"application/json", "application/javascript", "application/xml"})
 """Besides text/*, the types whose bodies are handed on as text; all others, and none, come as Base64."""
 
@@ -165,8 +164,6 @@ class Gateway:
         return Response(response.status, self._without_cors(response.headers) + own, response.body)
 
     def _respond(self, request: Request, request_id: str) -> Response:
-        if request.method not in _METHODS:
-            return Response.message(HTTPStatus.FORBIDDEN, "Forbidden")
         key = self._api.route(request.method, request.path)
         if key is None:
             return Response.message(HTTPStatus.NOT_FOUND, "Not Found")

@@ -5,6 +5,7 @@ whatever comes in, however malformed, is answered or dropped without harm to the
 """
 
 import json
+import re
 import socket
 import sys
 import threading
@@ -25,6 +26,7 @@ MAX_BODY: Final = 10 * 1024 * 1024
 _IDLE_SECONDS: Final = 60
 _DRAIN: Final = 32 * 1024 * 1024
 _MAX_LINE: Final = 65536
+_CHUNK_SIZE: Final = re.compile(rb"[0-9A-Fa-f]{1,8}")
 
 
 class PortInUseError(Exception):
@@ -105,7 +107,7 @@ def listen(port: int) -> socket.socket:
 def address_of(listener: socket.socket) -> str:
     """Give the address under which a listener is reached."""
     host, port = listener.getsockname()[:2]
-    return f"http://{host}:{port}"
+    return f"http://{host}" if port == 80 else f"http://{host}:{port}"  # noqa: PLR2004 - http's own port
 
 
 class Server:
@@ -203,6 +205,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _read_body(self) -> bytes | None:
         """Read the body, None when it is too long; ValueError when its framing is wrong."""
+        if self.headers.defects or self.request_version == "HTTP/0.9":
+            raise ValueError("what follows the request line is no header")
         lengths = self.headers.get_all("content-length", [])
         coding = self.headers.get("transfer-encoding")
         if coding is not None:
@@ -225,8 +229,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _read_chunks(self) -> bytes | None:
         body = bytearray()
         while True:
-            size = int(self.rfile.readline(_MAX_LINE).split(b";")[0].strip(), 16)
-            if size < 0 or len(body) + size > MAX_BODY:
+            line = self.rfile.readline(_MAX_LINE).partition(b";")[0].strip()
+            if not _CHUNK_SIZE.fullmatch(line):
+                raise ValueError("a chunk begins with its size")
+            size = int(line, 16)
+            if len(body) + size > MAX_BODY:
                 self.close_connection = True
                 return None
             if size == 0:
@@ -262,7 +269,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Refuse what is not HTTP, without quoting it."""
         del message, explain
         self.close_connection = True
-        self.command = getattr(self, "command", None) or "GET"
+        self.command, self.request_version = "GET", self.protocol_version
         self._send(Response.message(code, HTTPStatus(code).phrase))
 
     def log_message(self, *_: Any) -> None:

@@ -209,7 +209,7 @@ class Stack(AbstractContextManager["Stack"]):
         self._serve(cleanup, web, self._pages())
 
     def _platform(self, cleanup: ExitStack) -> tuple[str, str]:
-        """Start the simulator unless another platform is named; give the URL to verify at and its public key."""
+        """Start the simulator unless another platform is named; give its URL to verify at and its key."""
         options, keys = self._options, self.keys
         if options.platform_url is not None and keys.platform_key is not None:
             self.simulator = None

@@ -1,0 +1,327 @@
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.environment import BusyError, Function, FunctionError, Pool, StartError
+
+HANDLERS = """
+import os, sys, threading, time
+
+started = time.monotonic()
+counted = 0
+
+def handler(event, context):
+    global counted
+    counted += 1
+    match event["do"]:
+        case "count":
+            return {"pid": os.getpid(), "counted": counted}
+        case "environ":
+            return {"environ": dict(os.environ), "path": sys.path, "cwd": os.getcwd()}
+        case "context":
+            return {
+                "name": context.function_name,
+                "version": context.function_version,
+                "arn": context.invoked_function_arn,
+                "memory": context.memory_limit_in_mb,
+                "id": context.aws_request_id,
+                "group": context.log_group_name,
+                "stream": context.log_stream_name,
+                "left": context.get_remaining_time_in_millis(),
+            }
+        case "print":
+            print("on stdout")
+            print("on stderr", file=sys.stderr)
+        case "raise":
+            raise ValueError("a wrong value")
+        case "exit":
+            os._exit(3)
+        case "hang":
+            threading.Event().wait()
+        case "unserialisable":
+            return {1, 2}
+        case "meet":
+            # Returns once as many environments as wanted are in here at the same time.
+            open(os.path.join(event["at"], str(os.getpid())), "w").close()
+            while len(os.listdir(event["at"])) < event["wanted"]:
+                time.sleep(0.001)
+            return os.getpid()
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "handlers.py").write_text(HANDLERS)
+    (tmp_path / "broken.py").write_text('raise RuntimeError("APP_ID is not set:\\nsay which")')
+    return tmp_path
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "functions.log"
+
+
+MakePool = Callable[..., Pool]
+
+
+@pytest.fixture
+def make_pool(root: Path, log: Path) -> Iterator[MakePool]:
+    pools = []
+
+    def make(maximum: int = 1, timeout: float = 30, handler: str = "handlers.handler") -> Pool:
+        variables = {
+            "OWN": "value",
+            "AWS_LAMBDA_FUNCTION_NAME": "demo-Echo",
+            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
+            "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/demo-Echo",
+            "AWS_LAMBDA_LOG_STREAM_NAME": "local",
+        }
+        function = Function("Echo", "arn:function", handler, variables, (root,), timeout)
+        pools.append(Pool(function, maximum, log))
+        return pools[-1]
+
+    yield make
+    for pool in pools:
+        pool.stop()
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.01)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    # A process that has ended but that nobody has waited for is gone too.
+    status = subprocess.run(
+        ["ps", "-o", "stat=", "-p", str(pid)],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.strip()
+    return bool(status) and not status.startswith("Z")
+
+
+def test_an_idle_environment_is_used_again(make_pool: MakePool) -> None:
+    pool = make_pool(maximum=4)
+
+    answers = [pool.invoke({"do": "count"}, "id") for _ in range(3)]
+
+    assert [answer["counted"] for answer in answers] == [1, 2, 3]
+    assert len({answer["pid"] for answer in answers}) == 1
+
+
+def test_a_handler_sees_lambdas_variables_and_nothing_of_the_developers(
+    make_pool: MakePool, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "production")
+    monkeypatch.setenv("PYTHONWARNINGS", "error")
+
+    seen = make_pool().invoke({"do": "environ"}, "id")
+
+    assert seen["environ"]["OWN"] == "value"
+    assert seen["environ"]["_HANDLER"] == "handlers.handler"
+    assert not {"AWS_PROFILE", "PYTHONWARNINGS", "HOME"} & set(seen["environ"])
+    assert seen["path"][0] == str(root)
+    assert not [path for path in seen["path"] if path.endswith("/local")]
+    assert seen["cwd"] == str(root)
+
+
+def test_the_context_is_lambdas(make_pool: MakePool) -> None:
+    context = make_pool(timeout=20).invoke({"do": "context"}, "request-1")
+
+    assert 0 < context.pop("left") <= 20_000
+    assert context == {
+        "name": "demo-Echo",
+        "version": "$LATEST",
+        "arn": "arn:function",
+        "memory": "256",
+        "id": "request-1",
+        "group": "/aws/lambda/demo-Echo",
+        "stream": "local",
+    }
+
+
+def test_what_a_function_prints_is_in_the_log_when_it_has_answered(make_pool: MakePool, log: Path) -> None:
+    assert make_pool().invoke({"do": "print"}, "id") is None
+
+    assert log.read_text() == "on stdout\non stderr\n"
+
+
+def test_a_handler_that_raises_is_a_function_error_and_lives_on(make_pool: MakePool, log: Path) -> None:
+    pool = make_pool()
+
+    with pytest.raises(FunctionError, match=r"^Echo: ValueError: a wrong value$") as caught:
+        pool.invoke({"do": "raise"}, "id")
+
+    assert caught.value.response == {"errorType": "ValueError", "errorMessage": "a wrong value"}
+    assert "Traceback" in log.read_text()
+    assert pool.invoke({"do": "count"}, "id")["counted"] == 2
+
+
+def test_an_answer_that_is_no_json_is_a_function_error(make_pool: MakePool) -> None:
+    with pytest.raises(FunctionError, match="TypeError"):
+        make_pool().invoke({"do": "unserialisable"}, "id")
+
+
+def test_an_environment_that_dies_is_replaced(make_pool: MakePool) -> None:
+    pool = make_pool()
+
+    with pytest.raises(FunctionError, match=r"^Echo: Runtime\.ExitError: exit status 3$"):
+        pool.invoke({"do": "exit"}, "id")
+
+    assert pool.invoke({"do": "count"}, "id")["counted"] == 1
+
+
+def test_an_environment_that_was_killed_while_idle_harms_no_event(make_pool: MakePool) -> None:
+    pool = make_pool()
+    pid = pool.invoke({"do": "count"}, "id")["pid"]
+
+    os.kill(pid, 9)
+    wait_for(lambda: not is_running(pid))
+
+    assert pool.invoke({"do": "count"}, "id")["pid"] != pid
+
+
+def test_a_function_that_times_out_is_killed_and_replaced(make_pool: MakePool) -> None:
+    pool = make_pool(timeout=0.3)
+    pid = pool.invoke({"do": "count"}, "id")["pid"]
+
+    with pytest.raises(FunctionError, match=r"^Echo: id Task timed out after 0\.30 seconds$"):
+        pool.invoke({"do": "hang"}, "id")
+
+    assert not is_running(pid)
+    assert pool.invoke({"do": "count"}, "id")["counted"] == 1
+
+
+def test_events_at_the_same_time_have_an_environment_each(make_pool: MakePool, tmp_path: Path) -> None:
+    pool = make_pool(maximum=3)
+    meeting = tmp_path / "meeting"
+    meeting.mkdir()
+    pids: list[Any] = []
+
+    def meet() -> None:
+        pids.append(pool.invoke({"do": "meet", "at": str(meeting), "wanted": 3}, "id"))
+
+    run_together([meet] * 3)
+
+    assert len(set(pids)) == 3
+
+
+def test_events_beyond_the_maximum_wait_for_their_turn(make_pool: MakePool) -> None:
+    pool = make_pool(maximum=2)
+    answers: list[Any] = []
+
+    run_together([lambda: answers.append(pool.invoke({"do": "count"}, "id"))] * 20)
+
+    assert len(answers) == 20
+    assert len({answer["pid"] for answer in answers}) <= 2
+
+
+def test_an_event_that_waits_too_long_is_refused(make_pool: MakePool, tmp_path: Path) -> None:
+    pool = make_pool()
+    meeting = tmp_path / "meeting"
+    meeting.mkdir()
+    event = {"do": "meet", "at": str(meeting), "wanted": 2}
+    busy = threading.Thread(target=pool.invoke, args=(event, "id"))
+    busy.start()
+    wait_for(lambda: any(meeting.iterdir()))
+
+    with pytest.raises(BusyError):
+        pool.invoke({"do": "count"}, "id", patience=0.01)
+
+    (meeting / "the second").touch()
+    busy.join()
+
+
+def test_an_import_that_fails_is_one_line_with_its_message(make_pool: MakePool, log: Path) -> None:
+    pool = make_pool(handler="broken.handler")
+
+    with pytest.raises(StartError) as caught:
+        pool.warm()
+    with pytest.raises(StartError):
+        pool.invoke({}, "id")
+
+    line = "Echo: RuntimeError: APP_ID is not set: say which"
+    assert str(caught.value) == line
+    assert log.read_text() == f"local: {line}\n"
+
+
+@pytest.mark.parametrize(
+    ("handler", "said"), [("nothing.handler", "ModuleNotFoundError"), ("handlers.nothing", "AttributeError")]
+)
+def test_a_handler_that_is_not_there_is_said(make_pool: MakePool, handler: str, said: str) -> None:
+    with pytest.raises(StartError, match=said):
+        make_pool(handler=handler).warm()
+
+
+def test_stopping_ends_every_process_and_refuses_who_waits(make_pool: MakePool) -> None:
+    pool = make_pool()
+    pid = pool.invoke({"do": "count"}, "id")["pid"]
+    failures: list[Exception] = []
+
+    def hang() -> None:
+        try:
+            pool.invoke({"do": "hang"}, "id")
+        except (FunctionError, BusyError) as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=hang) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    pool.stop()
+    for thread in threads:
+        thread.join()
+
+    assert len(failures) == 3
+    assert not is_running(pid)
+    with pytest.raises(BusyError):
+        pool.invoke({"do": "count"}, "id")
+
+
+PARENT = """
+import sys
+from pathlib import Path
+from local.environment import Function, Pool
+
+names = ("FUNCTION_NAME", "FUNCTION_VERSION", "FUNCTION_MEMORY_SIZE", "LOG_GROUP_NAME", "LOG_STREAM_NAME")
+variables = {f"AWS_LAMBDA_{name}": "x" for name in names}
+function = Function("Echo", "arn", "handlers.handler", variables, (Path(sys.argv[1]),), 600)
+pool = Pool(function, 1, None)
+print(pool.invoke({"do": "count"}, "id")["pid"], flush=True)
+pool.invoke({"do": "hang"}, "id")
+"""
+
+
+def test_no_environment_outlives_a_parent_that_was_killed(root: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(root)], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        assert is_running(pid)
+
+        parent.kill()
+
+    wait_for(lambda: not is_running(pid))
+
+
+def run_together(tasks: list[Callable[[], object]]) -> None:
+    threads = [threading.Thread(target=task) for task in tasks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()

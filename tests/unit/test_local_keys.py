@@ -1,0 +1,98 @@
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_der_public_key,
+)
+
+from local.keys import CustomerKeys, SecretsFileError
+
+KEY = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - what the tool class makes
+PKCS8 = KEY.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+SPKI = KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+PRIVATE, PUBLIC = base64.b64encode(PKCS8).decode(), base64.b64encode(SPKI).decode()
+GOOD = {"privateKey": PRIVATE, "platformPublicKey": PUBLIC, "appKey": "APPKEY-OF-32-CHARACTERS-00000000"}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "secrets.json"
+
+
+def write(file: Path, content: Any) -> Path:
+    file.write_text(content if isinstance(content, str) else json.dumps(content))
+    return file
+
+
+def test_bare_base64_is_read(file: Path) -> None:
+    keys = CustomerKeys.read(write(file, GOOD))
+
+    assert keys.private_key == PRIVATE
+    assert keys.public_key == PUBLIC
+    assert keys.app_key == GOOD["appKey"]
+    assert keys.platform_key == PUBLIC
+
+
+def test_pem_is_read_and_the_public_half_is_bare(file: Path) -> None:
+    pem = KEY.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
+
+    keys = CustomerKeys.read(write(file, {**GOOD, "privateKey": pem}))
+
+    assert keys.private_key == pem.strip()
+    assert keys.public_key == PUBLIC
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "not JSON"),
+        ([], "a JSON object is wanted"),
+        ({**GOOD, "appKey": ""}, "appKey is missing, empty or no text"),
+        ({**GOOD, "privateKey": 1}, "privateKey is missing, empty or no text"),
+        ({"privateKey": PRIVATE, "appKey": "x"}, "platformPublicKey is missing"),
+        ({**GOOD, "extra": "x"}, "unknown extra"),
+        ({**GOOD, "privateKey": PRIVATE[:-40]}, "privateKey: "),
+        ({**GOOD, "privateKey": PUBLIC}, "privateKey: "),
+        ({**GOOD, "platformPublicKey": PRIVATE}, "platformPublicKey: "),
+    ],
+)
+def test_a_wrong_file_is_one_line_that_names_the_field_and_no_value(
+    file: Path, content: object, said: str
+) -> None:
+    with pytest.raises(SecretsFileError) as caught:
+        CustomerKeys.read(write(file, content))
+
+    text = str(caught.value)
+    assert said in text
+    assert "\n" not in text
+    assert not any(value in text for value in (PRIVATE[:40], PUBLIC[:40], GOOD["appKey"]))
+    assert caught.value.__cause__ is None
+
+
+def test_a_file_that_is_not_there_is_named(file: Path) -> None:
+    with pytest.raises(SecretsFileError, match=r"secrets\.json: No such file"):
+        CustomerKeys.read(file)
+
+
+def test_fresh_keys_are_a_pair_in_the_open_platforms_form() -> None:
+    keys = CustomerKeys.fresh()
+
+    key = load_der_public_key(base64.b64decode(keys.public_key, validate=True))
+    assert isinstance(key, rsa.RSAPublicKey)
+    assert key.key_size == 2048
+    assert keys.platform_key is None
+
+
+def test_a_private_key_is_not_in_its_repr() -> None:
+    keys = CustomerKeys.fresh()
+
+    assert keys.private_key not in repr(keys)
+    assert keys.app_key not in repr(keys)

@@ -1,0 +1,209 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from local import ROOT
+from local.template import FUNCTION, HTTP_API, Deployment, Pseudo, Template, TemplateError
+
+CHINA = Pseudo("cn-north-1", "123456789012", "demo")
+ARN = "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:keys-AbCdEf"
+
+
+def deploy(text: str, **parameters: str) -> Deployment:
+    return Template.parse(text).deploy(parameters, CHINA)
+
+
+@pytest.fixture
+def evaluate() -> Callable[[str], Any]:
+    """Give the evaluation of one property, written as in a template."""
+
+    def evaluated(value: str) -> Any:
+        deployment = deploy(f"""
+Parameters:
+  Line: {{Type: String, Default: test}}
+  Origins: {{Type: CommaDelimitedList, Default: "https://a.example, https://b.example"}}
+  Limit: {{Type: Number, Default: 5}}
+Mappings:
+  Lines: {{test: {{Url: http://test.example}}}}
+Conditions:
+  IsTest: !Equals [!Ref Line, test]
+  IsProduction: !Not [!Condition IsTest]
+  Both: !And [!Condition IsTest, !Condition IsProduction]
+  Either: !Or [!Condition IsTest, !Condition IsProduction]
+Resources:
+  Thing:
+    Type: Some::Thing
+    Properties: {{Value: {value}}}
+""")
+        deployment.created("Table", "attempts", Arn="arn:table")
+        return deployment.properties("Thing").get("Value", "absent")
+
+    return evaluated
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("!Ref Line", "test"),
+        ("!Ref Limit", "5"),
+        ("!Ref Origins", ["https://a.example", "https://b.example"]),
+        ("!Ref AWS::Region", "cn-north-1"),
+        ("!Ref AWS::Partition", "aws-cn"),
+        ("!Ref Table", "attempts"),
+        ("!GetAtt Table.Arn", "arn:table"),
+        ("{Fn::GetAtt: [Table, Arn]}", "arn:table"),
+        ('!Sub "${AWS::URLSuffix}/${Table}/${Table.Arn}"', "amazonaws.com.cn/attempts/arn:table"),
+        ('!Sub "${!Literal} ${Line}"', "${Literal} test"),
+        ('!Sub ["${Own}-${Line}", {Own: !Ref Limit}]', "5-test"),
+        ('!Join [",", !Ref Origins]', "https://a.example,https://b.example"),
+        ("!Select [1, !Ref Origins]", "https://b.example"),
+        ('!Split ["-", "a-b"]', ["a", "b"]),
+        ("!FindInMap [Lines, !Ref Line, Url]", "http://test.example"),
+        ("!If [IsTest, yes-it-is, no]", "yes-it-is"),
+        ("!If [IsProduction, 1, 2]", 2),
+        ("!If [Both, 1, 2]", 2),
+        ("!If [Either, 1, 2]", 1),
+        ("!Ref AWS::NoValue", "absent"),
+        ("{Kept: 1, Gone: !Ref AWS::NoValue}", {"Kept": 1}),
+        ("[1, !Ref AWS::NoValue]", [1]),
+        ("2012-10-17", "2012-10-17"),
+        ("{Condition: {StringEquals: {a: b}}}", {"Condition": {"StringEquals": {"a": "b"}}}),
+    ],
+)
+def test_an_intrinsic_function_gives_what_cloudformation_gives(
+    evaluate: Callable[[str], Any], written: str, expected: object
+) -> None:
+    assert evaluate(written) == expected
+
+
+@pytest.mark.parametrize(
+    ("written", "named"),
+    [
+        ("!ImportValue Other", "Fn::ImportValue"),
+        ("!Ref Nobody", "Ref Nobody"),
+        ("!GetAtt Nobody.Arn", "GetAtt Nobody.Arn"),
+        ("!FindInMap [Lines, production, Url]", "production.Url"),
+        ("!If [Nobody, 1, 2]", "condition Nobody"),
+        ("!Select [7, !Ref Origins]", "item 7"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_an_error_that_names_it(
+    evaluate: Callable[[str], Any], written: str, named: str
+) -> None:
+    with pytest.raises(TemplateError, match=named.replace(".", r"\.")):
+        evaluate(written)
+
+
+def test_a_resource_whose_condition_does_not_hold_is_not_there() -> None:
+    deployment = deploy("""
+Conditions: {Never: !Equals [a, b], Always: !Equals [a, a]}
+Resources:
+  Plain: {Type: Some::Thing}
+  Absent: {Type: Some::Thing, Condition: Never}
+  Present: {Type: Some::Thing, Condition: Always}
+""")
+
+    assert list(deployment.resources("Some::Thing")) == ["Plain", "Present"]
+
+
+def test_globals_are_merged_and_the_function_has_the_last_word() -> None:
+    deployment = deploy("""
+Globals:
+  Function:
+    Timeout: 5
+    Layers: [shared]
+    Environment: {Variables: {A: shared, B: !Ref AWS::Region}}
+Resources:
+  Handler:
+    Type: AWS::Serverless::Function
+    Properties:
+      Timeout: 9
+      Layers: [own]
+      Environment: {Variables: {A: own, C: own}}
+""")
+
+    properties = deployment.properties("Handler")
+
+    assert properties.get("Timeout") == 9
+    assert properties.get("Layers") == ["shared", "own"]
+    assert properties.get("Environment") == {"Variables": {"A": "own", "B": "cn-north-1", "C": "own"}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "value"),
+    [
+        ("Type: String, AllowedPattern: '[0-9]{6}'", "00001"),
+        ("Type: String, AllowedPattern: '[0-9]{6}'", "000001\n"),
+        ("Type: String, AllowedPattern: '[0-9]{6}'", "０００００１"),
+        ("Type: String, AllowedValues: [test, production]", "Test"),
+        ("Type: String, MinLength: 2, MaxLength: 3", "a"),
+        ("Type: String, MinLength: 2, MaxLength: 3", "abcd"),
+        ("Type: Number, MinValue: 1, MaxValue: 10", "0"),
+        ("Type: Number, MinValue: 1, MaxValue: 10", "10.5"),
+        ("Type: Number", "ten"),
+        ("Type: Number", "nan"),
+        (
+            "Type: CommaDelimitedList, AllowedPattern: 'https://[a-z.]+'",
+            "https://a.example,https://b.example/",
+        ),
+    ],
+)
+def test_a_value_that_is_not_allowed_is_refused_in_the_templates_own_words(spec: str, value: str) -> None:
+    text = f"Parameters: {{P: {{{spec}, ConstraintDescription: it must be right}}}}\nResources: {{}}"
+
+    with pytest.raises(TemplateError, match=r"^parameter P: it must be right$"):
+        deploy(text, P=value)
+
+
+def test_a_parameter_without_value_or_default_is_an_error() -> None:
+    with pytest.raises(TemplateError, match="P has no value"):
+        deploy("Parameters: {P: {Type: String}}\nResources: {}")
+
+
+def test_an_unknown_parameter_is_an_error() -> None:
+    with pytest.raises(TemplateError, match="no parameter Q"):
+        deploy("Resources: {}", Q="1")
+
+
+@pytest.mark.parametrize("text", ["just text", "Parameters: {}", "Resources: []"])
+def test_what_is_no_template_is_an_error(text: str) -> None:
+    with pytest.raises(TemplateError, match="no Resources"):
+        Template.parse(text)
+
+
+@pytest.fixture(scope="module")
+def product() -> Template:
+    return Template.read(ROOT / "template.yaml")
+
+
+def test_the_products_functions_are_evaluated_whole(product: Template) -> None:
+    given = {"AppId": "000001", "SigningSecretArn": ARN, "VerificationSecretArn": ARN}
+    deployment = product.deploy({**given, "AllowedOrigins": "https://a.example,http://127.0.0.1:8080"}, CHINA)
+    deployment.created("AttemptsTable", "attempts")
+    deployment.created("PepperSecret", ARN)
+
+    (api,) = deployment.resources(HTTP_API)
+    variables = {
+        name: deployment.properties(name).get("Environment")["Variables"]
+        for name in deployment.resources(FUNCTION)
+    }
+
+    assert deployment.properties(api).get("CorsConfiguration")["AllowOrigins"] == [
+        "https://a.example",
+        "http://127.0.0.1:8080",
+    ]
+    assert set(variables) == {"PreSignFunction", "VerifyFunction"}
+    assert variables["VerifyFunction"]["ALLOWED_ORIGINS"] == "https://a.example,http://127.0.0.1:8080"
+    assert variables["VerifyFunction"]["PLATFORM_URL"].startswith("http://120.197.235.102/")
+    assert "AWS_ENDPOINT_URL" not in variables["VerifyFunction"]
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://a.example/", "https://*.example", "*", "https://a.example/page", "a.example"]
+)
+def test_the_product_refuses_an_origin_that_no_browser_sends(product: Template, origin: str) -> None:
+    given = {"AppId": "000001", "SigningSecretArn": ARN, "VerificationSecretArn": ARN}
+
+    with pytest.raises(TemplateError, match=r"^parameter AllowedOrigins: .*trailing slash"):
+        product.deploy({**given, "AllowedOrigins": f"https://good.example,{origin}"}, CHINA)
