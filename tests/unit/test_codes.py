@@ -1,0 +1,91 @@
+"""The platform's return codes: what each is to the page, and to the number's attempts."""
+
+import pytest
+
+from cmpassport.problems import Action, Problem
+from verify.codes import KEY_FAULTS, Settlement, Who, look_up
+
+SPENT, BACK = Settlement.SPENT, Settlement.GIVEN_BACK
+OPERATOR = (Who.OPERATOR, Problem.PLATFORM_REJECTED, BACK)
+
+# Every code of the guide, written out: who mends it, what the page gets, what becomes of the attempt.
+EXPECTED = {
+    "000": (Who.NOBODY, None, SPENT),
+    "001": (Who.USER, None, SPENT),
+    "103605": OPERATOR,
+    "130010": OPERATOR,
+    "130016": OPERATOR,
+    "130018": OPERATOR,
+    "130032": OPERATOR,
+    "120020": (Who.PAGE, Problem.TOKEN_REJECTED, BACK),
+    "110022": OPERATOR,
+    "110023": OPERATOR,
+    "110025": OPERATOR,
+    "110027": OPERATOR,
+    "110004": OPERATOR,
+    "111075": OPERATOR,
+    "121011": (Who.USER, Problem.ATTEMPTS_EXHAUSTED, SPENT),
+    "999999": (Who.PLATFORM, Problem.PLATFORM_ERROR, SPENT),
+    "500": (Who.PAGE, Problem.PLATFORM_REJECTED, BACK),
+    "170001": OPERATOR,
+    "111002": (Who.USER, Problem.PLATFORM_REJECTED, BACK),
+}
+
+# Seen elsewhere in the platform's family, and some that nobody has seen.
+UNKNOWN = [
+    *("000000", "110024", "110028", "121016", "130030", "103101", "103111", "103211"),
+    *("103609", "105002", "105112", "0", "1", "00", "0000", "002", "OK", "000 ", "０００"),
+]
+
+
+@pytest.mark.parametrize(("code", "expected"), EXPECTED.items(), ids=EXPECTED)
+def test_a_code_of_the_guide_means_what_the_guide_says(
+    code: str, expected: tuple[Who, Problem | None, Settlement]
+) -> None:
+    found = look_up(code)
+
+    assert found.code == code
+    assert (found.who, found.problem, found.settlement) == expected
+    assert found.description
+
+
+@pytest.mark.parametrize("code", UNKNOWN)
+def test_a_code_that_no_table_has_is_no_verdict_and_stays_spent(code: str) -> None:
+    found = look_up(code)
+
+    assert found.code == code
+    assert (found.who, found.problem, found.settlement) == (Who.PLATFORM, Problem.PLATFORM_ERROR, SPENT)
+
+
+def test_two_codes_alone_are_verdicts() -> None:
+    codes = [*EXPECTED, *UNKNOWN]
+
+    assert [code for code in codes if look_up(code).problem is None] == ["000", "001"]
+
+
+def test_a_mismatch_of_keys_is_what_a_rotation_explains() -> None:
+    assert {"130016", "130018"} == KEY_FAULTS
+
+
+# The API's own refusals, which pages rely on.
+CONTRACT = {
+    "invalid_request": (400, Action.FIX_REQUEST),
+    "presign_rejected": (400, Action.FIX_REQUEST),
+    "origin_not_allowed": (403, Action.FIX_REQUEST),
+    "body_too_large": (413, Action.FIX_REQUEST),
+    "unsupported_media_type": (415, Action.FIX_REQUEST),
+    "token_reused": (409, Action.RETRY),
+    "in_progress": (409, Action.WAIT),
+    "token_rejected": (422, Action.RETRY),
+    "attempts_exhausted": (429, Action.USE_OTHER_METHOD),
+    "too_many_requests": (429, Action.WAIT),
+    "platform_rejected": (502, Action.USE_OTHER_METHOD),
+    "platform_error": (502, Action.RETRY),
+    "platform_unreachable": (503, Action.RETRY),
+    "platform_timeout": (504, Action.RETRY),
+    "internal_error": (500, Action.USE_OTHER_METHOD),
+}
+
+
+def test_each_refusal_has_the_status_and_action_of_the_contract() -> None:
+    assert {problem.code: (problem.status, problem.action) for problem in Problem} == CONTRACT

@@ -1,0 +1,313 @@
+"""The closed grammar of preSign: the real forms are signed, and nothing else ever is."""
+
+import base64
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Final
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from cmpassport.clock import SHANGHAI
+from presign.grammar import PreSignGrammar, PreSignRejectedError
+
+APP_ID: Final = "000340"
+NOW: Final = datetime(2026, 11, 23, 12, 0, tzinfo=SHANGHAI)
+STAMP: Final = "20261123115959999"
+MSG_ID: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUV"
+UUID: Final = "VUTSRQPONMLKJIHGFEDCBA9876543210"
+HEX_UUID: Final = "3f0e9a52-8a1b-4e0f-9c37-0d5b8a7c6e21"
+CURRENT: Final = f"{APP_ID}{MSG_ID}{STAMP}{UUID}1.2"
+LEGACY: Final = f"{APP_ID}0.8345021879311264{STAMP}{HEX_UUID}1.0"
+
+GRAMMAR: Final = PreSignGrammar(APP_ID, timedelta(hours=24))
+ANY_TIME: Final = PreSignGrammar(APP_ID, None)
+
+
+def accepts(text: str, now: datetime = NOW, grammar: PreSignGrammar = GRAMMAR) -> bool:
+    try:
+        grammar.check(text, now)
+    except PreSignRejectedError:
+        return False
+    return True
+
+
+# What the SDK's builds make.
+
+
+@pytest.mark.parametrize(
+    "pre_sign",
+    [
+        CURRENT,
+        CURRENT[:-3] + "1.0",
+        f"{APP_ID}{'0' * 32}{STAMP}{'V' * 32}1.2",
+        f"{APP_ID}{'9' * 32}{STAMP}{'9' * 32}1.2",  # digits alone: where the timestamp stands decides
+        LEGACY,
+        LEGACY[:-3] + "1.2",
+        f"{APP_ID}0.8345021879311264{STAMP}cms-{HEX_UUID}1.0",
+        f"{APP_ID}0.5{STAMP}{HEX_UUID}1.0",
+        f"{APP_ID}0.{'1' * 20}{STAMP}{HEX_UUID}1.0",
+        f"{APP_ID}0.20261123115959999{STAMP}{HEX_UUID}1.0",  # a fraction that looks like a timestamp
+        f"{APP_ID}0.8345{STAMP}20261123-1159-5999-2026-1123115959991.0",  # a uuid of digits alone
+    ],
+)
+def test_what_the_sdk_makes_is_accepted(pre_sign: str) -> None:
+    GRAMMAR.check(pre_sign, NOW)
+
+
+def test_a_real_one_of_the_current_build_has_the_form() -> None:
+    # 90 characters, as the current build writes them; its time is long ago.
+    pre_sign = "000340GLIAJ7F52PL6KDF92HJKFKHG69HGN4KI20200602141912136J8H182HO958S8E84IM73VE118CC3JCGL1.2"
+
+    ANY_TIME.check(pre_sign, NOW)
+    with pytest.raises(PreSignRejectedError, match="too far from now"):
+        GRAMMAR.check(pre_sign, NOW)
+
+
+@pytest.mark.parametrize("app_id", ["000001", "300012345678", "3"])
+def test_the_appid_is_the_configured_one(app_id: str) -> None:
+    PreSignGrammar(app_id, None).check(app_id + CURRENT.removeprefix(APP_ID), NOW)
+
+
+# What is refused.
+
+REFUSED: Final = {
+    "nothing": "",
+    "another appId": "000341" + CURRENT[6:],
+    "an appId that begins with ours": APP_ID + "1" + CURRENT[6:],
+    "an appId that ours begins with": CURRENT[6:].join(("00034", "")),
+    "no appId": CURRENT[6:],
+    "the appId alone": APP_ID,
+    "W in msgId": CURRENT.replace("01234567", "W1234567", 1),
+    "Z in uuid": CURRENT.replace("VUTS", "ZUTS"),
+    "lower case in msgId": CURRENT.replace("GHIJ", "ghij", 1),
+    "lower case in uuid": CURRENT.replace("VUTS", "vuts"),
+    "a msgId too short": CURRENT.replace(MSG_ID, MSG_ID[1:]),
+    "a msgId too long": CURRENT.replace(MSG_ID, MSG_ID + "0"),
+    "a uuid too short": CURRENT.replace(UUID, UUID[1:]),
+    "a uuid too long": CURRENT.replace(UUID, UUID + "0"),
+    "a timestamp of seconds": CURRENT.replace(STAMP, STAMP[:14]),
+    "a timestamp too long": CURRENT.replace(STAMP, STAMP + "0"),
+    "version 1.1": CURRENT[:-3] + "1.1",
+    "version 1.20": CURRENT + "0",
+    "version 2.0": CURRENT[:-3] + "2.0",
+    "version 1,2": CURRENT[:-3] + "1,2",
+    "no version": CURRENT[:-3],
+    "a line break after it": CURRENT + "\n",
+    "a carriage return after it": CURRENT + "\r",
+    "a line break before it": "\n" + CURRENT,
+    "a line break within": CURRENT[:38] + "\n" + CURRENT[39:],
+    "a space after it": CURRENT + " ",
+    "a space before it": " " + CURRENT,
+    "text after it": CURRENT + "1.2",
+    "text before it": "x" + CURRENT,
+    "two of them": CURRENT + CURRENT,
+    "a NUL after it": CURRENT + "\0",
+    "a NUL within": CURRENT[:10] + "\0" + CURRENT[11:],
+    "Arabic digits in the timestamp": CURRENT.replace(STAMP, STAMP.replace("2", "٢")),
+    "full-width digits in the timestamp": CURRENT.replace(STAMP, STAMP.replace("2", "２")),
+    "full-width letters in the msgId": CURRENT.replace("ABC", "ＡＢＣ", 1),
+    "a Cyrillic A": CURRENT.replace("A", "А", 1),
+    "a Greek B": CURRENT.replace("B", "Β", 1),
+    "a long s": LEGACY.replace("cms-", "cmſ-").replace(HEX_UUID, "cmſ-" + HEX_UUID),
+    "a Kelvin sign": CURRENT.replace("K", "\u212a", 1),
+    "a full-width point": CURRENT[:-3] + "1．2",
+    "a combining mark": CURRENT + "\u0301",
+    "a zero-width space": CURRENT[:20] + "\u200b" + CURRENT[20:],
+    "half a surrogate pair": CURRENT[:20] + "\ud800" + CURRENT[21:],
+    "a fraction without digits": f"{APP_ID}0.{STAMP}{HEX_UUID}1.0",
+    "a fraction of 21 digits": f"{APP_ID}0.{'1' * 21}{STAMP}{HEX_UUID}1.0",
+    "a fraction above one": LEGACY.replace("0.8345", "1.8345", 1),
+    "a fraction with an exponent": LEGACY.replace("0.8345021879311264", "8.345e-7"),
+    "upper case in a legacy uuid": LEGACY.replace(HEX_UUID, HEX_UUID.upper()),
+    "a legacy uuid without hyphens": LEGACY.replace(HEX_UUID, HEX_UUID.replace("-", "")),
+    "g in a legacy uuid": LEGACY.replace("3f0e", "3g0e"),
+    "another prefix": LEGACY.replace(HEX_UUID, "cmx-" + HEX_UUID),
+    "the prefix twice": LEGACY.replace(HEX_UUID, "cms-cms-" + HEX_UUID),
+    "a legacy msgId with a current uuid": f"{APP_ID}0.8345{STAMP}{UUID}1.0",
+    "a current msgId with a legacy uuid": f"{APP_ID}{MSG_ID}{STAMP}{HEX_UUID}1.0",
+    "the 30th of February": CURRENT.replace(STAMP, "20270230000000000"),
+    "hour 24": CURRENT.replace(STAMP, "20261123240000000"),
+    "hour 25": CURRENT.replace(STAMP, "20261123250000000"),
+    "month 13": CURRENT.replace(STAMP, "20261323000000000"),
+    "year 0": CURRENT.replace(STAMP, "00001123000000000"),
+    "second 60": CURRENT.replace(STAMP, "20261123115960000"),
+    "JSON": '{"preSign": "' + CURRENT + '"}',
+    "a percent escape": CURRENT[:-3] + "1%2E2",
+}
+
+
+@pytest.mark.parametrize("text", REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize("grammar", [GRAMMAR, ANY_TIME], ids=["24 hours", "any time"])
+def test_what_is_no_presign_is_refused(text: str, grammar: PreSignGrammar) -> None:
+    assert text not in {CURRENT, LEGACY}
+
+    with pytest.raises(PreSignRejectedError) as refusal:
+        grammar.check(text, NOW)
+
+    assert not text or text not in str(refusal.value)
+
+
+def test_an_appid_is_no_pattern() -> None:
+    grammar = PreSignGrammar("......", None)
+
+    assert not accepts(CURRENT, grammar=grammar)
+
+
+# The window.
+
+
+def _stamped(moment: datetime) -> str:
+    """Give a preSign as a phone writes it whose clock shows that moment."""
+    return CURRENT.replace(STAMP, f"{moment:%Y%m%d%H%M%S}{moment.microsecond // 1000:03d}")
+
+
+@pytest.mark.parametrize(
+    ("age", "accepted"),
+    [
+        (timedelta(hours=24), True),
+        (timedelta(hours=24, milliseconds=1), False),
+        (timedelta(hours=-24), True),
+        (timedelta(hours=-24, milliseconds=-1), False),
+        (timedelta(0), True),
+        (timedelta(days=365), False),
+    ],
+)
+@pytest.mark.parametrize("zone", [SHANGHAI, UTC, timezone(timedelta(hours=-8))])
+def test_the_window_ends_to_the_millisecond(age: timedelta, accepted: bool, zone: timezone) -> None:  # noqa: FBT001 - the table's last column
+    assert accepts(_stamped(NOW - age), NOW.astimezone(zone)) is accepted
+
+
+@pytest.mark.parametrize("hours", [-12, -8, 0, 5.75, 8, 9, 14])
+def test_a_page_just_loaded_is_accepted_whatever_zone_the_phone_is_in(hours: float) -> None:
+    phone = timezone(timedelta(hours=hours))
+
+    GRAMMAR.check(_stamped(NOW.astimezone(phone)), NOW)
+
+
+@pytest.mark.parametrize("hours", [-12, 14])
+def test_a_window_of_an_hour_is_for_phones_of_one_zone(hours: int) -> None:
+    grammar = PreSignGrammar(APP_ID, timedelta(hours=1))
+
+    assert accepts(_stamped(NOW), grammar=grammar)
+    assert not accepts(_stamped(NOW.astimezone(timezone(timedelta(hours=hours)))), grammar=grammar)
+
+
+@pytest.mark.parametrize("stamp", ["00010101000000000", "99991231235959999"])
+def test_the_ends_of_the_calendar_are_only_far_away(stamp: str) -> None:
+    text = CURRENT.replace(STAMP, stamp)
+
+    assert not accepts(text)
+    assert accepts(text, grammar=ANY_TIME)
+
+
+# Properties.
+
+CURRENT_PARTS = st.tuples(
+    st.text("0123456789ABCDEFGHIJKLMNOPQRSTUV", min_size=32, max_size=32),
+    st.datetimes(timezones=st.just(SHANGHAI)).map(
+        lambda moment: f"{moment.year:04d}{moment:%m%d%H%M%S}{moment.microsecond // 1000:03d}"
+    ),
+    st.text("0123456789ABCDEFGHIJKLMNOPQRSTUV", min_size=32, max_size=32),
+    st.sampled_from(["1.0", "1.2"]),
+)
+LEGACY_PARTS = st.tuples(
+    st.text("0123456789", min_size=1, max_size=20).map(lambda digits: "0." + digits),
+    CURRENT_PARTS.map(lambda parts: parts[1]),
+    st.tuples(st.sampled_from(["", "cms-"]), st.uuids().map(str)).map("".join),
+    st.sampled_from(["1.0", "1.2"]),
+)
+PRE_SIGNS = st.one_of(CURRENT_PARTS, LEGACY_PARTS).map(lambda parts: APP_ID + "".join(parts))
+
+# The grammar as a second reader would write it: part by part, from both ends.
+_PARTS: Final = [
+    re.compile(r"([0-9A-V]{32})([0-9]{17})([0-9A-V]{32})(1\.0|1\.2)", re.ASCII),
+    re.compile(r"(0\.[0-9]+?)([0-9]{17})((?:cms-)?[0-9a-f-]{36})(1\.0|1\.2)", re.ASCII),
+]
+
+
+@given(PRE_SIGNS)
+def test_every_presign_of_the_sdk_is_accepted(pre_sign: str) -> None:
+    ANY_TIME.check(pre_sign, NOW)
+
+
+@given(PRE_SIGNS, st.data())
+def test_what_is_accepted_is_its_parts_put_together_again(pre_sign: str, data: st.DataObject) -> None:
+    position = data.draw(st.integers(0, len(pre_sign)))
+    cut = data.draw(st.integers(0, 2))
+    text = pre_sign[:position] + data.draw(st.text(max_size=2)) + pre_sign[position + cut :]
+    assume(accepts(text, grammar=ANY_TIME))
+
+    rest = text.removeprefix(APP_ID)
+    matches = [match for pattern in _PARTS if (match := pattern.fullmatch(rest))]
+
+    assert len(matches) == 1
+    assert APP_ID + "".join(matches[0].groups()) == text
+
+
+@given(PRE_SIGNS, st.data(), st.characters())
+@example(CURRENT, None, "W")
+def test_a_changed_character_stays_in_the_alphabet_or_is_refused(
+    pre_sign: str, data: st.DataObject | None, character: str
+) -> None:
+    position = data.draw(st.integers(0, len(pre_sign) - 1)) if data else 6
+    text = pre_sign[:position] + character + pre_sign[position + 1 :]
+    assume(accepts(text, grammar=ANY_TIME))
+
+    assert text.startswith(APP_ID)
+    assert any(pattern.fullmatch(text.removeprefix(APP_ID)) for pattern in _PARTS)
+
+
+@given(st.text())
+@example(CURRENT)
+@example("\ud800" * 90)
+@example(APP_ID + "9" * 81 + "1.2")
+@example(APP_ID + "0." + "9" * 100_000)
+def test_any_text_is_accepted_or_rejected_and_nothing_else_happens(text: str) -> None:
+    accepts(text)
+
+
+VERIFICATION_STRINGS = st.builds(
+    lambda msg_id, block, token: f"{APP_ID}{msg_id}{base64.b64encode(block).decode()}{STAMP}{token}1.0",
+    st.one_of(st.uuids().map(str), st.uuids().map(lambda value: value.hex)),
+    st.one_of(st.binary(min_size=128, max_size=128), st.binary(min_size=256, max_size=256)),
+    st.text("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_", min_size=1, max_size=64).map(lambda text: "VM_" + text),
+)
+
+
+@given(VERIFICATION_STRINGS)
+def test_a_verification_request_is_never_signed_as_a_presign(signed: str) -> None:
+    assert not accepts(signed, grammar=ANY_TIME)
+
+
+@given(VERIFICATION_STRINGS, st.data())
+def test_no_piece_of_a_verification_request_is_signed_either(signed: str, data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(signed)))
+    end = data.draw(st.integers(start, len(signed)))
+
+    for text in (signed[:end], signed[start:], APP_ID + signed[start:end], signed[start:end] + "1.0"):
+        assert not accepts(text, grammar=ANY_TIME)
+
+
+def test_no_cut_of_one_verification_request_is_signed() -> None:
+    phone_num = base64.b64encode(bytes(range(128))).decode()
+    signed = f"{APP_ID}{HEX_UUID}{phone_num}{STAMP}VM_0123456789ABCDEF1.0"
+
+    for at in range(len(signed)):
+        for end in range(at, min(at + 140, len(signed)) + 1):
+            assert not accepts(APP_ID + signed[at:end], grammar=ANY_TIME)
+            assert not accepts(signed[at:end], grammar=ANY_TIME)
+
+
+def test_no_splice_of_a_presign_and_a_verification_request_is_signed() -> None:
+    phone_num = base64.b64encode(bytes(range(128))).decode()
+    signed = f"{APP_ID}{HEX_UUID}{phone_num}{STAMP}VM_0123456789ABCDEF1.0"
+    past_the_shared_digits = len(APP_ID) + len(HEX_UUID.partition("-")[0])
+
+    for at in range(past_the_shared_digits + 1, len(CURRENT)):
+        assert not accepts(signed[:at] + CURRENT[at:], grammar=ANY_TIME)
+    past_the_shared_tail = len("_0123456789ABCDEF1.0")
+    for at in range(len(CURRENT)):
+        for end in range(past_the_shared_tail, len(signed)):
+            assert not accepts(CURRENT[:at] + signed[-end:], grammar=ANY_TIME)
