@@ -1,0 +1,510 @@
+"""What every request must satisfy whatever it asks, and what every answer carries."""
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cmpassport.errors import CmpassportError
+from cmpassport.http import MAX_BODY_BYTES, Endpoint, Request, check_members
+from cmpassport.problems import FieldError, Problem, ProblemError
+
+ORIGIN: Final = "https://www.example.com"
+ORIGINS: Final = frozenset({ORIGIN, "http://127.0.0.1:8080"})
+Log = Callable[[], list[dict[str, Any]]]
+
+
+@dataclass
+class Context:
+    """What Lambda hands to a handler beside the event."""
+
+    aws_request_id: str = "lambda's identifier"
+
+
+def event(body: str | None = '{"name": "value"}', **headers: str | None) -> dict[str, Any]:
+    """Make a payload 2.0 event; headers by their names with underscores, None to leave one out."""
+    sent = {"origin": ORIGIN, "content_type": "application/json", **headers}
+    return {
+        "version": "2.0",
+        "routeKey": "POST /presign",
+        "headers": {name.replace("_", "-"): value for name, value in sent.items() if value is not None},
+        "requestContext": {"requestId": "the request", "http": {"sourceIp": "203.0.113.7"}},
+        "isBase64Encoded": False,
+        **({} if body is None else {"body": body}),
+    }
+
+
+def answer(
+    request: Mapping[str, Any], operation: Callable[[Request], Mapping[str, Any]] = lambda _: {}
+) -> Any:
+    return Endpoint(operation, ORIGINS)(request, Context())
+
+
+def refusal(request: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+    """Give a refusal's status and document, after checking what all of them have."""
+    response = answer(request, _must_not_run)
+    document = json.loads(response["body"])
+    assert response["headers"]["Content-Type"] == "application/problem+json"
+    assert document["status"] == response["statusCode"]
+    return response["statusCode"], document
+
+
+def _must_not_run(_: Request) -> Mapping[str, Any]:
+    raise AssertionError("the operation must not run")
+
+
+# A good request.
+
+
+def test_an_operation_gets_the_bodys_members_and_its_result_is_the_answer() -> None:
+    seen: list[Request] = []
+
+    def operation(request: Request) -> Mapping[str, Any]:
+        seen.append(request)
+        return {"desc": "是本机号码"}
+
+    response = answer(event(), operation)
+
+    assert [request.fields for request in seen] == [{"name": "value"}]
+    assert seen[0].client_address == "203.0.113.7"
+    assert seen[0].request_id == "the request"
+    assert response == {
+        "statusCode": 200,
+        "headers": {
+            "Content-Type": "application/json",
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+        },
+        "body": '{"desc":"是本机号码"}',
+    }
+
+
+def test_a_base64_body_is_decoded() -> None:
+    request = event(base64.b64encode(b'{"name": "value"}').decode()) | {"isBase64Encoded": True}
+
+    response = answer(request, lambda request: request.fields)
+
+    assert json.loads(response["body"]) == {"name": "value"}
+
+
+def test_a_requests_repr_has_no_member() -> None:
+    assert repr(Request({"token": "planted"}, "203.0.113.7", "the request")) == (
+        "Request(request_id='the request')"
+    )
+
+
+@pytest.mark.parametrize("origin", sorted(ORIGINS))
+def test_each_allowed_origin_may_call(origin: str) -> None:
+    assert answer(event(origin=origin))["statusCode"] == 200
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json",
+        "application/json;charset=utf-8",
+        "application/json; charset=UTF-8",
+        'application/json; charset="utf-8"',
+        "Application/JSON",
+        " application/json ",
+    ],
+)
+def test_json_in_utf8_is_accepted_however_it_is_spelled(content_type: str) -> None:
+    assert answer(event(content_type=content_type))["statusCode"] == 200
+
+
+# Origin.
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        None,
+        "",
+        "null",
+        "*",
+        "https://www.example.org",
+        "http://www.example.com",
+        "https://www.example.com/",
+        "https://www.example.com:443",
+        "https://WWW.EXAMPLE.COM",
+        "https://www.example.com.evil.example",
+        "https://evil.example/https://www.example.com",
+        "https://www.example.com,https://www.example.com",
+        "https://www.example.com https://evil.example",
+    ],
+)
+def test_another_origin_is_refused(origin: str | None) -> None:
+    status, document = refusal(event(origin=origin))
+
+    assert (status, document["code"], document["action"]) == (403, "origin_not_allowed", "fix_request")
+    assert "AllowedOrigins" in document["detail"]
+
+
+def test_the_origin_is_checked_before_the_body_is_looked_at() -> None:
+    assert refusal(event("not JSON", origin="https://evil.example", content_type="text/plain"))[0] == 403
+
+
+# Media type.
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        None,
+        "",
+        "text/plain",
+        "text/plain;charset=utf-8",
+        "text/json",
+        "application/jsonp",
+        "application/json+x",
+        "application/problem+json",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/json; charset=gbk",
+        "application/json; charset=utf-16",
+        "application/json; charset=utf-8; charset=gbk",
+        "text/plain, application/json",
+    ],
+)
+def test_another_media_type_is_refused(content_type: str | None) -> None:
+    status, document = refusal(event(content_type=content_type))
+
+    assert (status, document["code"], document["action"]) == (415, "unsupported_media_type", "fix_request")
+
+
+# Size.
+
+
+def _sized(size: int) -> str:
+    return json.dumps({"name": "x" * (size - len('{"name": ""}'))})
+
+
+def test_a_body_of_16_kib_is_accepted_and_one_byte_more_is_not() -> None:
+    assert len(_sized(MAX_BODY_BYTES)) == 16384
+    assert answer(event(_sized(16384)))["statusCode"] == 200
+
+    status, document = refusal(event(_sized(16385)))
+
+    assert (status, document["code"], document["action"]) == (413, "body_too_large", "fix_request")
+
+
+def test_a_base64_body_is_measured_decoded() -> None:
+    def encoded(size: int) -> dict[str, Any]:
+        return event(base64.b64encode(_sized(size).encode()).decode()) | {"isBase64Encoded": True}
+
+    assert answer(encoded(16384))["statusCode"] == 200
+    assert refusal(encoded(16385))[0] == 413
+
+
+def test_bytes_are_counted_not_characters() -> None:
+    text = '{"name": "' + "号" * 5458 + '"}'
+    assert len(text.encode()) == 16386
+
+    assert refusal(event(text))[0] == 413
+
+
+@pytest.mark.parametrize("size", [2 * 16384, 2 * 16384 + 1, 6_000_000])
+def test_a_huge_body_is_refused(size: int) -> None:
+    assert refusal(event("[" * size))[0] == 413
+
+
+# JSON.
+
+NOT_JSON: Final = {
+    "nothing": "",
+    "spaces": "  ",
+    "words": "planted",
+    "cut off": '{"name": "planted',
+    "text after it": '{"name": "planted"} x',
+    "two of them": '{"name": "planted"}{"name": "planted"}',
+    "single quotes": "{'name': 'planted'}",
+    "a comma too many": '{"name": "planted",}',
+    "a comment": '{"name": "planted"} // x',
+    "a byte order mark": '\ufeff{"name": "planted"}',
+    "NaN": '{"name": NaN}',
+    "Infinity": '{"name": Infinity}',
+    "minus Infinity": '{"name": -Infinity}',
+    "a member twice": '{"name": "planted", "name": "value"}',
+    "a member twice, deeper": '{"name": {"a": 1, "a": "planted"}}',
+    "a member twice, spelled in two ways": '{"name": "planted", "n\\u0061me": "value"}',
+    "deep nesting of arrays": "[" * 16000,
+    "deep nesting of objects": '{"a":' * 3000,
+    "deep and closed": "[" * 8000 + "]" * 8000,
+    "an integer of 16000 digits": '{"name": ' + "9" * 16000 + "}",
+    "a control character": '{"name": "planted\x01"}',
+    "half a surrogate pair, raw": '{"name": "\ud800"}',
+}
+
+
+@pytest.mark.parametrize("body", NOT_JSON.values(), ids=NOT_JSON)
+def test_what_is_not_json_is_refused(body: str) -> None:
+    status, document = refusal(event(body))
+
+    assert (status, document["code"], document["action"]) == (400, "invalid_request", "fix_request")
+    assert [error["field"] for error in document["errors"]] == [""]
+    assert "planted" not in json.dumps(document)
+
+
+def test_a_request_without_a_body_is_refused() -> None:
+    assert refusal(event(None))[1]["code"] == "invalid_request"
+
+
+@pytest.mark.parametrize("data", ["!", "=", "YQ", "YQ==YQ==", "Y Q==", "Y\nQ==", "签名", "\ud800"])
+def test_a_body_that_is_no_base64_is_refused(data: str) -> None:
+    assert refusal(event(data) | {"isBase64Encoded": True})[1]["code"] == "invalid_request"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"\xff", b'{"name": "\xff"}', '{"name": "号"}'.encode("gbk"), '{"name": "x"}'.encode("utf-16")],
+)
+def test_a_body_that_is_no_utf8_is_refused(data: bytes) -> None:
+    request = event(base64.b64encode(data).decode()) | {"isBase64Encoded": True}
+
+    assert refusal(request)[1]["code"] == "invalid_request"
+
+
+@pytest.mark.parametrize("body", ["[]", '["name"]', '"name"', "17", "true", "null", "1e999"])
+def test_json_that_is_no_object_is_refused(body: str) -> None:
+    status, document = refusal(event(body))
+
+    assert status == 400
+    assert document["errors"] == [{"field": "", "reason": "the body must be a JSON object"}]
+
+
+# Members.
+
+
+def _check(body: Mapping[str, Any]) -> list[tuple[str, str]]:
+    def operation(request: Request) -> Mapping[str, Any]:
+        check_members(request.fields, ("phoneNum", "token"), ("expandParams",))
+        return {}
+
+    response = answer(event(json.dumps(body)), operation)
+    if response["statusCode"] == 200:
+        return []
+    document = json.loads(response["body"])
+    assert document["code"] == "invalid_request"
+    assert "planted" not in response["body"]
+    return [(error["field"], error["reason"]) for error in document["errors"]]
+
+
+@pytest.mark.parametrize("more", [{}, {"expandParams": ""}, {"expandParams": "x"}])
+def test_the_documented_members_are_accepted(more: Mapping[str, str]) -> None:
+    assert _check({"phoneNum": "", "token": "", **more}) == []
+
+
+@pytest.mark.parametrize("value", [None, 17, 1.5, True, [], ["planted"], {}, {"planted": "planted"}, 10**400])
+@pytest.mark.parametrize("name", ["phoneNum", "token", "expandParams"])
+def test_a_member_that_is_no_text_is_named(name: str, value: Any) -> None:
+    assert _check({"phoneNum": "", "token": "", name: value}) == [(name, "must be a text")]
+
+
+def test_everything_that_is_wrong_is_said_at_once() -> None:
+    errors = _check({"phoneNum": 1, "expandParams": None, "planted": 1, "planted2": 2})
+
+    assert errors == [
+        ("token", "is missing"),
+        ("phoneNum", "must be a text"),
+        ("expandParams", "must be a text"),
+        ("", "only these members are known: phoneNum, token, expandParams"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["planted", "PhoneNum", "phoneNum ", "", "__proto__", "\u0000"])
+def test_an_unknown_member_is_refused_and_its_name_is_not_repeated(name: str) -> None:
+    assert _check({"phoneNum": "", "token": "", name: "planted"}) == [
+        ("", "only these members are known: phoneNum, token, expandParams")
+    ]
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_get_an_answer(data: bytes) -> None:
+    request = event(base64.b64encode(data).decode()) | {"isBase64Encoded": True}
+
+    assert answer(request)["statusCode"] in {200, 400}
+
+
+@given(st.text(max_size=200))
+def test_any_text_gets_an_answer(text: str) -> None:
+    assert answer(event(text))["statusCode"] in {200, 400}
+
+
+# Refusals.
+
+
+def test_a_refusal_is_a_problem_document() -> None:
+    def operation(_: Request) -> Mapping[str, Any]:
+        raise ProblemError(
+            Problem.ATTEMPTS_EXHAUSTED,
+            "A detail.",
+            retry_after=17,
+            result_code="121011",
+            errors=[FieldError("phoneNum", "a reason")],
+        )
+
+    response = answer(event(), operation)
+
+    assert response["statusCode"] == 429
+    assert response["headers"] == {
+        "Content-Type": "application/problem+json",
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+        "Retry-After": "17",
+    }
+    assert json.loads(response["body"]) == {
+        "type": "urn:problem-type:number-verification:attempts_exhausted",
+        "title": "This number's attempts of today are used up",
+        "status": 429,
+        "detail": "A detail.",
+        "code": "attempts_exhausted",
+        "action": "use_other_method",
+        "requestId": "the request",
+        "resultCode": "121011",
+        "errors": [{"field": "phoneNum", "reason": "a reason"}],
+    }
+
+
+def test_what_a_refusal_does_not_have_is_left_out() -> None:
+    document = refusal(event(origin=None))[1]
+
+    assert set(document) == {"type", "title", "status", "detail", "code", "action", "requestId"}
+
+
+@pytest.mark.parametrize("problem", Problem)
+def test_every_refusal_has_the_headers_of_all_answers(problem: Problem) -> None:
+    def operation(_: Request) -> Mapping[str, Any]:
+        raise ProblemError(problem, "A detail.")
+
+    response = answer(event(), operation)
+
+    assert response["statusCode"] == problem.status
+    assert response["headers"]["Cache-Control"] == "no-store"
+    assert response["headers"]["Content-Type"] == "application/problem+json"
+    assert "Retry-After" not in response["headers"]
+
+
+# What nobody expected.
+
+
+def _planted(error: Exception) -> Callable[[Request], Mapping[str, Any]]:
+    def operation(_: Request) -> Mapping[str, Any]:
+        raise error from KeyError("planted in the cause")
+
+    return operation
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("planted"), KeyError("planted"), UnicodeDecodeError("utf-8", b"planted", 0, 1, "planted")],
+)
+def test_an_unexpected_error_is_an_internal_error_and_its_text_goes_nowhere(
+    error: Exception, logged: Log, capsys: pytest.CaptureFixture[str]
+) -> None:
+    response = answer(event(), _planted(error))
+
+    document = json.loads(response["body"])
+    assert (response["statusCode"], document["code"], document["action"]) == (
+        500,
+        "internal_error",
+        "use_other_method",
+    )
+    assert response["headers"]["Content-Type"] == "application/problem+json"
+    (line,) = logged()
+    assert line["level"] == "ERROR"
+    assert line["error"] == type(error).__name__
+    assert line["requestId"] == "the request"
+    assert any("operation" in frame for frame in line["frames"])
+    captured = capsys.readouterr()
+    assert "planted" not in json.dumps([response, line]) + captured.out.replace("_planted", "") + captured.err
+
+
+def test_the_reason_of_our_own_errors_is_logged(logged: Log) -> None:
+    answer(event(), _planted(CmpassportError("the pepper has fewer than 32 characters")))
+
+    assert [line["reason"] for line in logged()] == ["the pepper has fewer than 32 characters"]
+
+
+def test_an_answer_that_is_no_json_is_an_internal_error() -> None:
+    assert answer(event(), lambda _: {"sign": object()})["statusCode"] == 500
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {},
+        {"headers": None, "requestContext": None, "body": None},
+        {
+            "headers": {"origin": ORIGIN, "content-type": "application/json"},
+            "requestContext": {},
+            "body": "{}",
+        },
+        {"headers": {"origin": ORIGIN, "content-type": "application/json"}, "requestContext": {"http": None}},
+    ],
+)
+def test_an_event_with_parts_missing_gets_an_answer(request_: Mapping[str, Any]) -> None:
+    response = answer(request_)
+
+    assert response["statusCode"] in {200, 400, 403}
+    if response["statusCode"] != 200:
+        assert json.loads(response["body"])["requestId"] == "lambda's identifier"
+
+
+# Metrics.
+
+
+def metrics_of(output: str) -> dict[str, Any]:
+    """Give the one line of embedded metrics."""
+    (line,) = (line for line in output.splitlines() if '"_aws"' in line)
+    content: dict[str, Any] = json.loads(line)
+    return content
+
+
+def test_metrics_are_written_at_the_end_of_each_request(capsys: pytest.CaptureFixture[str]) -> None:
+    answer(event(origin="null"))
+
+    line = metrics_of(capsys.readouterr().out)
+    (directive,) = line["_aws"]["CloudWatchMetrics"]
+    assert directive["Namespace"] == "NumberVerification"
+    assert {metric["Name"] for metric in directive["Metrics"]} == {"ColdStart", "OriginNotAllowed"}
+    assert line["ColdStart"] == line["OriginNotAllowed"] == [1.0]
+
+
+def test_a_start_is_counted_once(capsys: pytest.CaptureFixture[str]) -> None:
+    endpoint = Endpoint(_must_not_run, ORIGINS)
+    endpoint(event(origin="null"), Context())
+    assert "ColdStart" in metrics_of(capsys.readouterr().out)
+
+    endpoint(event(origin="null"), Context())
+
+    assert "ColdStart" not in metrics_of(capsys.readouterr().out)
+
+
+def test_a_request_that_counts_nothing_writes_no_metrics_and_no_warning(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    endpoint = Endpoint(lambda _: {}, ORIGINS)
+    endpoint(event(), Context())
+    capsys.readouterr()
+
+    assert endpoint(event(), Context())["statusCode"] == 200
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("problem", Problem)
+def test_each_refusal_is_counted_under_its_codes_name(
+    problem: Problem, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def operation(_: Request) -> Mapping[str, Any]:
+        raise ProblemError(problem, "A detail.")
+
+    answer(event(), operation)
+
+    name = "".join(word.capitalize() for word in problem.code.split("_"))
+    assert metrics_of(capsys.readouterr().out)[name] == [1.0]

@@ -1,0 +1,323 @@
+"""The secret cache: parsed once, refreshed by age or on demand, the last good one kept."""
+
+import json
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from cmpassport.keys import KeyFormatError, load_private_key
+from cmpassport.secret_cache import (
+    CachedSecret,
+    SecretFormatError,
+    SecretUnavailableError,
+    fetcher,
+    read_fields,
+)
+from cmpassport.telemetry import secret_is_stale
+from tests.support.fakes import FakeClock
+
+MAX_AGE = 300.0
+
+
+class Unavailable(Exception):  # noqa: N818 - it stands for any exception
+    """An error whose text would quote a secret."""
+
+
+@dataclass
+class Source:
+    """Where the secret comes from: counts, fails on demand."""
+
+    clock: FakeClock
+    failing: bool = False
+    fetched: int = 0
+    told: list[Exception] = field(default_factory=list)
+
+    def load(self) -> str:
+        self.fetched += 1
+        if self.failing:
+            raise Unavailable("planted")
+        return f"version {self.fetched}"
+
+    def cache(self, max_age: float = MAX_AGE) -> CachedSecret[str]:
+        return CachedSecret(
+            self.load, max_age=max_age, monotonic=self.clock.monotonic, on_stale=self.told.append
+        )
+
+
+@pytest.fixture
+def source(clock: FakeClock) -> Source:
+    return Source(clock)
+
+
+def test_nothing_is_fetched_before_the_first_use(source: Source) -> None:
+    source.cache()
+
+    assert source.fetched == 0
+
+
+def test_a_secret_is_fetched_once_for_many_uses(source: Source) -> None:
+    secret = source.cache()
+
+    assert [secret.get() for _ in range(100)] == ["version 1"] * 100
+    assert source.fetched == 1
+
+
+def test_a_secret_is_fetched_again_when_it_is_as_old_as_allowed(source: Source, clock: FakeClock) -> None:
+    secret = source.cache()
+    secret.get()
+
+    clock.advance(MAX_AGE - 0.001)
+    assert secret.get() == "version 1"
+    clock.advance(0.001)
+    assert secret.get() == "version 2"
+    clock.advance(MAX_AGE - 0.001)
+    assert secret.get() == "version 2"
+
+
+def test_the_last_good_secret_is_kept_when_a_refresh_fails(source: Source, clock: FakeClock) -> None:
+    secret = source.cache()
+    secret.get()
+    source.failing = True
+    clock.advance(MAX_AGE)
+
+    assert secret.get() == "version 1"
+    assert [type(error) for error in source.told] == [Unavailable]
+
+
+def test_a_failed_refresh_is_tried_again_after_ten_seconds(source: Source, clock: FakeClock) -> None:
+    secret = source.cache()
+    secret.get()
+    source.failing = True
+    clock.advance(MAX_AGE)
+    secret.get()
+
+    clock.advance(9.999)
+    secret.get()
+    assert source.fetched == 2
+    clock.advance(0.001)
+    assert secret.get() == "version 1"
+    assert source.fetched == 3
+    assert len(source.told) == 2
+    source.failing = False
+    clock.advance(10)
+    assert secret.get() == "version 4"
+
+
+def test_the_last_good_secret_is_kept_for_days(source: Source, clock: FakeClock) -> None:
+    secret = source.cache()
+    secret.get()
+    source.failing = True
+
+    clock.advance(3 * 86400)
+
+    assert secret.get() == "version 1"
+
+
+def test_a_shorter_age_than_ten_seconds_is_the_pause_too(source: Source, clock: FakeClock) -> None:
+    secret = source.cache(max_age=2)
+    secret.get()
+    source.failing = True
+    clock.advance(2)
+    secret.get()
+    clock.advance(2)
+    secret.get()
+
+    assert source.fetched == 3
+
+
+def test_a_refresh_on_demand_happens_at_the_next_use(source: Source) -> None:
+    secret = source.cache()
+    secret.get()
+
+    secret.refresh_soon()
+
+    assert source.fetched == 1
+    assert secret.get() == "version 2"
+    assert secret.get() == "version 2"
+
+
+def test_refreshes_on_demand_happen_every_ten_seconds_at_most(source: Source, clock: FakeClock) -> None:
+    secret = source.cache()
+    for _ in range(99):
+        secret.refresh_soon()
+        secret.get()
+        clock.advance(0.1)
+    assert source.fetched == 1
+
+    clock.advance(0.1)
+    secret.refresh_soon()
+
+    assert secret.get() == "version 2"
+
+
+def test_a_refresh_on_demand_that_fails_keeps_the_last_good_secret(source: Source) -> None:
+    secret = source.cache()
+    secret.get()
+    source.failing = True
+
+    secret.refresh_soon()
+
+    assert secret.get() == "version 1"
+    assert len(source.told) == 1
+
+
+def test_after_a_refresh_on_demand_the_age_counts_anew(source: Source, clock: FakeClock) -> None:
+    secret = source.cache()
+    secret.get()
+    clock.advance(MAX_AGE - 1)
+    secret.refresh_soon()
+    secret.get()
+
+    clock.advance(MAX_AGE - 1)
+
+    assert secret.get() == "version 2"
+
+
+def test_without_a_last_good_secret_a_failure_is_an_error_that_quotes_nothing(source: Source) -> None:
+    secret = source.cache()
+    source.failing = True
+
+    with pytest.raises(SecretUnavailableError, match="Unavailable") as failure:
+        secret.get()
+
+    assert "planted" not in "".join(traceback.format_exception(failure.value))
+    assert source.told == []
+
+
+def test_after_a_failure_at_first_the_next_use_tries_again(source: Source) -> None:
+    secret = source.cache()
+    source.failing = True
+    with pytest.raises(SecretUnavailableError):
+        secret.get()
+
+    source.failing = False
+
+    assert secret.get() == "version 2"
+
+
+def test_the_reason_of_our_own_errors_is_passed_on(clock: FakeClock) -> None:
+    def load() -> str:
+        raise KeyFormatError("the key has 512 bits")
+
+    secret = CachedSecret(load, max_age=MAX_AGE, monotonic=clock.monotonic, on_stale=lambda _: None)
+
+    with pytest.raises(SecretUnavailableError, match="the key has 512 bits"):
+        secret.get()
+
+
+def test_a_failed_refresh_is_logged_without_the_errors_text(
+    logged: Callable[[], list[dict[str, Any]]],
+) -> None:
+    secret_is_stale(Unavailable("planted"))
+
+    (line,) = logged()
+    assert line["level"] == "WARNING"
+    assert line["error"] == "Unavailable"
+    assert "planted" not in json.dumps(line)
+
+
+def test_many_threads_at_once_fetch_once(clock: FakeClock) -> None:
+    threads = 32
+    at_once = threading.Barrier(threads)
+    in_load = threading.Event()
+    fetched: list[int] = []
+    given: list[str] = []
+
+    def load() -> str:
+        fetched.append(1)
+        in_load.set()
+        return "the secret"
+
+    secret = CachedSecret(load, max_age=MAX_AGE, monotonic=clock.monotonic, on_stale=lambda _: None)
+
+    def use() -> None:
+        at_once.wait(10)
+        given.append(secret.get())
+
+    workers = [threading.Thread(target=use) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(10)
+
+    assert given == ["the secret"] * threads
+    assert len(fetched) == 1
+
+
+# What is in a secret.
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("planted", "the secret is not JSON"),
+        ("", "the secret is not JSON"),
+        ('"planted"', "the secret is not a JSON object"),
+        ('["planted"]', "the secret is not a JSON object"),
+        ("null", "the secret is not a JSON object"),
+        ("{}", "the secret has no appKey"),
+        ('{"appkey": "planted"}', "the secret has no appKey"),
+        ('{"appKey": ""}', "the secret has no appKey"),
+        ('{"appKey": "  \\n"}', "the secret has no appKey"),
+        ('{"appKey": null}', "the secret has no appKey"),
+        ('{"appKey": 17}', "the secret has no appKey"),
+        ('{"appKey": ["planted"]}', "the secret has no appKey"),
+        ('{"appKey": "planted"}', "the secret has no platformPublicKey"),
+    ],
+)
+def test_a_secret_of_another_form_is_refused_without_its_content(text: str, reason: str) -> None:
+    with pytest.raises(SecretFormatError) as refusal:
+        read_fields(text, "appKey", "platformPublicKey")
+
+    assert str(refusal.value) == reason
+    assert "planted" not in "".join(traceback.format_exception(refusal.value))
+
+
+def test_fields_are_read_in_the_order_asked_for_and_trimmed() -> None:
+    text = '{"platformPublicKey": " b\\n", "appKey": "a", "other": 1}'
+
+    assert read_fields(text, "appKey", "platformPublicKey") == ("a", "b")
+
+
+@pytest.fixture
+def _aws() -> Iterator[None]:
+    with mock_aws():
+        yield
+
+
+@pytest.mark.usefixtures("_aws")
+def test_a_secret_is_fetched_by_name_and_by_arn() -> None:
+    client = boto3.client("secretsmanager")
+    arn = client.create_secret(Name="signing", SecretString="the text")["ARN"]
+    fetch = fetcher(client)
+
+    assert [fetch("signing"), fetch(arn)] == ["the text", "the text"]
+
+
+@pytest.mark.usefixtures("_aws")
+def test_a_binary_secret_is_refused() -> None:
+    client = boto3.client("secretsmanager")
+    client.create_secret(Name="signing", SecretBinary=b"planted")
+
+    with pytest.raises(SecretFormatError, match=r"^the secret is binary; a text is expected$"):
+        fetcher(client)("signing")
+
+
+@pytest.mark.usefixtures("_aws")
+def test_a_secret_that_is_not_there_names_the_error_alone(clock: FakeClock) -> None:
+    fetch = fetcher(boto3.client("secretsmanager"))
+    secret = CachedSecret(
+        lambda: load_private_key(fetch("signing")),
+        max_age=MAX_AGE,
+        monotonic=clock.monotonic,
+        on_stale=secret_is_stale,
+    )
+
+    with pytest.raises(SecretUnavailableError, match=r"ResourceNotFoundException$"):
+        secret.get()
