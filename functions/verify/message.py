@@ -17,7 +17,8 @@ from cmpassport.errors import CmpassportError
 from cmpassport.signing import SignatureScheme, encrypt
 
 _VERSION: Final = "1.0"
-_RESULT_CODE: Final = re.compile(r"[0-9A-Za-z]{1,16}", re.ASCII)
+_RESULT_CODE: Final = re.compile(r"[0-9A-Za-z]{1,10}", re.ASCII)
+"""Known ones have up to six digits. A number has 11: what echoes one is no code, since codes are logged."""
 _VERDICTS: Final = frozenset({"000", "001"})
 
 
@@ -79,7 +80,7 @@ class Answer:
     Attributes
     ----------
     result_code
-        1 to 16 letters and digits.
+        1 to 10 letters and digits.
     result_desc
         The platform's words, or an empty text.
     task_id
@@ -136,11 +137,11 @@ def read_answer(data: bytes, *, msg_id: str, app_id: str) -> Answer:
         It is not JSON of the documented form, has no resultCode, or belongs to another request.
     """
     try:
-        content = json.loads(data.decode("utf-8-sig"))
+        content = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_trimmed)
     except (ValueError, RecursionError):
         raise NotTheProtocolError("the answer is not JSON") from None
-    content = _trimmed(content)
-    header, body = _trimmed(content.get("header")), _trimmed(content.get("body") or {})
+    content = _object(content)
+    header, body = _object(content.get("header")), _object(content.get("body") or {})
     result_code = header.get("resultCode")
     if isinstance(result_code, int) and not isinstance(result_code, bool):
         result_code = str(result_code)
@@ -155,13 +156,17 @@ def read_answer(data: bytes, *, msg_id: str, app_id: str) -> Answer:
     return Answer(result_code, _text(body.get("resultDesc")), _text(body.get("taskId")))
 
 
-def _trimmed(content: Any) -> dict[str, Any]:
-    if not isinstance(content, dict):
-        raise NotTheProtocolError("the answer is not an object of header and body")
-    trimmed = {key.strip(): value for key, value in content.items()}
-    if len(trimmed) != len(content):
+def _trimmed(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    trimmed = {key.strip(): value for key, value in pairs}
+    if len(trimmed) != len(pairs):
         raise NotTheProtocolError("the answer has a member twice")
     return trimmed
+
+
+def _object(content: Any) -> dict[str, Any]:
+    if not isinstance(content, dict):
+        raise NotTheProtocolError("the answer is not an object of header and body")
+    return content
 
 
 def _text(value: Any) -> str:
