@@ -1,0 +1,342 @@
+"""The messages of verifyVmMobileApi.htm: requests to the byte, answers in every state of disrepair."""
+
+import base64
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from cmpassport.signing import (
+    PlaintextTooLongError,
+    SignatureAlgorithm,
+    SignatureEncoding,
+    SignatureScheme,
+)
+from verify.message import Answer, Credentials, NotTheProtocolError, Submission, read_answer, write_request
+
+MSG_ID: Final = "3f0e9a52-8a1b-4e0f-9c37-0d5b8a7c6e21"
+APP_ID: Final = "000340"
+APP_KEY: Final = "AA03E6C60D0B0D14320B9A3F0B5AAD99"
+INSTANT: Final = datetime(2026, 11, 23, 16, 0, 0, 7999, UTC)
+TIMESTAMP: Final = "20261124000000007"
+TOKEN: Final = "VM_0123456789ABCDEF"
+USER_INFORMATION: Final = 'a%2Bb%3D%3D%25+c%20号码/\\"'
+SUBMISSION: Final = Submission("13912345678", TOKEN, USER_INFORMATION, None)
+Keys = Callable[[int], RSAPrivateKey]
+
+
+@pytest.fixture
+def credentials(rsa_key: Keys) -> Credentials:
+    """Give a customer's key of 1024 bits and a platform's of 2048."""
+    return Credentials(APP_ID, APP_KEY, rsa_key(2048).public_key(), rsa_key(1024), SignatureScheme())
+
+
+def _body(request: bytes) -> dict[str, str]:
+    body: dict[str, str] = json.loads(request)["body"]
+    return body
+
+
+# The request.
+
+
+def test_a_request_is_exactly_what_the_guide_says(credentials: Credentials) -> None:
+    request = write_request(SUBMISSION, credentials, msg_id=MSG_ID, instant=INSTANT)
+
+    body = _body(request)
+    assert request.decode() == (
+        '{"header":{"version":"1.0","msgId":"3f0e9a52-8a1b-4e0f-9c37-0d5b8a7c6e21",'
+        '"timestamp":"20261124000000007","appId":"000340"},'
+        f'"body":{{"phoneNum":"{body["phoneNum"]}","token":"VM_0123456789ABCDEF","sign":"{body["sign"]}",'
+        '"userInformation":"a%2Bb%3D%3D%25+c%20号码/\\\\\\""}}'
+    )
+
+
+@pytest.mark.parametrize("bits", [1024, 2048])
+def test_phonenum_is_number_appkey_and_the_headers_timestamp(rsa_key: Keys, bits: int) -> None:
+    platform = rsa_key(bits)
+    credentials = Credentials(APP_ID, APP_KEY, platform.public_key(), rsa_key(1024), SignatureScheme())
+
+    phone_num = _body(write_request(SUBMISSION, credentials, msg_id=MSG_ID, instant=INSTANT))["phoneNum"]
+
+    plaintext = platform.decrypt(base64.b64decode(phone_num, validate=True), PKCS1v15())
+    assert plaintext.decode() == "13912345678" + APP_KEY + TIMESTAMP
+
+
+def test_the_signature_is_over_the_values_in_the_order_of_their_names(
+    credentials: Credentials, rsa_key: Keys
+) -> None:
+    body = _body(write_request(SUBMISSION, credentials, msg_id=MSG_ID, instant=INSTANT))
+
+    values = {
+        "appId": APP_ID,
+        "msgId": MSG_ID,
+        "phoneNum": body["phoneNum"],
+        "timestamp": TIMESTAMP,
+        "token": TOKEN,
+        "version": "1.0",
+    }
+    signed = "".join(values[name] for name in sorted(values))
+    SignatureScheme().verify(rsa_key(1024).public_key(), signed, body["sign"])
+
+
+@pytest.mark.parametrize("algorithm", SignatureAlgorithm)
+@pytest.mark.parametrize("encoding", SignatureEncoding)
+def test_the_signature_is_in_the_customers_scheme(
+    rsa_key: Keys, algorithm: SignatureAlgorithm, encoding: SignatureEncoding
+) -> None:
+    scheme = SignatureScheme(algorithm, encoding)
+    credentials = Credentials(APP_ID, APP_KEY, rsa_key(1024).public_key(), rsa_key(2048), scheme)
+
+    body = _body(write_request(SUBMISSION, credentials, msg_id=MSG_ID, instant=INSTANT))
+
+    signed = f"{APP_ID}{MSG_ID}{body['phoneNum']}{TIMESTAMP}{TOKEN}1.0"
+    scheme.verify(rsa_key(2048).public_key(), signed, body["sign"])
+
+
+@given(st.text())
+@example("a%2Bb")
+@example("a+b c")
+@example('\u2028\u0000\\"')
+def test_userinformation_goes_on_verbatim(text: str) -> None:
+    submission = Submission("13912345678", TOKEN, text, text)
+
+    body = _body(write_request(submission, _CREDENTIALS[0], msg_id=MSG_ID, instant=INSTANT))
+
+    assert body["userInformation"] == text
+    assert body["expandParams"] == text
+
+
+_CREDENTIALS: Final[list[Credentials]] = []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _credentials(rsa_key: Keys) -> None:
+    """Give the property its keys, which are parsed once."""
+    key = rsa_key(1024)
+    _CREDENTIALS.append(Credentials(APP_ID, APP_KEY, key.public_key(), key, SignatureScheme()))
+
+
+def test_expandparams_is_absent_when_the_page_gave_none(credentials: Credentials) -> None:
+    body = _body(write_request(SUBMISSION, credentials, msg_id=MSG_ID, instant=INSTANT))
+
+    assert list(body) == ["phoneNum", "token", "sign", "userInformation"]
+
+
+@pytest.mark.parametrize("text", ["", "phoneNum%3D13912345678"])
+def test_expandparams_goes_on_when_the_page_gave_some(credentials: Credentials, text: str) -> None:
+    submission = Submission("13912345678", TOKEN, "x", text)
+
+    body = _body(write_request(submission, credentials, msg_id=MSG_ID, instant=INSTANT))
+
+    assert body["expandParams"] == text
+
+
+def test_an_appkey_too_long_for_the_platforms_key_is_an_error(rsa_key: Keys) -> None:
+    key = rsa_key(1024)
+    credentials = Credentials(APP_ID, "k" * 90, key.public_key(), key, SignatureScheme())
+
+    with pytest.raises(PlaintextTooLongError, match="118 bytes; a key of 1024 bits encrypts at most 117"):
+        write_request(SUBMISSION, credentials, msg_id=MSG_ID, instant=INSTANT)
+
+
+def test_nothing_personal_and_no_key_is_shown(credentials: Credentials) -> None:
+    submission = Submission("13912345678", TOKEN, USER_INFORMATION, "planted")
+
+    shown = repr(submission) + repr(credentials)
+
+    assert not [text for text in ("13912345678", TOKEN, "%2B", "planted", APP_KEY) if text in shown]
+
+
+# The answer.
+
+
+def answer_of(
+    header: dict[str, Any] | None = None, body: Any = None, *, without: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """Make a platform's answer, proper but for what is said."""
+    proper = {"msgId": MSG_ID, "timestamp": TIMESTAMP, "appId": APP_ID, "resultCode": "000"}
+    merged = {name: value for name, value in {**proper, **(header or {})}.items() if name not in without}
+    return {"header": merged, "body": {"taskId": "t1", "resultDesc": "是本机号码"} if body is None else body}
+
+
+def read(content: Any) -> Answer:
+    data = content if isinstance(content, bytes) else json.dumps(content).encode()
+    return read_answer(data, msg_id=MSG_ID, app_id=APP_ID)
+
+
+@pytest.mark.parametrize("code", ["000", "001", "120020", "999999", "000000"])
+def test_a_proper_answer_is_read(code: str) -> None:
+    assert read(answer_of({"resultCode": code})) == Answer(code, "是本机号码", "t1")
+
+
+def test_keys_with_trailing_spaces_are_read_as_the_guide_prints_them() -> None:
+    content = {
+        "header ": {"msgId ": MSG_ID, "timestamp ": TIMESTAMP, "appId ": APP_ID, "resultCode ": "001"},
+        "body ": {"taskId ": "t1", "resultDesc ": " 非本机号码 "},
+    }
+
+    assert read(content) == Answer("001", "非本机号码", "t1")
+
+
+def test_a_byte_order_mark_is_skipped() -> None:
+    assert read(b"\xef\xbb\xbf" + json.dumps(answer_of()).encode()).result_code == "000"
+
+
+def test_unknown_members_are_skipped() -> None:
+    content = answer_of({"extra": [1]}, {"taskId": "t1", "resultDesc": "d", "expandParams": "x", "new": {}})
+
+    assert read(content | {"more": 1}) == Answer("000", "d", "t1")
+
+
+@pytest.mark.parametrize(("code", "read_as"), [(999999, "999999"), (0, "0"), (1, "1"), (" 001 ", "001")])
+def test_a_resultcode_is_read_as_a_number_or_with_spaces(code: Any, read_as: str) -> None:
+    assert read(answer_of({"resultCode": code})).result_code == read_as
+
+
+@pytest.mark.parametrize("body", [{}, [], "", {"taskId": None, "resultDesc": 17}, {"taskId": ["x"]}])
+def test_a_body_without_texts_gives_empty_ones(body: Any) -> None:
+    assert read(answer_of(body=body)) == Answer("000", "", "")
+
+
+def test_an_answer_without_a_body_gives_empty_texts() -> None:
+    content = answer_of()
+    del content["body"]
+
+    assert read(content) == Answer("000", "", "")
+
+
+# Whose answer it is.
+
+
+@pytest.mark.parametrize("name", ["msgId", "appId"])
+@pytest.mark.parametrize("code", ["120020", "130032", "999999", "105112"])
+def test_a_refusal_may_leave_out_whose_it_is(name: str, code: str) -> None:
+    assert read(answer_of({"resultCode": code}, without=(name,))).result_code == code
+    assert read(answer_of({"resultCode": code, name: None})).result_code == code
+    assert read(answer_of({"resultCode": code, name: ""})).result_code == code
+
+
+@pytest.mark.parametrize("name", ["msgId", "appId"])
+@pytest.mark.parametrize("code", ["000", "001", " 000 "])
+def test_a_verdict_must_say_whose_it_is(name: str, code: str) -> None:
+    for content in (
+        answer_of({"resultCode": code}, without=(name,)),
+        answer_of({"resultCode": code, name: None}),
+        answer_of({"resultCode": code, name: ""}),
+    ):
+        with pytest.raises(NotTheProtocolError, match=f"the answer's {name} is not"):
+            read(content)
+
+
+@pytest.mark.parametrize("name", ["msgId", "appId"])
+@pytest.mark.parametrize("code", ["000", "001", "120020", "999999"])
+@pytest.mark.parametrize("other", ["planted", MSG_ID.upper(), MSG_ID + "0", 340, 0, False, [], {}])
+def test_an_answer_to_another_request_is_refused(name: str, code: str, other: Any) -> None:
+    with pytest.raises(NotTheProtocolError, match=f"the answer's {name} is not") as refusal:
+        read(answer_of({"resultCode": code, name: other}))
+
+    assert "planted" not in str(refusal.value)
+
+
+# What is no answer.
+
+DEEP: Final = b"[" * 60_000
+NO_ANSWER: Final[dict[str, Any]] = {
+    "nothing": b"",
+    "HTML": b"<html><body>planted 502 Bad Gateway</body></html>",
+    "cut off": json.dumps(answer_of()).encode()[:-10],
+    "two answers": json.dumps(answer_of()).encode() * 2,
+    "GBK": json.dumps(answer_of(), ensure_ascii=False).encode("gbk"),
+    "UTF-16": json.dumps(answer_of()).encode("utf-16"),
+    "deep nesting": DEEP,
+    "an integer of 60000 digits": b'{"header": {"resultCode": ' + b"9" * 60_000 + b"}}",
+    "a list": [answer_of()],
+    "a text": "planted",
+    "a number": 17,
+    "null": None,
+    "no header": {"body": {}},
+    "a header that is null": {"header": None},
+    "a header that is a list": {"header": ["planted"]},
+    "a header that is a text": {"header": "planted"},
+    "a body that is a text": answer_of(body="planted"),
+    "a body that is a list": answer_of(body=["planted"]),
+    "a header twice after trimming": {**answer_of(), "header ": answer_of()["header"]},
+    "a code twice after trimming": answer_of({"resultCode ": "001"}),
+    "a msgId twice after trimming": answer_of({" msgId": "planted"}),
+    "a text twice after trimming": answer_of(body={"taskId": "t1", "taskId ": "t2"}),
+    "no code": answer_of(without=("resultCode",)),
+    "a code in the body": answer_of(without=("resultCode",), body={"resultCode": "000"}),
+}
+NO_CODES: Final[list[Any]] = [
+    *(None, "", " ", True, False, 0.0, 1.5, [], ["000"], {"000": "000"}, -1, 10**17),
+    *("000\n001", "0 0", "-1", "０００", "00０", "planted!", "x" * 17, "13912345678", "\ud800", "000\x00"),
+]
+
+
+@pytest.mark.parametrize("content", NO_ANSWER.values(), ids=NO_ANSWER)
+def test_what_is_no_answer_is_not_the_protocol(content: Any) -> None:
+    with pytest.raises(NotTheProtocolError) as refusal:
+        read(content)
+
+    assert "planted" not in str(refusal.value)
+    assert refusal.value.__cause__ is None
+    assert refusal.value.__suppress_context__ or refusal.value.__context__ is None
+
+
+@pytest.mark.parametrize("code", NO_CODES, ids=repr)
+def test_a_code_of_another_form_is_none(code: Any) -> None:
+    with pytest.raises(NotTheProtocolError, match=r"^the answer has no resultCode$"):
+        read(answer_of({"resultCode": code}))
+
+
+@pytest.mark.parametrize("first", ["000", "001"])
+def test_a_code_that_is_there_twice_is_no_verdict(first: str) -> None:
+    text = json.dumps(answer_of()).replace(
+        '"resultCode": "000"', f'"resultCode": "{first}", "resultCode": "000"'
+    )
+    assert first in text
+
+    with pytest.raises(NotTheProtocolError, match="twice"):
+        read(text.encode())
+
+
+JSON: Final = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
+    lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text(), children, max_size=3),
+    max_leaves=5,
+)
+MEMBERS: Final = st.sampled_from(["msgId", "appId", "resultCode", "resultCode ", "taskId", "resultDesc", "x"])
+VALUES: Final = JSON | st.sampled_from([MSG_ID, APP_ID, "000", "001", "120020", 0, 1])
+ANSWERS: Final = st.dictionaries(
+    st.sampled_from(["header", "body", "header ", " body"]),
+    st.dictionaries(MEMBERS, VALUES, max_size=6) | JSON,
+    max_size=3,
+)
+
+
+def _read_or_refuse(data: bytes) -> Answer | None:
+    try:
+        return read_answer(data, msg_id=MSG_ID, app_id=APP_ID)
+    except NotTheProtocolError:
+        return None
+
+
+@given(st.binary())
+def test_any_bytes_are_an_answer_or_not_the_protocol(data: bytes) -> None:
+    assert _read_or_refuse(data) is None
+
+
+@given(ANSWERS | JSON)
+def test_any_json_is_an_answer_or_not_the_protocol(content: Any) -> None:
+    answer = _read_or_refuse(json.dumps(content).encode())
+
+    if answer is not None and answer.result_code in {"000", "001"}:
+        header = {name.strip(): value for name, value in content.items()}["header"]
+        assert header["msgId"] == MSG_ID
+        assert header["appId"] == APP_ID
