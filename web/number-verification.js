@@ -51,7 +51,7 @@ class Stop {
  * @param {string} [resultCode]
  */
 const stop = (kind, code, resultCode) =>
-  new Stop(resultCode ? { kind, code, resultCode } : { kind, code });
+  new Stop(/** @type {Setback} */ (resultCode ? { kind, code, resultCode } : { kind, code }));
 
 /** The SDK may be a property of window or a bare `let`: ask for the name. */
 const sdk = () => (typeof YDRZ === 'object' && YDRZ ? YDRZ : undefined);

@@ -1,0 +1,83 @@
+"""One browser and one stack for all browser tests; a fresh phone for each, which may not complain."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from local.stack import Options, Stack
+from tests.e2e.browser import PHONE, LoginPage, chromium, find_chromium
+from tests.support.planted import leaks, plant
+from tests.support.stacks import start
+
+HERE = Path(__file__).parent
+_numbers = count(13_700_000_000)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = find_chromium()
+    if path is None:
+        pytest.skip("no Chromium on this machine")
+    with chromium(path) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack whose functions are less patient with the platform, so that a slow one is soon found out."""
+    log = tmp_path_factory.mktemp("e2e") / "functions.log"
+    patience = {"PlatformReadTimeout": "0.5", "PlatformDeadline": "1"}
+    with start(Options(parameters=patience, log=log)) as stack:
+        yield stack
+    assert not leaks(log.read_text())
+
+
+@pytest.fixture(scope="session")
+def node_modules() -> Path:
+    """What the tests need from npm, as locked."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("no npm on this machine")
+    modules, lock = HERE / "node_modules", HERE / "package-lock.json"
+    installed = modules / ".package-lock.json"
+    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
+        subprocess.run([npm, "ci", "--silent"], cwd=HERE, check=True)
+        installed.touch()
+    return modules
+
+
+@pytest.fixture
+def sim() -> str:
+    """A number that no other test has spent an attempt of."""
+    number = str(next(_numbers))
+    plant(number)
+    return number
+
+
+@pytest.fixture
+def phone(browser: Browser, stack: Stack, sim: str) -> Iterator[LoginPage]:
+    """A phone with that SIM, on mobile data, on a platform without faults."""
+    width, height = PHONE
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        device_scale_factor=2,
+        is_mobile=True,
+        has_touch=True,
+        locale="zh-CN",
+        reduced_motion="reduce",
+    )
+    phone = LoginPage.on(stack, context)
+    phone.control("DELETE", "faults")
+    phone.control("DELETE", "journal")
+    phone.insert(sim)
+    yield phone
+    violations = phone.violations()
+    context.close()
+    phone.control("DELETE", "faults")
+    assert violations == []
+    assert phone.unprovoked() == []
