@@ -104,7 +104,7 @@ def _port(text: str) -> int:
 
 def _up(arguments: "argparse.Namespace") -> int:
     from local import state  # noqa: PLC0415
-    from local.stack import Options, Stack  # noqa: PLC0415
+    from local.stack import Options, Stack, StackError  # noqa: PLC0415
 
     options = Options(
         api_port=arguments.api_port,
@@ -116,7 +116,10 @@ def _up(arguments: "argparse.Namespace") -> int:
         secrets=arguments.secrets,
     )
     with Stack(options) as stack:
-        state.write(arguments.state, stack)
+        try:
+            state.write(arguments.state, stack)
+        except OSError as error:
+            raise StackError(f"{arguments.state}: {error.strerror}") from error
         try:
             _say(stack, options, arguments)
             while True:

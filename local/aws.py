@@ -8,7 +8,6 @@ stack's Python lock. It answers every region alike, so that `aws` and `sam local
 import json
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -90,6 +89,7 @@ class AwsEndpoint:
                 stdin=subprocess.PIPE,
                 stdout=2,
                 pass_fds=(listener.fileno(),),
+                process_group=0,  # Ctrl-C is the parent's matter
             )
 
     def stop(self) -> None:
@@ -196,7 +196,6 @@ def _in_region(request: Request, region: str) -> Request:
 
 def main() -> None:
     """Serve the inherited socket until the parent is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the parent ends this
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ["MOTO_ACCOUNT_ID"] = ACCOUNT_ID
     Server(socket.socket(fileno=int(sys.argv[1])), MotoApplication()).start()

@@ -20,6 +20,9 @@ _WORKER: Final = Path(__file__).with_name("worker.py")
 _INIT_SECONDS: Final = 60.0
 """What a slow machine may need for the imports; Lambda itself allows 10 s."""
 
+_EXIT_SECONDS: Final = 2.0
+"""What a process may need to end once its channel is closed."""
+
 _INHERITED: Final = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "SYSTEMROOT")
 """What a process needs from this machine; the rest of the developer's environment stays outside."""
 
@@ -107,9 +110,8 @@ class Environment:
 
     def wait(self) -> None:
         """Wait until the handler is imported."""
-        try:
-            answer = self._receive(_INIT_SECONDS)
-        except TimeoutError:
+        answer = self._exchange(b"", _INIT_SECONDS)
+        if answer is None:
             answer = {"errorMessage": f"the import took longer than {_INIT_SECONDS:g} s"}
         if answer != {"ready": True}:
             raise StartError(self._function, answer)
@@ -129,15 +131,10 @@ class Environment:
             "functionArn": function.arn,
             "timeout": function.timeout,
         }
-        try:
-            self._channel.sendall(json.dumps(message).encode() + b"\n")
-            answer = self._receive(function.timeout)
-        except TimeoutError:
+        answer = self._exchange(json.dumps(message).encode() + b"\n", function.timeout)
+        if answer is None:
             text = f"{request_id} Task timed out after {function.timeout:.2f} seconds"
             answer = {"errorMessage": text}
-            self.stop()
-        except ConnectionError:
-            answer = self._ended()
         if "response" not in answer:
             raise FunctionError(function, answer)
         return answer["response"]
@@ -154,16 +151,25 @@ class Environment:
         self._lines.close()
         self._channel.close()
 
-    def _receive(self, seconds: float) -> dict[str, Any]:
-        self._channel.settimeout(seconds)
-        line = self._lines.readline()
-        if not line:
-            return self._ended()
-        message: dict[str, Any] = json.loads(line)
-        return message
+    def _exchange(self, line: bytes, seconds: float) -> dict[str, Any] | None:
+        """Send a line and read one; None when that takes too long, and the process is then ended."""
+        try:
+            self._channel.settimeout(seconds)
+            self._channel.sendall(line)
+            answer: dict[str, Any] = json.loads(self._lines.readline())
+        except TimeoutError:
+            self.stop()
+            return None
+        except (OSError, ValueError):  # the process has ended, or another thread has ended it
+            return {"errorType": "Runtime.ExitError", "errorMessage": f"exit status {self._status()}"}
+        return answer
 
-    def _ended(self) -> dict[str, Any]:
-        return {"errorType": "Runtime.ExitError", "errorMessage": f"exit status {self._process.wait()}"}
+    def _status(self) -> int:
+        try:
+            return self._process.wait(_EXIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
 
 
 class Pool:
@@ -318,6 +324,7 @@ def _spawn(function: Function, channel: socket.socket, log: Path | None) -> subp
             stdout=output,
             stderr=output,
             pass_fds=(channel.fileno(),),
+            process_group=0,  # Ctrl-C is the parent's matter
         )
     finally:
         if not isinstance(output, int):

@@ -9,7 +9,6 @@ import importlib
 import json
 import os
 import queue
-import signal
 import socket
 import sys
 import threading
@@ -43,7 +42,6 @@ class Context:
 
 def main() -> None:
     """Import the handler, say so, answer until the parent is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the parent ends this
     channel = socket.socket(fileno=int(sys.argv[1]))
     messages: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(channel, messages), daemon=True).start()
