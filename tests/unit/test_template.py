@@ -67,7 +67,7 @@ def statements(role: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-# --- Parameters ----------------------------------------------------------------------------------------------
+# --- Parameters ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_what_is_no_app_id_is_refused(app_id: str) -> None:
     assert not allows("AppId", app_id)
 
 
-# --- The way in ----------------------------------------------------------------------------------------------
+# --- The way in ------------------------------------------------------------------------------------
 
 
 def test_cors_admits_the_configured_origins_and_no_more() -> None:
@@ -227,7 +227,7 @@ def test_the_access_log_names_nobody() -> None:
     }
 
 
-# --- The functions -------------------------------------------------------------------------------------------
+# --- The functions ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -322,7 +322,7 @@ def decrypts(role: str) -> Any:
     return secrets if isinstance(secrets, list) else [secrets]
 
 
-# --- What is kept --------------------------------------------------------------------------------------------
+# --- What is kept ----------------------------------------------------------------------------------
 
 
 def test_the_table_is_on_demand_encrypted_recoverable_and_outlives_the_stack() -> None:
@@ -346,7 +346,7 @@ def test_the_pepper_is_made_by_aws_and_outlives_the_stack() -> None:
     assert pepper["Properties"]["GenerateSecretString"] == {"PasswordLength": 64, "ExcludePunctuation": True}
 
 
-# --- Anywhere ------------------------------------------------------------------------------------------------
+# --- Anywhere --------------------------------------------------------------------------------------
 
 
 def test_no_partition_region_or_account_is_written_down() -> None:
@@ -370,7 +370,12 @@ def test_the_template_reads_as_cloudformation_does() -> None:
 
 @pytest.mark.parametrize(
     "output",
-    ["ApiUrl", "PreSignUrl", "VerifyUrl", "AppId", "AllowedOrigins", "PlatformUrl", "AttemptsTableName"],
+    ["ApiUrl", "PreSignUrl", "VerifyUrl", "PageAppId", "PageOrigins", "PlatformUrl", "AttemptsTableName"],
 )
 def test_what_a_page_needs_is_an_output(output: str) -> None:
     assert TEMPLATE["Outputs"][output]["Description"]
+
+
+def test_no_output_has_a_parameters_name() -> None:
+    """`sam local` would put the parameter's value in place of the output's name."""
+    assert not TEMPLATE["Outputs"].keys() & PARAMETERS.keys()
