@@ -7,6 +7,7 @@ deadline. What no setting here bounds is the system's look-up of the address.
 """
 
 import io
+import logging
 import socket
 import ssl
 from collections.abc import Callable
@@ -29,6 +30,9 @@ MAX_ANSWER_BYTES: Final = 64 * 1024
 MAX_IDLE_SECONDS: Final = 20.0
 """A kept connection older than this is not used: a frozen function does not see it die."""
 _HEADERS: Final = {"Content-Type": "application/json;charset=utf-8", "Accept": "application/json"}
+
+# urllib3 logs headers that it cannot read, word for word, and a platform may echo what it was sent.
+logging.getLogger("urllib3.connection").setLevel(logging.CRITICAL)
 
 
 class PlatformUnreachableError(CmpassportError):
