@@ -40,9 +40,9 @@ sam-venv: .venv-sam/stamp  ## make .venv-sam with the SAM CLI
 	@touch $@
 
 # The bundle is compiled by Python 3.13, as on Lambda. Where only pyenv has one, this makes its python3.13 answer.
-SAM = SAM_CLI_TELEMETRY=0 MAKEFLAGS=--no-print-directory \
-  PYENV_VERSION=$${PYENV_VERSION:-$$(pyenv versions --bare 2>/dev/null | grep '^3\.13\.' | tail -n 1)} \
-  .venv-sam/bin/sam
+WITH_PYTHON313 = SAM_CLI_TELEMETRY=0 MAKEFLAGS=--no-print-directory \
+  PYENV_VERSION=$${PYENV_VERSION:-$$(pyenv versions --bare 2>/dev/null | grep '^3\.13\.' | tail -n 1)}
+SAM = $(WITH_PYTHON313) .venv-sam/bin/sam
 
 validate: sam-venv  ## check template.yaml
 	@$(SAM) validate --lint
@@ -51,16 +51,16 @@ build: sam-venv  ## build the bundle into .aws-sam; ARCHITECTURE=arm64 for arm64
 	@$(SAM) build --parameter-overrides Architecture=$(or $(ARCHITECTURE),x86_64)
 
 test-sam: venv build  ## the built bundle under SAM CLI and Docker
-	@$(BIN)/python -m pytest tests/sam
+	@$(WITH_PYTHON313) $(BIN)/python -m pytest tests/sam
 
-LOCK = $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-  --no-emit-index-url --no-annotate --no-header
+LOCK = $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes \
+  --no-emit-index-url --no-annotate --no-header --python-version
 
 lock: venv  ## lock the newest versions, with hashes
-	@$(LOCK) layers/dependencies/requirements.in -o layers/dependencies/requirements.txt
-	@$(LOCK) --constraint layers/dependencies/requirements.txt requirements/dev.in -o requirements/dev.txt
-	@$(LOCK) requirements/sam.in -o requirements/sam.txt
-	@$(LOCK) --python-version 3.13 requirements/runtime.in -o requirements/runtime.txt
+	@$(LOCK) 3.11 layers/dependencies/requirements.in -o layers/dependencies/requirements.txt
+	@$(LOCK) 3.11 --constraint layers/dependencies/requirements.txt requirements/dev.in -o requirements/dev.txt
+	@$(LOCK) 3.11 requirements/sam.in -o requirements/sam.txt
+	@$(LOCK) 3.13 requirements/runtime.in -o requirements/runtime.txt
 
 clean:  ## remove what was made
 	@rm -rf .venv .venv-sam .aws-sam .local .mypy_cache .ruff_cache .pytest_cache .hypothesis
