@@ -222,7 +222,7 @@ class Pool:
         FunctionError
             The handler did not start, raised, died or timed out.
         BusyError
-            No environment became free in time.
+            No environment became free in time, or the pool was stopped.
         """
         try:
             environment = self._take(time.monotonic() + patience)
@@ -231,6 +231,8 @@ class Pool:
             finally:
                 self._release(environment)
         except FunctionError as error:
+            if self._closed:
+                raise BusyError(self.function.logical_id) from None
             self._report(error)
             raise
 
