@@ -7,7 +7,8 @@
  *     verifier.prepare();                               // when the page opens
  *     const outcome = await verifier.verify(phoneNum);  // when the user taps
  *
- * @import { Config, Outcome, Ready, Sdk, SdkAnswer, Setback, Step, Timeouts, Verifier } from './number-verification.d.ts'
+ * @import { Outcome, Ready, Sdk, SdkAnswer, Setback, Step, Timeouts, Verifier } from './number-verification.d.ts'
+ * @typedef {{ status: number, answer: any, headers: Headers }} Answer
  */
 
 /** The platform keeps a token for 60 s; the rest is for the way there. */
@@ -21,15 +22,8 @@ const PATIENCE = 12_000;
 /** @type {Timeouts} */
 const TIMEOUTS = { sdk: 8000, network: 2000, sign: 8000, token: 10_000, verify: 15_000 };
 
-/** The API's `action` → `kind`. @type {Map<unknown, Outcome['kind']>} */
-const KINDS = new Map([
-  ['login', 'verified'],
-  ['refuse', 'refused'],
-  ['use_other_method', 'use_other_method'],
-  ['fix_request', 'fix_request'],
-  ['retry', 'retry'],
-  ['wait', 'wait'],
-]);
+/** The API's actions that are no verdict: they are the kinds of setbacks. */
+const ACTIONS = ['use_other_method', 'fix_request', 'retry', 'wait'];
 
 /** After these nobody knows whether the request arrived: the same one again gets its one outcome. */
 const LOST = ['api_unreachable', 'api_timeout', 'api_error', 'offline', 'in_progress'];
@@ -59,31 +53,49 @@ const sdk = () => (typeof YDRZ === 'object' && YDRZ ? YDRZ : undefined);
 const offline = () => typeof navigator === 'object' && navigator.onLine === false;
 
 /**
- * What an answer of the API means, by its `action` alone; by its status where a gateway spoke instead.
+ * What an answer of /verify means: a verdict only if all of it says so.
  *
- * @param {{ status: number, answer: any, headers: Headers }} response
+ * @param {Answer} response
  * @returns {Outcome}
  */
-function outcomeOf({ status, answer, headers }) {
-  /** @type {any} */
-  const outcome = { kind: KINDS.get(answer.action), code: answer.code };
-  const verdict = status === 200 && answer.resultCode;
-  if (verdict === '000' && answer.verified === true && outcome.kind === 'verified') {
-    outcome.code = 'match';
-  } else if (verdict === '001' && answer.verified === false && outcome.kind === 'refused') {
-    outcome.code = 'mismatch';
-  } else if (status < 400 || !outcome.kind || typeof outcome.code !== 'string') {
-    [outcome.kind, outcome.code] =
-      status === 429
-        ? ['wait', 'too_many_requests']
-        : status >= 500
-          ? ['retry', 'api_error']
-          : ['use_other_method', 'unexpected_answer'];
+function outcomeOf(response) {
+  const { status, answer } = response;
+  if (status === 200) {
+    const { resultCode, verified, action } = answer;
+    if (resultCode === '000' && verified === true && action === 'login') {
+      return withDetails({ kind: 'verified', code: 'match' }, response);
+    }
+    if (resultCode === '001' && verified === false && action === 'refuse') {
+      return withDetails({ kind: 'refused', code: 'mismatch' }, response);
+    }
   }
-  for (const name of ['resultCode', 'requestId', 'attemptsLeft', 'msgId', 'taskId', 'errors']) {
+  return setbackOf(response);
+}
+
+/**
+ * What a refusal means, by its `action` alone; by its status where a gateway spoke instead.
+ *
+ * @param {Answer} response
+ * @returns {Setback}
+ */
+function setbackOf(response) {
+  const { status, answer } = response;
+  const { action, code } = answer;
+  if (status >= 400 && ACTIONS.includes(action) && code) return withDetails({ kind: action, code }, response);
+  if (status === 429) return withDetails({ kind: 'wait', code: 'too_many_requests' }, response);
+  if (status >= 500) return withDetails({ kind: 'retry', code: 'api_error' }, response);
+  return withDetails({ kind: 'use_other_method', code: 'unexpected_answer' }, response);
+}
+
+/**
+ * @param {any} outcome
+ * @param {Answer} response
+ */
+function withDetails(outcome, { answer, headers }) {
+  for (const name of ['resultCode', 'attemptsLeft', 'msgId', 'taskId', 'errors']) {
     if (answer[name] !== undefined) outcome[name] = answer[name];
   }
-  const requestId = outcome.requestId || headers.get('apigw-requestid');
+  const requestId = answer.requestId || headers.get('apigw-requestid');
   if (requestId) outcome.requestId = requestId;
   const retryAfter = Number(headers.get('retry-after'));
   if (retryAfter > 0) outcome.retryAfter = retryAfter;
@@ -239,7 +251,7 @@ export function createVerifier(config) {
     const signed = await post('sign', '/presign', { preSign });
     const { sign } = signed.answer;
     if (signed.status !== 200 || !sign) {
-      throw new Stop(/** @type {Setback} */ (outcomeOf(signed)));
+      throw new Stop(setbackOf(signed));
     }
 
     const since = now();

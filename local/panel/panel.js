@@ -174,9 +174,9 @@ function begin(number, carried) {
   light(number, 'active', carried);
 }
 
-/** What follows has not happened yet, this time. */
-function dim(first) {
-  for (let number = first; number <= rows.length; number++) light(number, 'waiting', []);
+/** These have not happened yet, this time. */
+function dim(first, last) {
+  for (let number = first; number <= last; number++) light(number, 'waiting', []);
 }
 
 function follow(row) {
@@ -190,16 +190,16 @@ function follow(row) {
 
 const STEP_EVENTS = {
   sdk: {
-    start: () => { dim(2); begin(2); },
+    start: () => { dim(2, 12); begin(2); },
     done: () => { light(2, 'done', [['GET', new URL(configuration.sdkUrl).pathname]]); watchSdk(); read(); },
     failed: () => { light(2, 'failed', [['GET', new URL(configuration.sdkUrl).pathname]]); read(); },
   },
   network: {
-    start: () => { dim(3); watchSdk(); begin(7, [['appId', configuration.appId]]); },
+    start: () => { dim(3, 12); watchSdk(); begin(7, [['appId', configuration.appId]]); },
     done: () => light(7, 'done'),
     failed: () => light(7, 'failed'),
     skipped: () => {
-      dim(3);
+      dim(3, 12);
       for (const number of [7, 8, 9]) light(number, 'skipped', [['—', words.skipped]]);
     },
   },
@@ -219,7 +219,7 @@ const STEP_EVENTS = {
     failed: () => { light(10, 'failed'); light(12, 'failed'); read(); },
   },
   verify: {
-    start: () => { dim(14); begin(13); setTimeout(read, 250); },
+    start: () => { dim(14, 16); begin(13); setTimeout(read, 250); },
     done: () => { light(13, 'done'); read(); },
     failed: () => { light(13, 'failed'); read(); },
   },

@@ -81,6 +81,7 @@ class LoginPage:
     complaints: list[str] = field(default_factory=list)
     requests: list[PageRequest] = field(default_factory=list)
     verified_bodies: list[dict[str, Any]] = field(default_factory=list)
+    _inserted: int = 0
 
     @classmethod
     def on(cls, stack: Stack, context: BrowserContext) -> Self:
@@ -105,10 +106,14 @@ class LoginPage:
     # ---- the phone
 
     def insert(self, sim: str, network: Network = "cellular") -> None:
-        """Insert a SIM (empty: one whose number is never told) and choose the network."""
+        """Insert a SIM (empty: its number is never told) and choose the network, from the next page on."""
+        self._inserted += 1
         self.page.add_init_script(
-            f"localStorage['simulator.sim'] = {json.dumps(sim)};"
-            f"localStorage['simulator.network'] = {json.dumps(network)};"
+            f"""if (!sessionStorage['inserted.{self._inserted}']) {{
+                  sessionStorage['inserted.{self._inserted}'] = true;
+                  localStorage['simulator.sim'] = {json.dumps(sim)};
+                  localStorage['simulator.network'] = {json.dumps(network)};
+                }}"""
         )
 
     def open(self, query: str = "?panel=off", origin: str | None = None) -> None:

@@ -1,0 +1,38 @@
+/** How a business's TypeScript uses the client: this compiles, or the declarations have changed under it. */
+import { createVerifier, type Outcome, type Verifier } from '../../../web/number-verification.js';
+
+const verifier: Verifier = createVerifier({
+  api: 'https://api.example.com',
+  appId: '300000000000',
+  openType: '0',
+  timeouts: { verify: 20_000 },
+  onStep: ({ name, state }) => `${name} ${state}`,
+});
+
+/** Every kind is handled: a new one would not compile. */
+export function say(outcome: Outcome): string {
+  switch (outcome.kind) {
+    case 'verified':
+      return `welcome ${outcome.taskId ?? ''}`;
+    case 'refused':
+      return `${outcome.attemptsLeft ?? 0} left`;
+    case 'fix_request':
+      return (outcome.errors ?? []).map(({ field, reason }) => `${field}: ${reason}`).join();
+    case 'wait':
+      return `${outcome.retryAfter ?? 1} s`;
+    case 'retry':
+    case 'use_other_method':
+    case 'cancelled':
+      return outcome.code;
+    default:
+      return outcome satisfies never;
+  }
+}
+
+const ready = await verifier.prepare();
+if (ready.kind === 'ready') say(await verifier.verify('13999994444'));
+// @ts-expect-error no outcome carries a token
+(await verifier.verify('13999994444')).token;
+// @ts-expect-error api and appId are required
+createVerifier({ api: 'https://api.example.com' });
+verifier.dispose();
