@@ -237,6 +237,17 @@ def test_each_function_gets_the_settings_that_it_reads(function: str, own: froze
     assert set(properties(function)["Environment"]["Variables"]) == COMMON | own
 
 
+@pytest.mark.parametrize(
+    ("function", "package"), [("PreSignFunction", "presign"), ("VerifyFunction", "verify")]
+)
+def test_no_setting_is_read_that_is_not_set_nor_set_that_is_not_read(function: str, package: str) -> None:
+    modules = ROOT / "functions" / package / "settings.py", ROOT / "layers/crypto/cmpassport/settings.py"
+    read = {name for module in modules for name in re.findall(r'"([A-Z]+(?:_[A-Z]+)+)"', module.read_text())}
+
+    of_libraries = {name for name in COMMON | OF_PRESIGN if name.startswith(("POWERTOOLS_", "AWS_"))}
+    assert set(properties(function)["Environment"]["Variables"]) - of_libraries == read
+
+
 def test_each_line_has_the_guides_address() -> None:
     assert TEMPLATE["Mappings"]["Lines"] == {
         "test": {"PlatformUrl": "http://120.197.235.102/NumberAbility/h5/verifyVmMobileApi.htm"},
