@@ -104,8 +104,12 @@ def _port(text: str) -> int:
 
 def _up(arguments: "argparse.Namespace") -> int:
     from local import state  # noqa: PLC0415
-    from local.stack import Options, Stack, StackError  # noqa: PLC0415
+    from local.stack import Options, SettingError, Stack, StackError  # noqa: PLC0415
 
+    if arguments.platform_url is not None and arguments.secrets is None:
+        raise SettingError(
+            "--platform-url needs --secrets FILE: another platform has other keys than this stack can make"
+        )
     options = Options(
         api_port=arguments.api_port,
         web_port=arguments.web_port,

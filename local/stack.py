@@ -61,7 +61,8 @@ class Options:
         0 for a free one.
     platform_url
         Another platform than the simulator: the address of its verifyVmMobileApi.htm, or its base address.
-        It needs `secrets`, for it knows other keys than a stack can make.
+        A real one needs `secrets`. Without, the customer's own public key stands for the platform's: enough
+        for a test's double, which has `keys`, or for one that is not there.
     app_id
         From the open platform.
     secrets
@@ -197,7 +198,7 @@ class Stack(AbstractContextManager["Stack"]):
             for port in (options.api_port, options.web_port, options.aws_port)
         )
         self.api, self.page, self.aws = map(address_of, (api, web, aws))
-        self.keys = _keys(options)
+        self.keys = CustomerKeys.read(options.secrets) if options.secrets else CustomerKeys.fresh()
         template = Template.read(options.template)
         endpoint = AwsEndpoint(aws)
         cleanup.callback(endpoint.stop)
@@ -211,11 +212,11 @@ class Stack(AbstractContextManager["Stack"]):
     def _platform(self, cleanup: ExitStack) -> tuple[str, str]:
         """Start the simulator unless another platform is named; give its URL to verify at and its key."""
         options, keys = self._options, self.keys
-        if options.platform_url is not None and keys.platform_key is not None:
+        if options.platform_url is not None:
             self.simulator = None
             url = _platform_url(options.platform_url)
             self.platform = f"{urlsplit(url).scheme}://{urlsplit(url).netloc}"
-            return url, keys.platform_key
+            return url, keys.platform_key or keys.public_key
         customer = Customer(
             app_id=options.app_id,
             app_key=keys.app_key,
@@ -326,16 +327,6 @@ def in_parallel(tasks: list[Callable[[], None]]) -> None:
         thread.join()
     if errors:
         raise errors[0]
-
-
-def _keys(options: Options) -> CustomerKeys:
-    if options.secrets is not None:
-        return CustomerKeys.read(options.secrets)
-    if options.platform_url is not None:
-        raise SettingError(
-            "--platform-url needs --secrets FILE: another platform has other keys than this stack can make"
-        )
-    return CustomerKeys.fresh()
 
 
 def _platform_url(given: str) -> str:

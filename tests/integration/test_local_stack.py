@@ -192,12 +192,11 @@ def test_a_platform_url_that_is_no_address_is_refused(
         pass
 
 
-def test_another_platform_needs_its_keys(options: Options) -> None:
-    with (
-        pytest.raises(SettingError, match="--platform-url needs --secrets"),
-        Stack(replace(options, platform_url="http://p.example")),
-    ):
-        pass
+def test_a_double_of_the_platform_has_the_customers_own_pair(options: Options) -> None:
+    with Stack(replace(options, platform_url="http://p.example")) as stack:
+        platform_key = secret(stack, "VERIFICATION_SECRET_ID")["platformPublicKey"]
+
+    assert platform_key == stack.customer_public_key
 
 
 def test_a_parameter_that_the_template_refuses_ends_the_start(options: Options) -> None:
