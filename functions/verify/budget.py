@@ -107,7 +107,7 @@ class AttemptBudget:
                     ":limit": {"N": str(self._limit)},
                     ":expiration": {"N": _expiration(now)},
                 },
-                ReturnValues="UPDATED_NEW",
+                ReturnValues="ALL_NEW",
             )
         except ClientError as error:
             if _condition_failed(error):
