@@ -230,10 +230,9 @@ class Pool:
                 return environment.invoke(event, request_id)
             finally:
                 self._release(environment)
-        except FunctionError as error:
+        except FunctionError:
             if self._closed:
                 raise BusyError(self.function.logical_id) from None
-            self._report(error)
             raise
 
     def stop(self) -> None:
@@ -247,8 +246,8 @@ class Pool:
         for environment in environments:
             environment.stop()
 
-    def _report(self, error: FunctionError) -> None:
-        """Say why, where the function's own output goes: whoever called learns no more than on AWS."""
+    def report(self, error: FunctionError) -> None:
+        """Say what failed, in one line where the function's own output goes."""
         line = f"local: {error}\n"
         if self._log is None:
             sys.stderr.write(line)

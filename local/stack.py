@@ -147,7 +147,7 @@ class Stack(AbstractContextManager["Stack"]):
         with ExitStack() as cleanup:
             try:
                 self._start(cleanup)
-            except (TemplateError, SecretsFileError, PortInUseError) as error:
+            except (TemplateError, SecretsFileError) as error:
                 raise SettingError(str(error)) from error
             except (AwsError, FunctionError) as error:
                 raise StackError(str(error)) from error
@@ -193,10 +193,8 @@ class Stack(AbstractContextManager["Stack"]):
     def _start(self, cleanup: ExitStack) -> None:
         options = self._options
         self.app_id = options.app_id
-        api, web, aws = (
-            cleanup.enter_context(listen(port))
-            for port in (options.api_port, options.web_port, options.aws_port)
-        )
+        ports = {"api": options.api_port, "web": options.web_port, "aws": options.aws_port}
+        api, web, aws = (cleanup.enter_context(_listen(name, port)) for name, port in ports.items())
         self.api, self.page, self.aws = map(address_of, (api, web, aws))
         self.keys = CustomerKeys.read(options.secrets) if options.secrets else CustomerKeys.fresh()
         template = Template.read(options.template)
@@ -229,7 +227,7 @@ class Stack(AbstractContextManager["Stack"]):
         try:
             server = serve(self.simulator, HOST, options.platform_port)
         except OSError as error:
-            raise PortInUseError(f"port {options.platform_port} is in use") from error
+            raise _port_in_use("platform", f"port {options.platform_port} is in use") from error
         cleanup.callback(server.close)
         self.platform = server.url
         return self.platform + VERIFY_PATH, self.simulator.public_key
@@ -297,7 +295,12 @@ class Stack(AbstractContextManager["Stack"]):
         return begin
 
     def _invoke(self, logical_id: str, event: Any, request_id: str) -> Any:
-        return self.functions[logical_id].invoke(event, request_id)
+        pool = self.functions[logical_id]
+        try:
+            return pool.invoke(event, request_id)
+        except FunctionError as error:
+            pool.report(error)  # whoever called learns no more than on AWS
+            raise
 
     def _pages(self) -> Pages:
         panel = ROOT / "local" / "panel" if self.simulator is not None else None
@@ -327,6 +330,17 @@ def in_parallel(tasks: list[Callable[[], None]]) -> None:
         thread.join()
     if errors:
         raise errors[0]
+
+
+def _listen(name: str, port: int) -> socket:
+    try:
+        return listen(port)
+    except PortInUseError as error:
+        raise _port_in_use(name, str(error)) from error
+
+
+def _port_in_use(name: str, what: str) -> SettingError:
+    return SettingError(f"{what}; choose another with --{name}-port, 0 for any that is free")
 
 
 def _platform_url(given: str) -> str:

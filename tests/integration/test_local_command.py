@@ -154,7 +154,10 @@ def test_a_port_in_use_is_one_line_and_exit_status_2(state: Path, name: str) -> 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 
-        assert fails(state, f"--{name}-port={port}") == (2, f"local: port {port} is in use")
+        status, line = fails(state, f"--{name}-port={port}")
+
+    assert status == 2
+    assert line == f"local: port {port} is in use; choose another with --{name}-port, 0 for any that is free"
 
 
 def test_what_is_wrong_with_a_setting_is_one_line_and_exit_status_2(state: Path, tmp_path: Path) -> None:

@@ -215,7 +215,7 @@ def test_a_port_in_use_ends_the_start_and_frees_the_others(options: Options, por
         second = {"api_port": "web_port"}.get(port, "api_port")
 
         with (
-            pytest.raises(SettingError, match=rf"^port {number} is in use$"),
+            pytest.raises(SettingError, match=rf"^port {number} is in use; choose another with --"),
             Stack(replace(options, **{port: number, second: free})),
         ):
             pass
