@@ -58,11 +58,17 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
+@pytest.fixture(scope="session")
+def aws() -> boto3.Session:
+    """Give a session that reads botocore's descriptions of the services once."""
+    return boto3.Session()
+
+
 @pytest.fixture
-def table() -> Iterator["DynamoDBClient"]:
+def table(aws: boto3.Session) -> Iterator["DynamoDBClient"]:
     """Give a DynamoDB client whose account has the table `attempts`, empty, in this process."""
     with mock_aws():
-        client = boto3.client("dynamodb")
+        client = aws.client("dynamodb")
         client.create_table(
             TableName=TABLE_NAME,
             KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
