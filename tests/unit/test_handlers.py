@@ -1,0 +1,447 @@
+"""Both handlers as Lambda imports them: settings at start, an event in, a response out."""
+
+import base64
+import importlib
+import json
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from cmpassport.clock import format_timestamp, utc_now
+from cmpassport.settings import SettingsError
+from cmpassport.signing import SignatureAlgorithm, SignatureScheme
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+APP_ID: Final = "000340"
+ORIGIN: Final = "https://www.example.com"
+NUMBER: Final = "13912345678"
+SUBMISSION: Final = {
+    "phoneNum": "+86 139-1234-5678",
+    "token": "VM_PLANTEDTOKEN01",
+    "userInformation": "planted%2Binformation%3D%3D",
+}
+PRESIGN_ENVIRONMENT: Final = {"APP_ID": APP_ID, "ALLOWED_ORIGINS": ORIGIN, "SIGNING_SECRET_ID": "signing"}
+VERIFY_ENVIRONMENT: Final = {
+    **PRESIGN_ENVIRONMENT,
+    "VERIFICATION_SECRET_ID": "verification",
+    "PEPPER_SECRET_ID": "pepper",
+    "TABLE_NAME": "attempts",
+}
+
+Handler = Callable[[Mapping[str, Any], Any], dict[str, Any]]
+Start = Callable[..., Handler]
+Log = Callable[[], list[dict[str, Any]]]
+
+
+class Platform(BaseHTTPRequestHandler):
+    """Answers every request with the code that the server has at the time."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        server: Any = self.server
+        message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        server.asked.append((self.path, message))
+        header = {name: message["header"][name] for name in ("msgId", "timestamp", "appId")}
+        answer = {"header": header | {"resultCode": server.code}, "body": {"taskId": "t1", "resultDesc": "d"}}
+        data = json.dumps(answer).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+class PlatformServer(ThreadingHTTPServer):
+    """A platform on loopback."""
+
+    daemon_threads = True
+    code = "000"
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Platform)
+        self.asked: list[tuple[str, Any]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/NumberAbility/h5/verifyVmMobileApi.htm"
+
+
+@pytest.fixture
+def platform() -> Iterator[PlatformServer]:
+    with PlatformServer() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join(10)
+
+
+@pytest.fixture
+def start(
+    table: "DynamoDBClient",
+    aws: boto3.Session,
+    rsa_key: Callable[[int], RSAPrivateKey],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Start:
+    """Give what imports a handler anew, as a new execution environment does, with secrets and table there."""
+    del table
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", aws)
+    key = rsa_key(1024)
+    private = base64.b64encode(key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())).decode()
+    public = base64.b64encode(
+        key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    ).decode()
+    secrets = aws.client("secretsmanager")
+    for name, text in {
+        "signing": json.dumps({"privateKey": private}),
+        "verification": json.dumps({"appKey": "A" * 32, "platformPublicKey": public}),
+        "pepper": "p" * 48,
+    }.items():
+        secrets.create_secret(Name=name, SecretString=text)
+
+    def import_handler(module: str, environment: Mapping[str, str]) -> Handler:
+        for name in ("PLATFORM_URL", *VERIFY_ENVIRONMENT):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        handler: Handler = importlib.import_module(module).handler
+        return handler
+
+    return import_handler
+
+
+def event(body: Any, origin: str = ORIGIN) -> dict[str, Any]:
+    return {
+        "version": "2.0",
+        "headers": {"origin": origin, "content-type": "application/json"},
+        "requestContext": {"requestId": "the request", "http": {"sourceIp": "203.0.113.7"}},
+        "body": json.dumps(body),
+        "isBase64Encoded": False,
+    }
+
+
+def answer(handler: Handler, body: Any) -> tuple[int, dict[str, Any]]:
+    response = handler(event(body), None)
+    return response["statusCode"], json.loads(response["body"])
+
+
+def new_pre_sign(age: timedelta = timedelta(0)) -> str:
+    return f"{APP_ID}{'A' * 32}{format_timestamp(utc_now() - age)}{'B' * 32}1.2"
+
+
+# preSign.
+
+
+def test_a_presign_is_signed(start: Start, rsa_key: Callable[[int], RSAPrivateKey]) -> None:
+    handler = start("presign.app", PRESIGN_ENVIRONMENT)
+    pre_sign = new_pre_sign()
+
+    status, body = answer(handler, {"preSign": pre_sign})
+
+    assert (status, list(body)) == (200, ["sign"])
+    SignatureScheme().verify(rsa_key(1024).public_key(), pre_sign, body["sign"])
+
+
+def test_the_signing_key_is_fetched_when_first_needed_and_once(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handler = start("presign.app", PRESIGN_ENVIRONMENT)
+    fetched: list[str] = []
+    module = sys.modules["presign.app"]
+    fetch = module._fetch  # noqa: SLF001 - the one place where calls can be counted
+
+    def counting(name: str) -> str:
+        fetched.append(name)
+        text: str = fetch(name)
+        return text
+
+    monkeypatch.setattr(module, "_fetch", counting)
+
+    answer(handler, {"preSign": "no preSign"})
+    assert fetched == []
+    for _ in range(3):
+        assert answer(handler, {"preSign": new_pre_sign()})[0] == 200
+
+    assert fetched == ["signing"]
+
+
+@pytest.mark.parametrize(
+    "pre_sign",
+    ["", "planted", new_pre_sign(timedelta(days=2)), new_pre_sign() + "x", "\ud800"],
+    ids=["nothing", "words", "stale", "more", "half a surrogate pair"],
+)
+def test_what_is_no_presign_is_rejected_and_not_logged(start: Start, pre_sign: str, logged: Log) -> None:
+    handler = start("presign.app", PRESIGN_ENVIRONMENT)
+
+    status, document = answer(handler, {"preSign": pre_sign})
+
+    assert (status, document["code"], document["action"]) == (400, "presign_rejected", "fix_request")
+    (line,) = logged()
+    assert line["level"] == "WARNING"
+    assert not pre_sign or pre_sign not in json.dumps([document, line])
+
+
+@pytest.mark.parametrize("body", [{}, {"preSign": 1}, {"presign": "x"}, {"preSign": "x", "more": "y"}])
+def test_a_presign_request_of_another_form_is_refused(start: Start, body: Any) -> None:
+    assert answer(start("presign.app", PRESIGN_ENVIRONMENT), body)[1]["code"] == "invalid_request"
+
+
+def test_presign_signs_in_the_configured_scheme(
+    start: Start, rsa_key: Callable[[int], RSAPrivateKey]
+) -> None:
+    environment = {**PRESIGN_ENVIRONMENT, "SIGNATURE_ALGORITHM": "SHA256withRSA", "SIGNATURE_ENCODING": "HEX"}
+    pre_sign = new_pre_sign()
+
+    sign = answer(start("presign.app", environment), {"preSign": pre_sign})[1]["sign"]
+
+    assert len(sign) == 256
+    assert sign == sign.upper()
+    raw = base64.b64encode(bytes.fromhex(sign)).decode()
+    SignatureScheme(SignatureAlgorithm.SHA256_WITH_RSA).verify(rsa_key(1024).public_key(), pre_sign, raw)
+
+
+def test_without_its_secret_presign_is_an_internal_error(start: Start, logged: Log) -> None:
+    handler = start("presign.app", {**PRESIGN_ENVIRONMENT, "SIGNING_SECRET_ID": "no-such-secret"})
+
+    status, document = answer(handler, {"preSign": new_pre_sign()})
+
+    assert (status, document["code"]) == (500, "internal_error")
+    assert [line["error"] for line in logged()] == ["SecretUnavailableError"]
+
+
+# Verification.
+
+
+@pytest.fixture
+def verify(start: Start, platform: PlatformServer) -> Handler:
+    return start("verify.app", {**VERIFY_ENVIRONMENT, "PLATFORM_URL": platform.url})
+
+
+def test_a_matching_number_is_verified(
+    verify: Handler, platform: PlatformServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, body = answer(verify, SUBMISSION)
+
+    ((path, message),) = platform.asked
+    assert path == "/NumberAbility/h5/verifyVmMobileApi.htm"
+    assert message["body"]["userInformation"] == SUBMISSION["userInformation"]
+    assert status == 200
+    assert body == {
+        "verified": True,
+        "resultCode": "000",
+        "resultDesc": "d",
+        "action": "login",
+        "msgId": message["header"]["msgId"],
+        "taskId": "t1",
+        "attemptsLeft": 4,
+    }
+    assert '"NumberVerified":[1.0]' in capsys.readouterr().out
+
+
+def test_another_number_is_refused(verify: Handler, platform: PlatformServer) -> None:
+    platform.code = "001"
+
+    status, body = answer(verify, SUBMISSION)
+
+    assert (status, body["verified"], body["resultCode"], body["action"]) == (200, False, "001", "refuse")
+
+
+def test_a_repeated_request_is_answered_the_same_without_another_call(
+    verify: Handler, platform: PlatformServer
+) -> None:
+    first = verify(event(SUBMISSION), None)
+
+    assert [verify(event(SUBMISSION), None) for _ in range(2)] == [first] * 2
+    assert verify(event({**SUBMISSION, "phoneNum": NUMBER}), None) == first
+    assert len(platform.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "problem", "action"),
+    [
+        ("120020", 422, "token_rejected", "retry"),
+        ("130018", 502, "platform_rejected", "use_other_method"),
+        ("999999", 502, "platform_error", "retry"),
+        ("105112", 502, "platform_error", "retry"),
+    ],
+)
+def test_a_refusal_of_the_platform_has_its_code(
+    verify: Handler, platform: PlatformServer, code: str, status: int, problem: str, action: str
+) -> None:
+    platform.code = code
+
+    answered, document = answer(verify, SUBMISSION)
+
+    assert (answered, document["code"], document["action"]) == (status, problem, action)
+    assert document["resultCode"] == code
+
+
+def test_a_number_used_up_at_the_platform_is_told_when_to_come_again(
+    verify: Handler, platform: PlatformServer
+) -> None:
+    platform.code = "121011"
+
+    response = verify(event(SUBMISSION), None)
+
+    assert response["statusCode"] == 429
+    assert 1 <= int(response["headers"]["Retry-After"]) <= 86400
+    assert json.loads(response["body"])["resultCode"] == "121011"
+
+
+def test_the_daily_limit_is_the_configured_one(start: Start, platform: PlatformServer) -> None:
+    handler = start(
+        "verify.app", {**VERIFY_ENVIRONMENT, "PLATFORM_URL": platform.url, "DAILY_ATTEMPT_LIMIT": "1"}
+    )
+    assert answer(handler, SUBMISSION)[1]["attemptsLeft"] == 0
+
+    response = handler(event({**SUBMISSION, "token": "VM_ANOTHER"}), None)
+
+    assert json.loads(response["body"])["code"] == "attempts_exhausted"
+    assert 1 <= int(response["headers"]["Retry-After"]) <= 86400
+    assert len(platform.asked) == 1
+
+
+def test_the_client_limit_is_the_configured_one(start: Start, platform: PlatformServer) -> None:
+    handler = start(
+        "verify.app", {**VERIFY_ENVIRONMENT, "PLATFORM_URL": platform.url, "CLIENT_HOURLY_LIMIT": "1"}
+    )
+    answer(handler, SUBMISSION)
+
+    response = handler(event({**SUBMISSION, "token": "VM_ANOTHER"}), None)
+
+    document = json.loads(response["body"])
+    assert (response["statusCode"], document["code"], document["action"]) == (
+        429,
+        "too_many_requests",
+        "wait",
+    )
+    assert 1 <= int(response["headers"]["Retry-After"]) <= 3600
+
+
+def test_an_unreachable_platform_is_503(start: Start, platform: PlatformServer) -> None:
+    url = platform.url
+    platform.server_close()
+    handler = start("verify.app", {**VERIFY_ENVIRONMENT, "PLATFORM_URL": url})
+
+    status, document = answer(handler, SUBMISSION)
+
+    assert (status, document["code"], document["action"]) == (503, "platform_unreachable", "retry")
+    assert "resultCode" not in document
+
+
+@pytest.mark.parametrize(
+    ("change", "fields"),
+    [
+        ({"phoneNum": "planted"}, ["phoneNum"]),
+        ({"phoneNum": ""}, ["phoneNum"]),
+        ({"phoneNum": "１３９１２３４５６７"}, ["phoneNum"]),
+        ({"token": ""}, ["token"]),
+        ({"token": "planted token"}, ["token"]),
+        ({"token": "planted\n"}, ["token"]),
+        ({"token": "号"}, ["token"]),
+        ({"token": "x" * 1025}, ["token"]),
+        ({"userInformation": ""}, ["userInformation"]),
+        ({"userInformation": "planted\x00"}, ["userInformation"]),
+        ({"userInformation": "planted\ud800"}, ["userInformation"]),
+        ({"userInformation": "x" * 8193}, ["userInformation"]),
+        ({"expandParams": "planted\n"}, ["expandParams"]),
+        ({"expandParams": "x" * 8193}, ["expandParams"]),
+        (
+            {"phoneNum": "planted", "token": "", "userInformation": ""},
+            ["phoneNum", "token", "userInformation"],
+        ),
+        ({"phoneNum": None, "expandParams": 1}, ["phoneNum", "expandParams"]),
+        ({"more": "planted"}, [""]),
+    ],
+)
+def test_a_submission_of_another_form_is_refused_by_field_and_never_quoted(
+    verify: Handler, platform: PlatformServer, change: Mapping[str, Any], fields: list[str]
+) -> None:
+    response = verify(event({**SUBMISSION, **change}), None)
+
+    document = json.loads(response["body"])
+    assert (response["statusCode"], document["code"]) == (400, "invalid_request")
+    assert [error["field"] for error in document["errors"]] == fields
+    assert "planted" not in response["body"]
+    assert platform.asked == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"token": "x" * 1024},
+        {"userInformation": "x" * 8192},
+        {"expandParams": ""},
+        {"expandParams": "phoneNum%3D13912345678"},
+        {"userInformation": "号"},
+    ],
+)
+def test_a_submission_at_its_limits_is_accepted(verify: Handler, change: Mapping[str, str]) -> None:
+    assert answer(verify, {**SUBMISSION, **change})[0] == 200
+
+
+def test_nothing_of_a_whole_verification_is_printed(
+    verify: Handler, platform: PlatformServer, logged: Log, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for code in ("000", "001", "130018"):
+        platform.code = code
+        verify(event({**SUBMISSION, "token": f"VM_PLANTEDTOKEN{code}"}), None)
+    verify(event({**SUBMISSION, "phoneNum": "13912345679", "token": "VM_PLANTEDTOKEN000"}), None)
+
+    captured = capsys.readouterr()
+    output = captured.out + captured.err + json.dumps(logged(), ensure_ascii=False)
+    sent = [message["body"][name] for _, message in platform.asked for name in ("phoneNum", "sign")]
+    planted = [NUMBER, SUBMISSION["phoneNum"], "VM_PLANTED", "planted%2B", "A" * 32, "p" * 48, *sent]
+    assert [text for text in planted if text in output] == []
+
+
+# Start.
+
+
+@pytest.mark.parametrize(
+    ("module", "environment", "name"),
+    [
+        ("presign.app", PRESIGN_ENVIRONMENT, "APP_ID"),
+        ("presign.app", PRESIGN_ENVIRONMENT, "ALLOWED_ORIGINS"),
+        ("presign.app", PRESIGN_ENVIRONMENT, "PRESIGN_WINDOW_HOURS"),
+        ("verify.app", VERIFY_ENVIRONMENT, "PLATFORM_URL"),
+        ("verify.app", VERIFY_ENVIRONMENT, "DAILY_ATTEMPT_LIMIT"),
+        ("verify.app", VERIFY_ENVIRONMENT, "SIGNATURE_ALGORITHM"),
+    ],
+)
+def test_a_bad_setting_stops_the_start_and_is_named(
+    start: Start, module: str, environment: Mapping[str, str], name: str
+) -> None:
+    good = {"PLATFORM_URL": "http://127.0.0.1:1/verify", **environment}
+
+    with pytest.raises(SettingsError, match=f"^{name} is ") as refusal:
+        start(module, {**good, name: "planted/"})
+
+    assert "planted" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("module", "environment"), [("presign.app", PRESIGN_ENVIRONMENT), ("verify.app", VERIFY_ENVIRONMENT)]
+)
+def test_a_foreign_origin_is_refused_by_both(
+    start: Start, module: str, environment: Mapping[str, str]
+) -> None:
+    handler = start(module, {**environment, "PLATFORM_URL": "http://127.0.0.1:1/verify"})
+
+    response = handler(event({}, origin="https://evil.example"), None)
+
+    assert response["statusCode"] == 403
