@@ -37,7 +37,9 @@ def test_a_sample_event_gives_its_documented_result(
         function,
         str(EVENTS / event),
     ]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        [*invoke, function, EVENTS / event], cwd=ROOT, capture_output=True, text=True, check=False
+    )
 
     assert run.returncode == 0, run.stderr
     response = json.loads(run.stdout)
