@@ -27,18 +27,9 @@ def test_a_sample_event_gives_its_documented_result(
     event: str, function: str, status: str, code: str, tmp_path: Path
 ) -> None:
     no_running_stack = str(tmp_path / "stack.json")
-    command = [
-        sys.executable,
-        "-m",
-        "local",
-        "invoke",
-        "--state",
-        no_running_stack,
-        function,
-        str(EVENTS / event),
-    ]
+    invoke = [sys.executable, "-m", "local", "invoke", "--state", no_running_stack]
     run = subprocess.run(
-        [*invoke, function, EVENTS / event], cwd=ROOT, capture_output=True, text=True, check=False
+        [*invoke, function, str(EVENTS / event)], cwd=ROOT, capture_output=True, text=True, check=False
     )
 
     assert run.returncode == 0, run.stderr
