@@ -73,7 +73,7 @@ def _parser() -> "argparse.ArgumentParser":
     up.add_argument(
         "--platform-url",
         metavar="URL",
-        help="verify on another platform: its base address or verifyVmMobileApi.htm's; needs --secrets",
+        help="verify on another platform: its base address or verifyVmMobileApi.htm's; see --secrets",
     )
     up.add_argument("--app-id", default="000001", metavar="ID", help="appId (default: 000001)")
     up.add_argument(
@@ -104,12 +104,8 @@ def _port(text: str) -> int:
 
 def _up(arguments: "argparse.Namespace") -> int:
     from local import state  # noqa: PLC0415
-    from local.stack import Options, SettingError, Stack, StackError  # noqa: PLC0415
+    from local.stack import Options, Stack, StackError  # noqa: PLC0415
 
-    if arguments.platform_url is not None and arguments.secrets is None:
-        raise SettingError(
-            "--platform-url needs --secrets FILE: another platform has other keys than this stack can make"
-        )
     options = Options(
         api_port=arguments.api_port,
         web_port=arguments.web_port,
@@ -138,6 +134,12 @@ def _say(stack: "Stack", options: "Options", arguments: "argparse.Namespace") ->
     if options.secrets is not None and options.platform_url is None:
         print(
             "local: the simulator keeps its own key pair; platformPublicKey of the secrets file is not used",
+            file=sys.stderr,
+        )
+    if options.secrets is None and options.platform_url is not None:
+        print(
+            "local: without --secrets FILE the keys are fresh ones, which that platform does not know; "
+            f"the customer's public key is {stack.customer_public_key}",
             file=sys.stderr,
         )
     print(json.dumps(stack.addresses()) if arguments.json else _greeting(stack), flush=True)

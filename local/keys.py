@@ -86,8 +86,6 @@ def _read_fields(path: Path) -> dict[str, str]:
     for name in _FIELDS:
         if not isinstance(content.get(name), str) or not content[name].strip():
             raise SecretsFileError(f"{path}: {name} is missing, empty or no text")
-    if unknown := sorted(set(content) - set(_FIELDS)):
-        raise SecretsFileError(f"{path}: unknown {', '.join(unknown)}; {', '.join(_FIELDS)} are wanted")
     return {name: content[name].strip() for name in _FIELDS}
 
 

@@ -8,7 +8,6 @@
 const configuration = JSON.parse(document.getElementById('configuration').textContent);
 const api = configuration.api.replace(/\/+$/, '');
 const platform = new URL(configuration.sdkUrl).origin;
-const opened = performance.timeOrigin;
 
 /* ---- the words ---- */
 
@@ -123,6 +122,7 @@ function stored(name, otherwise) {
   return value === null ? otherwise : value;
 }
 
+const nativeFetch = window.fetch.bind(window);
 const control = (method, path, body) =>
   nativeFetch(`${platform}/simulator/${path}`, { method, body: body && JSON.stringify(body), referrerPolicy: 'no-referrer' })
     .then((response) => response.json());
@@ -264,7 +264,6 @@ function watchSdk() {
 }
 
 /** What passes between the page and the business server. */
-const nativeFetch = window.fetch.bind(window);
 window.fetch = async (resource, options = {}) => {
   const path = String(resource).startsWith(`${api}/`) && options.method === 'POST' && String(resource).slice(api.length);
   const [ask, tell] = { '/presign': [5, 6], '/verify': [13, 16] }[path] || [];
@@ -283,14 +282,13 @@ window.fetch = async (resource, options = {}) => {
   }
 };
 
-/** What the platform saw, from the simulator's journal. */
-let last = 0;
+/** What the platform saw, from the simulator's journal: all of it that comes after this page was opened. */
+let last = control('GET', 'journal').then(({ entries }) => entries.reduce((newest, { id }) => Math.max(newest, id), 0));
 async function read() {
-  const { entries } = await control('GET', `journal?after=${last}`).catch(() => ({ entries: [] }));
+  const { entries } = await control('GET', `journal?after=${await last}`);
   for (const entry of entries) {
-    if (entry.id <= last) continue;
-    last = entry.id;
-    if (Date.parse(entry.at) >= opened) place(entry);
+    if (entry.id > (await last)) place(entry);
+    last = Math.max(await last, entry.id);
   }
   refreshFaults();
 }

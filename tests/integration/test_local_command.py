@@ -96,6 +96,16 @@ def test_the_json_line_is_all_of_standard_output_and_says_what_answers(state: Pa
     assert rest == ""
 
 
+def test_another_platform_without_its_keys_is_started_and_told_which_key_to_know(state: Path) -> None:
+    with up(state, "--json", "--platform-url=http://127.0.0.1:1") as process:
+        addresses = json.loads(first_line(process))
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=30)
+
+    assert addresses["platform"] == "http://127.0.0.1:1"
+    assert "the customer's public key is MI" in errors
+
+
 def test_for_people_it_says_what_to_open_and_which_number_logs_in(state: Path) -> None:
     with up(state) as process:
         assert process.stdout is not None
@@ -165,7 +175,7 @@ def test_what_is_wrong_with_a_setting_is_one_line_and_exit_status_2(state: Path,
     broken.write_text('{"privateKey": "c2VjcmV0", "platformPublicKey": "x", "appKey": "y"}')
 
     assert fails(state, "--app-id=12ab")[0] == 2
-    assert fails(state, "--platform-url=http://p.example")[0] == 2
+    assert fails(state, "--platform-url=p.example")[0] == 2
     status, line = fails(state, f"--secrets={broken}")
     assert status == 2
     assert line.startswith(f"local: {broken}: privateKey: ")
