@@ -5,7 +5,7 @@ BIN := .venv/bin
 # What is locked is all there is: nothing to resolve, and errors alone are worth a line.
 INSTALL := pip install --quiet --quiet --disable-pip-version-check --no-deps --require-hashes --requirement
 
-.PHONY: help venv sam-venv demo test lint validate build test-sam lock clean
+.PHONY: help venv sam-venv demo test screenshots lint validate build test-sam lock clean
 
 help:  ## what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ demo: venv  ## the whole flow on this machine, in a browser; Ctrl-C ends it
 
 test: venv  ## all tests that this machine has the parts for
 	@$(BIN)/python -m pytest
+
+screenshots: venv  ## docs/screenshots, each state of the login page; needs a Chromium
+	@$(BIN)/python -m tests.e2e.screenshots
 
 lint: venv  ## ruff and mypy
 	@$(BIN)/ruff check .

@@ -19,6 +19,7 @@ from playwright.sync_api import (
     ConsoleMessage,
     Locator,
     Page,
+    Route,
     expect,
     sync_playwright,
 )
@@ -82,6 +83,7 @@ class LoginPage:
     requests: list[PageRequest] = field(default_factory=list)
     verified_bodies: list[dict[str, Any]] = field(default_factory=list)
     _inserted: int = 0
+    _hanging: list[Route] = field(default_factory=list)
 
     @classmethod
     def on(cls, stack: Stack, context: BrowserContext) -> Self:
@@ -115,6 +117,18 @@ class LoginPage:
                   localStorage['simulator.network'] = {json.dumps(network)};
                 }}"""
         )
+
+    def hang(self, pattern: str) -> None:
+        """Have requests to these addresses get no answer, until `let_go`."""
+        self.page.route(pattern, self._hold)
+
+    def _hold(self, route: Route) -> None:
+        self._hanging.append(route)
+
+    def let_go(self) -> None:
+        """Drop what hangs."""
+        while self._hanging:
+            self._hanging.pop().abort()
 
     def open(self, query: str = "?panel=off", origin: str | None = None) -> None:
         """Open the page, without the developer's panel unless the query says otherwise."""

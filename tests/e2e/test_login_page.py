@@ -150,7 +150,7 @@ def test_without_the_sdk_the_page_offers_the_other_way_and_a_retry_loads_it(phon
 
 def test_an_sdk_that_hangs_is_given_up_after_its_timeout(phone: LoginPage) -> None:
     phone.page.clock.install()
-    phone.page.route("**/jssdk.min.js", lambda _: None)
+    phone.hang("**/jssdk.min.js")
     phone.open()
     phone.shows("正在准备")
 
