@@ -222,16 +222,46 @@ def test_a_failed_refresh_is_logged_without_the_errors_text(
     assert "planted" not in json.dumps(line)
 
 
-def test_many_threads_at_once_fetch_once(clock: FakeClock) -> None:
-    threads = 32
+def test_many_threads_that_find_the_secret_too_old_fetch_it_once(clock: FakeClock) -> None:
+    threads = 16
+    looks = threading.Semaphore(0)
+    fetched: list[int] = []
+    given: list[str] = []
+
+    def look_at_the_clock() -> float:
+        looks.release()
+        return clock.monotonic()
+
+    def load() -> str:
+        fetched.append(1)
+        # The first fetch holds the lock until every thread has seen that the secret is too old.
+        for _ in range(threads if len(fetched) == 2 else 0):
+            assert looks.acquire(timeout=10)
+        return f"version {len(fetched)}"
+
+    secret = CachedSecret(load, max_age=MAX_AGE, monotonic=look_at_the_clock, on_stale=lambda _: None)
+    secret.get()
+    clock.advance(MAX_AGE)
+    while looks.acquire(blocking=False):
+        pass
+    workers = [threading.Thread(target=lambda: given.append(secret.get())) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(10)
+
+    assert given == ["version 2"] * threads
+    assert len(fetched) == 2
+
+
+def test_many_threads_at_first_fetch_once(clock: FakeClock) -> None:
+    threads = 16
     at_once = threading.Barrier(threads)
-    in_load = threading.Event()
     fetched: list[int] = []
     given: list[str] = []
 
     def load() -> str:
         fetched.append(1)
-        in_load.set()
         return "the secret"
 
     secret = CachedSecret(load, max_age=MAX_AGE, monotonic=clock.monotonic, on_stale=lambda _: None)
