@@ -3,7 +3,8 @@
 A token is single-use and verdicts are billed, so what may have been sent is not sent again. What provably was
 not (no address, no connection, no TLS) is tried once more. urllib3's read timeout bounds each read, not the
 exchange: a server that sends a byte now and then would hold the function, so each read is also held to a
-deadline. What no setting here bounds is the system's look-up of the address.
+deadline. No setting here bounds the system's look-up of the address, nor a name with many addresses that
+are all dead: each may take the connect timeout. The function's own timeout ends that.
 """
 
 import io

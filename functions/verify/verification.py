@@ -15,9 +15,9 @@ from cmpassport.telemetry import LOGGED_HASH_DIGITS, Metric, count, describe, lo
 from verify.budget import AttemptBudget, BudgetExhaustedError, ClientBudget, Reservation, client_network
 from verify.codes import KEY_FAULTS, NOT_THIS_SIM, VERIFIED, ReturnCode, Settlement, Who, look_up
 from verify.keyring import Keyring
-from verify.message import Answer, NotTheProtocolError, Submission, read_answer, write_request
+from verify.message import Answer, Submission, read_answer, write_request
 from verify.once import OneOutcome, TokenInUseError, TokenReusedError
-from verify.platform import BadAnswerError, Platform, PlatformSilentError, PlatformUnreachableError
+from verify.platform import Platform, PlatformSilentError, PlatformUnreachableError
 
 _QUOTED_CHARACTERS: Final = 128
 
@@ -173,7 +173,7 @@ class Verifier:
             raise ProblemError(Problem.PLATFORM_UNREACHABLE, detail) from None
         except PlatformSilentError as error:
             return self._without_answer(Problem.PLATFORM_TIMEOUT, error, reservation)
-        except (BadAnswerError, NotTheProtocolError) as error:
+        except Exception as error:  # noqa: BLE001 - sent and perhaps judged: even a bug here burns the token
             return self._without_answer(Problem.PLATFORM_ERROR, error, reservation)
         finally:
             record_milliseconds(Metric.PLATFORM_LATENCY, (self._monotonic() - started) * 1000)
@@ -181,7 +181,9 @@ class Verifier:
 
     def _without_answer(self, problem: Problem, error: Exception, reservation: Reservation) -> Outcome:
         """Leave the attempt spent: the platform may have judged."""
-        logger.error("the platform gave no answer", reason=str(error), msgId=reservation.attempt_id)
+        logger.error(
+            "the platform gave no answer", extra={"msgId": reservation.attempt_id, **describe(error)}
+        )
         return Outcome(problem, "", "", reservation.attempt_id, "", reservation.attempts_left)
 
     def _settle(

@@ -161,6 +161,7 @@ ENDINGS: Final[dict[str, tuple[str | bytes | Exception, Problem | None, int]]] =
     "not the protocol": (b"<html>planted</html>", Problem.PLATFORM_ERROR, 1),
     "no proper HTTP": (BadAnswerError("the answer has HTTP status 502"), Problem.PLATFORM_ERROR, 1),
     "silence": (PlatformSilentError("ReadTimeoutError"), Problem.PLATFORM_TIMEOUT, 1),
+    "a bug after it was sent": (KeyError("planted"), Problem.PLATFORM_ERROR, 1),
 }
 
 

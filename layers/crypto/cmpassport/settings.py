@@ -14,7 +14,11 @@ from cmpassport.errors import CmpassportError
 from cmpassport.signing import SignatureAlgorithm, SignatureEncoding, SignatureScheme
 
 _APP_ID: Final = re.compile(r"[0-9]{1,32}", re.ASCII)
-_ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+# Without the scheme's own port, which no browser writes.
+_ORIGIN: Final = re.compile(
+    r"(?!https://.*:443$|http://.*:80$)"
+    r"https?://(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?"
+)
 _SECRET_ID: Final = re.compile(r"[A-Za-z0-9/_+=.@:!-]{1,2048}")
 
 _E = TypeVar("_E", bound=StrEnum)
@@ -72,7 +76,7 @@ def read_origins(env: Mapping[str, str], name: str) -> frozenset[str]:
     """Read a comma-separated list of origins, as a browser writes them in `Origin` (guide section 2.3.2)."""
     expected = (
         "origins as https://www.example.com or http://127.0.0.1:8080 are expected, separated by commas: "
-        "lower case, no path, no trailing slash, no wildcard"
+        "lower case, no path, no trailing slash, no wildcard, no default port"
     )
     origins = [part.strip() for part in env.get(name, "").split(",") if part.strip()]
     if not origins:
