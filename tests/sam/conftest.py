@@ -24,7 +24,10 @@ from tests.support.stacks import start
 HERE: Final = Path(__file__).parent
 SAM: Final = ROOT / ".venv-sam" / "bin" / "sam"
 BUILD: Final = ROOT / ".aws-sam" / "build"
-CONTAINERS_NAME_OF_THIS_MACHINE: Final = "host.docker.internal"
+ARCHITECTURE: Final = os.environ.get("ARCHITECTURE") or "x86_64"
+"""What the bundle was built for, as `make build` takes it."""
+
+CONTAINERS_NAME_FOR_THIS_MACHINE: Final = "host.docker.internal"
 
 START_SECONDS: Final = 120.0
 """What a busy machine may need to start an engine, or SAM's gateway with its containers."""
@@ -114,7 +117,7 @@ def stack(engine: None) -> Iterator[Stack]:  # noqa: ARG001 - its bridge must be
 
 def in_containers(value: str) -> str:
     """Write an address of this machine's loopback as containers find it."""
-    return value.replace("//127.0.0.1:", f"//{CONTAINERS_NAME_OF_THIS_MACHINE}:")
+    return value.replace("//127.0.0.1:", f"//{CONTAINERS_NAME_FOR_THIS_MACHINE}:")
 
 
 def as_in_containers(variables: Mapping[str, str]) -> dict[str, str]:
@@ -128,16 +131,18 @@ def as_in_containers(variables: Mapping[str, str]) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def sam_command(bundle: Path, image: str, stack: Stack) -> Callable[..., list[str]]:
     """Give the command line of a `sam local` subcommand for some environment variables."""
-    build_arguments = [
+    endpoint = in_containers(stack.aws)
+    parameters = f"Architecture={ARCHITECTURE} AllowedOrigins={stack.page} AwsEndpointUrl={endpoint}"
+    common = [
         f"--template-file={bundle / 'template.yaml'}",
         f"--config-file={ROOT / 'samconfig.toml'}",
         f"--invoke-image={image}",
         "--skip-pull-image",
-        f"--parameter-overrides=AwsEndpointUrl={in_containers(stack.aws)} AllowedOrigins={stack.page}",
+        f"--parameter-overrides={parameters}",
     ]
 
     def command(subcommand: str, variables: Path, *arguments: str) -> list[str]:
-        return [str(SAM), "local", subcommand, *build_arguments, f"--env-vars={variables}", *arguments]
+        return [str(SAM), "local", subcommand, *common, f"--env-vars={variables}", *arguments]
 
     return command
 

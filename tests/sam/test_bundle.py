@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import struct
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from typing import Any, Final
 import pytest
 
 from local import ROOT
-from tests.sam.conftest import SAM
+from tests.sam.conftest import ARCHITECTURE, SAM
 
 MEGABYTE: Final = 1_000_000
 SERVICES: Final = ("dynamodb", "secretsmanager")
@@ -121,13 +120,12 @@ def test_every_distribution_keeps_its_version_and_its_licence(packages: Path) ->
 
 
 def test_the_machine_code_is_for_the_templates_architecture(bundle: Path) -> None:
-    architecture = os.environ.get("ARCHITECTURE", "x86_64")
     libraries = list(bundle.rglob("*.so"))
 
     assert libraries
     for library in libraries:
         (machine,) = struct.unpack_from("<H", library.read_bytes(), 18)
-        assert machine == MACHINE[architecture], library
+        assert machine == MACHINE[ARCHITECTURE], library
 
 
 @pytest.mark.parametrize(
@@ -184,7 +182,15 @@ print(json.dumps(compiled))
 
 def test_two_builds_are_the_same(bundle: Path, tmp_path: Path) -> None:
     again = tmp_path / "build"
-    command = [str(SAM), "build", "--no-cached", f"--build-dir={again}", f"--cache-dir={tmp_path / 'cache'}"]
+    built_for = f"--parameter-overrides=Architecture={ARCHITECTURE}"
+    command = [
+        str(SAM),
+        "build",
+        built_for,
+        "--no-cached",
+        f"--build-dir={again}",
+        f"--cache-dir={tmp_path / 'cache'}",
+    ]
 
     subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
 
