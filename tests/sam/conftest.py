@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -187,6 +188,15 @@ def api(
                 return False
             return True
 
-        wait_until(answers, process, f"sam local start-api ({log})")
-        yield address
+        try:
+            wait_until(answers, process, f"sam local start-api ({log})")
+            yield address
+        finally:
+            remove_containers(log)
     assert not leaks(log.read_text())
+
+
+def remove_containers(log: Path) -> None:
+    """Remove the containers that SAM says it has made: asked to end, it may leave one that is at work."""
+    made = re.findall(r"SAM_CONTAINER_ID: ([0-9a-f]{64})", log.read_text())
+    subprocess.run(["docker", "rm", "--force", *made], capture_output=True, check=False)
