@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import argparse
+    from contextlib import ExitStack
 
     from local.stack import Options, Stack
 
@@ -103,6 +104,8 @@ def _port(text: str) -> int:
 
 
 def _up(arguments: "argparse.Namespace") -> int:
+    from contextlib import ExitStack  # noqa: PLC0415
+
     from local import state  # noqa: PLC0415
     from local.stack import Options, Stack, StackError  # noqa: PLC0415
 
@@ -121,11 +124,29 @@ def _up(arguments: "argparse.Namespace") -> int:
         except OSError as error:
             raise StackError(f"{arguments.state}: {error.strerror}") from error
         try:
-            _say(stack, options, arguments)
-            while True:
-                signal.pause()
+            with ExitStack() as cleanup:
+                _answer_containers(cleanup, stack, options)
+                _say(stack, options, arguments)
+                while True:
+                    signal.pause()
         finally:
             state.remove(arguments.state)
+
+
+def _answer_containers(cleanup: "ExitStack", stack: "Stack", options: "Options") -> None:
+    """Answer the containers of `sam local` on Docker's bridge, if there is one; never with real keys."""
+    from urllib.parse import urlsplit  # noqa: PLC0415
+
+    from local.relay import Relay, bridge_address  # noqa: PLC0415
+
+    bridge = bridge_address()
+    if bridge is None or options.secrets is not None or stack.simulator is None:
+        return
+    try:
+        ports = [urlsplit(address).port or 0 for address in (stack.aws, stack.platform)]
+        cleanup.enter_context(Relay(bridge, ports))
+    except OSError as error:
+        print(f"local: containers do not reach this stack: {bridge}: {error.strerror}", file=sys.stderr)
 
 
 def _say(stack: "Stack", options: "Options", arguments: "argparse.Namespace") -> None:

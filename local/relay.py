@@ -2,11 +2,10 @@
 
 `sam local` runs functions in containers, and a container's loopback is its own. Docker Desktop leads
 `host.docker.internal` to this machine's loopback by itself; on Linux the name leads to the bridge, where
-nothing of the stack listens. `python -m local.relay` listens there, for containers only, until Ctrl-C.
+nothing of the stack listens. The relay listens there, for containers only.
 """
 
 import selectors
-import signal
 import socket
 import struct
 import sys
@@ -25,10 +24,6 @@ _GET_ADDRESS: Final = 0x8915
 
 _CHUNK: Final = 65536
 _CONNECT_SECONDS: Final = 5.0
-_STACK_PORTS: Final = (4566, 8090)
-"""The AWS endpoint and the platform, where `python -m local up` has them unless told otherwise."""
-
-_ENDS: Final = frozenset({signal.SIGINT, signal.SIGTERM})
 
 
 def bridge_address() -> str | None:
@@ -111,27 +106,3 @@ def _pass_on(left: socket.socket, right: socket.socket) -> None:
                 else:
                     selector.unregister(source)
                     target.shutdown(socket.SHUT_WR)
-
-
-def main(ports: Iterable[int]) -> int:
-    """Relay some ports until Ctrl-C; gives the exit status."""
-    address = bridge_address()
-    if address is None:
-        print("relay: this machine has no Docker bridge; Docker Desktop needs none", file=sys.stderr)
-        return 1
-    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
-    try:
-        with Relay(address, ports):
-            print(
-                f"Containers reach this machine's {', '.join(map(str, ports))} at host.docker.internal",
-                flush=True,
-            )
-            signal.sigwait(_ENDS)
-    except OSError as error:
-        print(f"relay: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(list(map(int, sys.argv[1:])) or _STACK_PORTS))

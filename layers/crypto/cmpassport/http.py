@@ -118,7 +118,8 @@ def _request_id(event: Mapping[str, Any], context: Any) -> str:
 
 
 def _accept(event: Mapping[str, Any], request_id: str, allowed_origins: frozenset[str]) -> Request:
-    headers: Mapping[str, str] = event.get("headers") or {}
+    # API Gateway writes names in lower case; `sam local` as they were sent.
+    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     if headers.get("origin") not in allowed_origins:
         raise ProblemError(
             Problem.ORIGIN_NOT_ALLOWED,
