@@ -12,15 +12,15 @@
  */
 
 /** The platform keeps a token for 60 s; the rest is for the way there. */
-const TOKEN_LIFE = 50_000;
+const TOKEN_LIFE = 50000;
 /** The SDK fixes the preSign's timestamp when it is loaded, and the API refuses stale ones. */
-const SDK_LIFE = 12 * 3600_000;
+const SDK_LIFE = 12 * 3600000;
 const RETRIES = 2;
 const POLLS = 6;
 /** No automatic attempt begins later than this after the tap: nobody waits longer. */
-const PATIENCE = 12_000;
+const PATIENCE = 12000;
 /** @type {Timeouts} */
-const TIMEOUTS = { sdk: 8000, network: 2000, sign: 8000, token: 10_000, verify: 15_000 };
+const TIMEOUTS = { sdk: 8000, network: 2000, sign: 8000, token: 10000, verify: 15000 };
 
 /** The API's actions that are no verdict: they are the kinds of setbacks. */
 const ACTIONS = ['use_other_method', 'fix_request', 'retry', 'wait'];

@@ -31,6 +31,8 @@ PHONE = (390, 844)
 SMALL_PHONE = (320, 568)
 DESK = (1280, 900)
 
+expect.set_options(timeout=15_000)  # milliseconds; a busy machine is slow, not wrong
+
 Network = Literal["cellular", "wifi", "unknown"]
 
 _NOTE_VIOLATIONS = """
@@ -164,7 +166,7 @@ class LoginPage:
 
     def shows(self, title: str) -> None:
         """Wait until the notice has this title."""
-        expect(self.page.locator("#title")).to_have_text(title, timeout=15_000)
+        expect(self.page.locator("#title")).to_have_text(title)
 
     def ready(self) -> None:
         """Wait until the page has a token."""
@@ -177,7 +179,7 @@ class LoginPage:
 
     def signed_in(self) -> None:
         """Wait until the page says that it is done."""
-        expect(self.page.locator("#signed-in")).to_be_visible(timeout=15_000)
+        expect(self.page.locator("#signed-in")).to_be_visible()
 
     # ---- the platform
 

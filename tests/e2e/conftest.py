@@ -27,7 +27,7 @@ def _missing(part: str) -> NoReturn:
     pytest.skip(part)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its event loop must not run on through other tests
 def browser() -> Iterator[Browser]:
     path = find_chromium()
     if path is None:

@@ -122,6 +122,16 @@ def test_back_on_mobile_data_trying_again_signs_in(phone: LoginPage, sim: str) -
     phone.signed_in()
 
 
+def test_back_from_the_settings_the_page_looks_at_the_network_again(phone: LoginPage, sim: str) -> None:
+    phone.insert(sim, "wifi")
+    phone.open()
+    phone.shows("您正在使用 Wi-Fi")
+    phone.page.evaluate("localStorage['simulator.network'] = 'cellular'")
+    phone.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+    phone.ready()
+
+
 def test_an_sdk_without_get_connection_works(phone: LoginPage, sim: str) -> None:
     phone.fault("noGetConnection", on="sdk")
     phone.open()

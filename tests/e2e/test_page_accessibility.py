@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Route, expect
 
-from tests.e2e.browser import DESK, SMALL_PHONE, LoginPage
+from tests.e2e.browser import DESK, PHONE, SMALL_PHONE, LoginPage
 
 AXE_OPTIONS = {
     "runOnly": {
@@ -134,6 +134,26 @@ def test_the_page_after_a_refusal(phone: LoginPage, axe: Callable[[], None], lan
         phone.sign_in("13999994444")
         expect(phone.page.locator("[data-tone=bad], [data-tone=warn]")).to_be_visible()
         axe()
+
+
+@pytest.mark.parametrize("size", [PHONE, SMALL_PHONE])
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_no_sentence_is_too_long_for_its_place(
+    phone: LoginPage, language: str, size: tuple[int, int]
+) -> None:
+    phone.tolerated = ("Failed to load resource", "The API refuses pages of")
+    phone.page.add_init_script(f"localStorage.language = {json.dumps(language)}")
+    phone.page.set_viewport_size({"width": size[0], "height": size[1]})
+    places = {}
+    for name, (status, body) in OUTCOMES.items():
+        answer_with(phone, status, body)
+        phone.open()
+        phone.sign_in("13999994444")
+        expect(phone.page.locator("[data-tone=bad], [data-tone=warn]")).to_be_visible()
+        box = phone.submit.bounding_box()
+        places[name] = (box and box["y"], phone.page.evaluate("document.documentElement.scrollWidth"))
+
+    assert set(places.values()) == {(places["mismatch"][0], size[0])}, places
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
