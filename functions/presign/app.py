@@ -5,27 +5,27 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
 from cmpassport.clock import utc_now
 from cmpassport.http import Endpoint, Request, check_members
 from cmpassport.keys import load_private_key
 from cmpassport.problems import Problem, ProblemError
-from cmpassport.secret_cache import CLIENT_OPTIONS, CachedSecret, fetcher, read_fields
+from cmpassport.secret_cache import CachedSecret, read_fields
+from cmpassport.secrets_manager import SecretReader
+from cmpassport.snapshot import begin
 from cmpassport.telemetry import Metric, count, logger, secret_is_stale
 from presign.grammar import PreSignGrammar, PreSignRejectedError
 from presign.settings import Settings
 
 _settings = Settings.from_environment(os.environ)
 _grammar = PreSignGrammar(_settings.common.app_id, _settings.window)
-_fetch = fetcher(boto3.client("secretsmanager", config=Config(**CLIENT_OPTIONS)))
+_secrets = SecretReader(os.environ)
 _key = CachedSecret(
-    lambda: load_private_key(*read_fields(_fetch(_settings.common.signing_secret_id), "privateKey")),
+    lambda: load_private_key(*read_fields(_secrets.fetch(_settings.common.signing_secret_id), "privateKey")),
     max_age=_settings.common.secret_max_age,
     monotonic=time.monotonic,
     on_stale=secret_is_stale,
 )
+begin(_secrets.prepare, os.environ, "secretsmanager")
 
 
 def sign_presign(request: Request) -> Mapping[str, Any]:

@@ -5,17 +5,17 @@ import re
 import time
 import uuid
 from collections.abc import Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any, Final
 
-import boto3
-from botocore.config import Config
 from urllib3.util import parse_url
 
+from cmpassport import aws
 from cmpassport.clock import seconds_to_midnight, utc_now
 from cmpassport.http import Endpoint, Request, check_members, invalid_request
 from cmpassport.problems import Action, FieldError, Problem, ProblemError
-from cmpassport.secret_cache import CLIENT_OPTIONS, fetcher
+from cmpassport.secrets_manager import SecretReader
+from cmpassport.snapshot import begin
 from cmpassport.telemetry import Metric, count, describe, logger
 from verify.budget import AttemptBudget, ClientBudget
 from verify.keyring import Keyring
@@ -43,11 +43,18 @@ def _outcome_not_stored(error: Exception) -> None:
     logger.warning("an outcome could not be stored", extra=describe(error))
 
 
-def _build(settings: Settings) -> Verifier:
-    dynamodb = boto3.client("dynamodb", config=Config(**CLIENT_OPTIONS))
+_settings = Settings.from_environment(os.environ)
+
+
+@cache
+def _verifier() -> Verifier:
+    settings = _settings
+    dynamodb = aws.client("dynamodb")
+    secrets = SecretReader(os.environ)
+    secrets.prepare()
     address = parse_url(settings.platform_url)
     return Verifier(
-        keyring=Keyring(settings, fetcher(boto3.client("secretsmanager", config=Config(**CLIENT_OPTIONS)))),
+        keyring=Keyring(settings, secrets.fetch),
         attempts=AttemptBudget(dynamodb, settings.table_name, settings.daily_attempt_limit),
         clients=ClientBudget(dynamodb, settings.table_name, settings.client_hourly_limit),
         once=OneOutcome(dynamodb, settings.table_name, _outcome_not_stored),
@@ -63,13 +70,12 @@ def _build(settings: Settings) -> Verifier:
     )
 
 
-_settings = Settings.from_environment(os.environ)
-_verifier = _build(_settings)
+begin(_verifier, os.environ, "dynamodb", "secretsmanager")
 
 
 def verify_number(request: Request) -> Mapping[str, Any]:
     """Verify the number that a page submits."""
-    outcome = _verifier.verify(_read_submission(request.fields), request.client_address)
+    outcome = _verifier().verify(_read_submission(request.fields), request.client_address)
     if outcome.problem is not None:
         raise _refusal(outcome.problem, outcome)
     return {

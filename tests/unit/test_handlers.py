@@ -98,7 +98,7 @@ def start(
 ) -> Start:
     """Give what imports a handler anew, as a new execution environment does, with secrets and table there."""
     del table
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", aws)
+    monkeypatch.setattr("cmpassport.aws.session", lambda: aws._session)  # noqa: SLF001 - botocore's below boto3's
     key = rsa_key(1024)
     private = base64.b64encode(key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())).decode()
     public = base64.b64encode(
@@ -161,15 +161,15 @@ def test_the_signing_key_is_fetched_when_first_needed_and_once(
 ) -> None:
     handler = start("presign.app", PRESIGN_ENVIRONMENT)
     fetched: list[str] = []
-    module = sys.modules["presign.app"]
-    fetch = module._fetch  # noqa: SLF001 - the one place where calls can be counted
+    secrets = sys.modules["presign.app"]._secrets  # noqa: SLF001 - the one place where calls can be counted
+    fetch = secrets.fetch
 
     def counting(name: str) -> str:
         fetched.append(name)
         text: str = fetch(name)
         return text
 
-    monkeypatch.setattr(module, "_fetch", counting)
+    monkeypatch.setattr(secrets, "fetch", counting)
 
     answer(handler, {"preSign": "no preSign"})
     assert fetched == []

@@ -7,7 +7,7 @@ before the first use, so that no secret lies in a snapshot of the function.
 import json
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from cmpassport.errors import CmpassportError
 
@@ -16,13 +16,6 @@ if TYPE_CHECKING:
 
 RETRY_SECONDS: Final = 10.0
 """How long a failed or forced refresh keeps the next one from being tried."""
-
-CLIENT_OPTIONS: Final[dict[str, Any]] = {
-    "connect_timeout": 2,
-    "read_timeout": 3,
-    "retries": {"total_max_attempts": 2, "mode": "standard"},
-}
-"""botocore Config options for the Secrets Manager client; timeouts in seconds."""
 
 _T = TypeVar("_T")
 

@@ -1,0 +1,45 @@
+"""AWS clients, made by botocore from one session, which is imported only when a client is wanted.
+
+A presign on Lambda wants none (see `cmpassport.secrets_manager`).
+"""
+
+import codecs
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+if TYPE_CHECKING:
+    from botocore.session import Session
+
+Service = Literal["dynamodb", "secretsmanager"]
+
+CLIENT_OPTIONS: Final[dict[str, Any]] = {
+    "connect_timeout": 2,
+    "read_timeout": 3,
+    "retries": {"total_max_attempts": 2, "mode": "standard"},
+}
+"""botocore's Config options of each client; timeouts in seconds."""
+
+
+@cache
+def session() -> "Session":
+    """Give the session; it keeps what it has read of the services' descriptions."""
+    from botocore.session import Session  # noqa: PLC0415 - a presign does without
+
+    return Session()
+
+
+def client(service: Service) -> Any:
+    """Make a client, which looks for credentials at once."""
+    from botocore.config import Config  # noqa: PLC0415 - a presign does without
+
+    return session().create_client(service, config=Config(**CLIENT_OPTIONS))
+
+
+def read_descriptions(*services: Service) -> None:
+    """Import and read what making clients takes: neither credentials nor connections."""
+    codecs.lookup("idna")  # which the first address would import
+    session().get_data("endpoints")
+    loader = session().get_component("data_loader")
+    for service in services:
+        for kind in ("service-2", "endpoint-rule-set-1"):
+            loader.load_service_model(service, kind)

@@ -1,0 +1,148 @@
+"""SnapStart: what a snapshot may hold, and a function that was restored from one."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import snapshot_restore_py
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from cmpassport.clock import format_timestamp, utc_now
+from cmpassport.signing import SignatureScheme
+from cmpassport.snapshot import begin
+from tests.support.secrets_manager import CREDENTIALS_TOKEN, SecretsManager, secrets_manager
+
+ROOT: Final = Path(__file__).parents[2]
+APP_ID: Final = "000340"
+ORIGIN: Final = "https://www.example.com"
+SNAP_START: Final = {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}
+
+
+@pytest.fixture(autouse=True)
+def _no_hooks_left_over() -> Iterator[None]:
+    yield
+    snapshot_restore_py.get_before_snapshot().clear()
+    snapshot_restore_py.get_after_restore().clear()
+
+
+def made_by(env: dict[str, str]) -> list[str]:
+    made: list[str] = []
+    begin(lambda: made.append("client"), env, "secretsmanager")
+    return made
+
+
+@pytest.mark.parametrize("kind", ["on-demand", "provisioned-concurrency", None])
+def test_without_snapshots_clients_are_made_at_start(kind: str | None) -> None:
+    made = made_by({} if kind is None else {"AWS_LAMBDA_INITIALIZATION_TYPE": kind})
+
+    assert made == ["client"]
+    assert not snapshot_restore_py.get_after_restore()
+
+
+def test_with_snapshots_clients_are_made_after_the_restore() -> None:
+    made = made_by(SNAP_START)
+    for function, arguments, _ in snapshot_restore_py.get_before_snapshot():
+        function(*arguments)
+    assert made == []
+
+    for function, arguments, _ in snapshot_restore_py.get_after_restore():
+        function(*arguments)
+    assert made == ["client"]
+
+
+@pytest.fixture
+def server(rsa_key: Callable[[int], RSAPrivateKey]) -> Iterator[SecretsManager]:
+    der = rsa_key(1024).private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    with secrets_manager() as server:
+        text = json.dumps({"privateKey": base64.b64encode(der).decode()})
+        server.secrets = {"signing": {"SecretString": text}}
+        yield server
+
+
+def environment(server: SecretsManager) -> dict[str, str]:
+    """Lambda's environment under SnapStart: no credentials, but where to get some."""
+    return {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.pathsep.join(map(str, (ROOT / "functions", ROOT / "layers" / "crypto", ROOT))),
+        "PYTHONDONTWRITEBYTECODE": "1",  # code is read-only on Lambda
+        "AWS_LAMBDA_FUNCTION_NAME": "function",
+        "AWS_REGION": "cn-north-1",
+        "AWS_DEFAULT_REGION": "cn-north-1",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{server.url}/credentials",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN": CREDENTIALS_TOKEN,
+        "AWS_ENDPOINT_URL": server.url,
+        "POWERTOOLS_SERVICE_NAME": "number-verification-test",
+        "POWERTOOLS_METRICS_NAMESPACE": "NumberVerification",
+        "APP_ID": APP_ID,
+        "ALLOWED_ORIGINS": ORIGIN,
+        "SIGNING_SECRET_ID": "signing",
+        "VERIFICATION_SECRET_ID": "verification",
+        "PEPPER_SECRET_ID": "pepper",
+        "TABLE_NAME": "attempts",
+        "PLATFORM_URL": "http://127.0.0.1:1/verify",
+        **SNAP_START,
+    }
+
+
+def live(module: str, body: Any, server: SecretsManager, folder: Path) -> dict[str, Any]:
+    """Have a function imported, kept, restored and asked; give what `tests.support.snapshot` tells."""
+    event = folder / "event.json"
+    event.write_text(
+        json.dumps(
+            {
+                "headers": {"origin": ORIGIN, "content-type": "application/json"},
+                "requestContext": {"requestId": "r", "http": {"sourceIp": "203.0.113.7"}},
+                "body": json.dumps(body),
+            }
+        )
+    )
+    command = [sys.executable, "-m", "tests.support.snapshot", module, str(event)]
+    run = subprocess.run(
+        command, env=environment(server), cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    told: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
+    return told
+
+
+def test_a_restored_presign_signs(
+    server: SecretsManager, tmp_path: Path, rsa_key: Callable[[int], RSAPrivateKey]
+) -> None:
+    pre_sign = f"{APP_ID}{'A' * 32}{format_timestamp(utc_now())}{'B' * 32}1.2"
+
+    told = live("presign.app", {"preSign": pre_sign}, server, tmp_path)
+
+    assert told["response"]["statusCode"] == 200
+    sign = json.loads(told["response"]["body"])["sign"]
+    SignatureScheme().verify(rsa_key(1024).public_key(), pre_sign, sign)
+    assert server.credentials_given == 1
+
+
+@pytest.mark.parametrize("module", ["presign.app", "verify.app"])
+def test_nothing_secret_connected_or_random_is_made_before_the_snapshot(
+    server: SecretsManager, tmp_path: Path, module: str
+) -> None:
+    told = live(module, {}, server, tmp_path)
+
+    assert told["before"] == []
+    assert told["diverged"]
+    assert server.asked == []  # the body is refused before a secret is needed
+    assert told["response"]["statusCode"] == 400
+
+
+@pytest.mark.parametrize("module", ["presign.app", "verify.app"])
+def test_a_restored_function_has_nothing_left_to_import(
+    server: SecretsManager, tmp_path: Path, module: str
+) -> None:
+    pre_sign = f"{APP_ID}{'A' * 32}{format_timestamp(utc_now())}{'B' * 32}1.2"
+
+    told = live(module, {"preSign": pre_sign}, server, tmp_path)
+
+    assert told["imported after"] == []
