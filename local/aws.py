@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from typing import Any, Final, Literal
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from local import ROOT
@@ -34,6 +35,9 @@ _SERVICES: Final[Mapping[str, _Service]] = {
     "DynamoDB_20120810": "dynamodb",
     "secretsmanager": "secretsmanager",
 }
+_UNSIGNED: Final = "AWS4-HMAC-SHA256 Credential=local/-/-/-/aws4_request"
+"""Says who calls, as far as an endpoint that checks nothing wants to know."""
+
 _SCOPE: Final = re.compile(r"(Credential=[^/]*/[^/]*/)[^/]*/")
 _TABLE_PROPERTIES: Final = (
     "AttributeDefinitions",
@@ -76,11 +80,13 @@ class AwsEndpoint:
     ----------
     listener
         The socket to answer; this process gives it up.
+    dynamodb
+        Address of another DynamoDB, which then gets the calls that are DynamoDB's; None for this endpoint's.
     """
 
-    def __init__(self, listener: socket.socket) -> None:
+    def __init__(self, listener: socket.socket, dynamodb: str | None = None) -> None:
         self.address = address_of(listener)
-        self._host, self._port = listener.getsockname()[:2]
+        self.dynamodb = dynamodb or self.address
         with listener:
             self._process = subprocess.Popen(  # noqa: S603 - this Python, on this module
                 [sys.executable, "-m", "local.aws", str(listener.fileno())],
@@ -108,9 +114,14 @@ class AwsEndpoint:
             The endpoint is not there, or refuses.
         """
         # http.client, not boto3: importing that would cost the start a third of a second.
-        connection = HTTPConnection(self._host, self._port, timeout=_START_SECONDS)
+        address = self.dynamodb if target.startswith("DynamoDB_") else self.address
+        connection = HTTPConnection(urlsplit(address).netloc, timeout=_START_SECONDS)
         try:
-            headers = {"X-Amz-Target": target, "Content-Type": "application/x-amz-json-1.1"}
+            headers = {
+                "X-Amz-Target": target,
+                "Content-Type": "application/x-amz-json-1.1",
+                "Authorization": f"{_UNSIGNED}, SignedHeaders=host, Signature=0",
+            }
             connection.request("POST", "/", json.dumps(parameters), headers)
             response = connection.getresponse()
             answer: dict[str, Any] = json.loads(response.read() or b"{}")
@@ -146,7 +157,8 @@ class AwsEndpoint:
         table = self.call("DynamoDB_20120810.CreateTable", TableName=name, **definition)["TableDescription"]
         if life := properties.get("TimeToLiveSpecification"):
             self.call("DynamoDB_20120810.UpdateTimeToLive", TableName=name, TimeToLiveSpecification=life)
-        if recovery := properties.get("PointInTimeRecoverySpecification"):
+        recovery = properties.get("PointInTimeRecoverySpecification")
+        if recovery and self.dynamodb == self.address:  # AWS's DynamoDB Local has no backups
             self.call(
                 "DynamoDB_20120810.UpdateContinuousBackups",
                 TableName=name,
@@ -187,7 +199,7 @@ class MotoApplication:
 
 
 def _in_region(request: Request, region: str) -> Request:
-    signed = request.header("authorization") or "AWS4-HMAC-SHA256 Credential=local/-/-/-/aws4_request"
+    signed = request.header("authorization") or _UNSIGNED
     own = {"authorization", "user-agent"}
     others = (header for header in request.headers if header[0].lower() not in own)
     headers = (*others, ("authorization", _SCOPE.sub(rf"\g<1>{region}/", signed, count=1)))

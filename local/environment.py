@@ -11,19 +11,19 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 _WORKER: Final = Path(__file__).with_name("worker.py")
-_INIT_SECONDS: Final = 60.0
+INIT_SECONDS: Final = 60.0
 """What a slow machine may need for the imports; Lambda itself allows 10 s."""
 
 _EXIT_SECONDS: Final = 2.0
 """What a process may need to end once its channel is closed."""
 
-_INHERITED: Final = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "SYSTEMROOT")
+INHERITED: Final = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "SYSTEMROOT")
 """What a process needs from this machine; the rest of the developer's environment stays outside."""
 
 
@@ -92,8 +92,41 @@ class Function:
         return cls(logical_id, **{**value, "roots": tuple(map(Path, value["roots"]))})
 
 
-class Environment:
-    """One process with the function imported.
+class Environment(Protocol):
+    """One execution environment, starting or started."""
+
+    def wait(self) -> None:
+        """Wait until it takes events.
+
+        Raises
+        ------
+        StartError
+            It does not start.
+        """
+
+    def invoke(self, event: Any, request_id: str) -> Any:
+        """Have one event answered.
+
+        Raises
+        ------
+        FunctionError
+            The handler raised, died or timed out.
+        """
+
+    @property
+    def alive(self) -> bool:
+        """Whether another event may be sent."""
+
+    def stop(self) -> None:
+        """End it at once; it holds nothing that must be saved."""
+
+
+Runtime = Callable[[Function, Path | None], Environment]
+"""Starts an environment of a function; the file is where its output is appended, None for standard error."""
+
+
+class WorkerEnvironment:
+    """One process of this machine's Python with the function imported.
 
     Raises
     ------
@@ -110,9 +143,9 @@ class Environment:
 
     def wait(self) -> None:
         """Wait until the handler is imported."""
-        answer = self._exchange(b"", _INIT_SECONDS)
+        answer = self._exchange(b"", INIT_SECONDS)
         if answer is None:
-            answer = {"errorMessage": f"the import took longer than {_INIT_SECONDS:g} s"}
+            answer = {"errorMessage": f"the import took longer than {INIT_SECONDS:g} s"}
         if answer != {"ready": True}:
             raise StartError(self._function, answer)
 
@@ -183,10 +216,15 @@ class Pool:
         How many at most; events beyond that wait.
     log
         File to which the function's output is appended; None for this process's standard error.
+    runtime
+        Starts them.
     """
 
-    def __init__(self, function: Function, maximum: int, log: Path | None) -> None:
+    def __init__(
+        self, function: Function, maximum: int, log: Path | None, runtime: Runtime = WorkerEnvironment
+    ) -> None:
         self.function = function
+        self._runtime = runtime
         self._maximum = maximum
         self._log = log
         self._idle: list[Environment] = []
@@ -203,7 +241,7 @@ class Pool:
         StartError
             The import failed.
         """
-        self._release(self._take(time.monotonic() + _INIT_SECONDS))
+        self._release(self._take(time.monotonic() + INIT_SECONDS))
 
     def invoke(self, event: Any, request_id: str, patience: float = 30.0) -> Any:
         """Have one event answered, by an idle environment, a new one or the next that becomes free.
@@ -273,7 +311,7 @@ class Pool:
     def _start(self) -> Environment:
         environment = None
         try:
-            environment = Environment(self.function, self._log)
+            environment = self._runtime(self.function, self._log)
             with self._changed:
                 closed = self._closed
                 if not closed:
@@ -309,7 +347,7 @@ class Pool:
 
 
 def _spawn(function: Function, channel: socket.socket, log: Path | None) -> subprocess.Popen[bytes]:
-    variables = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    variables = {name: os.environ[name] for name in INHERITED if name in os.environ}
     variables.update(function.variables)
     variables["_HANDLER"] = function.handler
     variables["PYTHONPATH"] = os.pathsep.join(map(str, function.roots))

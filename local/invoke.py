@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-from local.environment import Environment, Function
+from local.environment import Function, WorkerEnvironment
 from local.stack import Options, SettingError, Stack
 from local.state import find_functions
 from local.template import FUNCTION, Template, TemplateError
@@ -57,7 +57,7 @@ def invoke(logical_id: str, event: Any, overlay: Mapping[str, Any], options: Opt
     """
     _check_name(logical_id, options.template)
     with _function(logical_id, options, state) as function:
-        environment = Environment(_overlaid(function, overlay), options.log)
+        environment = WorkerEnvironment(_overlaid(function, overlay), options.log)
         try:
             environment.wait()
             return environment.invoke(event, str(uuid4()))

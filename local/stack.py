@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from local import IMPORT_ROOTS, ROOT
 from local.aws import ACCOUNT_ID, REGION, AwsCredentials, AwsEndpoint, AwsError
-from local.environment import BusyError, Function, FunctionError, Pool
+from local.environment import BusyError, Function, FunctionError, Pool, Runtime, WorkerEnvironment
 from local.gateway import Api, Gateway
 from local.keys import CustomerKeys, SecretsFileError
 from local.pages import Addresses, Pages
@@ -79,6 +79,12 @@ class Options:
         Directories from which the functions import.
     warm
         Logical ids of the functions that are started at once; None for all.
+    runtime
+        Starts the functions' execution environments.
+    dynamodb
+        Address of another DynamoDB than the AWS endpoint's own; None for that.
+    name
+        The stack's, from which its resources have theirs; one of its own where that other DynamoDB is shared.
     now
         The clock of the gateway, the simulator and the samples, aware.
     """
@@ -96,6 +102,9 @@ class Options:
     template: Path = ROOT / "template.yaml"
     roots: tuple[Path, ...] = IMPORT_ROOTS
     warm: frozenset[str] | None = None
+    runtime: Runtime = WorkerEnvironment
+    dynamodb: str | None = None
+    name: str = STACK_NAME
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
@@ -106,6 +115,8 @@ class Stack(AbstractContextManager["Stack"]):
     ----------
     api, page, platform, aws
         Addresses, without a trailing slash.
+    dynamodb
+        Where DynamoDB is, the same address as `aws` unless the options name another.
     app_id
         The appId.
     keys
@@ -134,6 +145,7 @@ class Stack(AbstractContextManager["Stack"]):
     page: str
     platform: str
     aws: str
+    dynamodb: str
     app_id: str
     keys: CustomerKeys
     simulator: Simulator | None
@@ -198,7 +210,8 @@ class Stack(AbstractContextManager["Stack"]):
         self.api, self.page, self.aws = map(address_of, (api, web, aws))
         self.keys = CustomerKeys.read(options.secrets) if options.secrets else CustomerKeys.fresh()
         template = Template.read(options.template)
-        endpoint = AwsEndpoint(aws)
+        endpoint = AwsEndpoint(aws, options.dynamodb)
+        self.dynamodb = endpoint.dynamodb
         cleanup.callback(endpoint.stop)
         platform_url, platform_key = self._platform(cleanup)
         deployment = self._deploy(template, endpoint, platform_key)
@@ -234,18 +247,18 @@ class Stack(AbstractContextManager["Stack"]):
 
     def _deploy(self, template: Template, endpoint: AwsEndpoint, platform_key: str) -> Deployment:
         """Make the resources that the template declares, and the secrets that it expects to exist."""
-        keys = self.keys
+        keys, name = self.keys, self._options.name
         signing = json.dumps({"privateKey": keys.private_key})
         verification = json.dumps({"appKey": keys.app_key, "platformPublicKey": platform_key})
         parameters = {
             "AppId": self.app_id,
             "AllowedOrigins": self.page,
-            "SigningSecretArn": endpoint.create_secret(f"{STACK_NAME}-signing", signing),
-            "VerificationSecretArn": endpoint.create_secret(f"{STACK_NAME}-verification", verification),
+            "SigningSecretArn": endpoint.create_secret(f"{name}-signing", signing),
+            "VerificationSecretArn": endpoint.create_secret(f"{name}-verification", verification),
             "AwsEndpointUrl": endpoint.address,
             **self._options.parameters,
         }
-        deployment = template.deploy(parameters, Pseudo(REGION, ACCOUNT_ID, STACK_NAME))
+        deployment = template.deploy(parameters, Pseudo(REGION, ACCOUNT_ID, name))
         for logical_id in deployment.resources(HTTP_API):
             deployment.created(logical_id, _API_ID, ApiEndpoint=self.api)
         endpoint.create_resources(deployment)
@@ -253,11 +266,14 @@ class Stack(AbstractContextManager["Stack"]):
 
     def _functions(self, cleanup: ExitStack, deployment: Deployment, platform_url: str) -> Mapping[str, Pool]:
         functions = {}
+        options = self._options
+        elsewhere = {} if options.dynamodb is None else {"AWS_ENDPOINT_URL_DYNAMODB": options.dynamodb}
         for logical_id in deployment.resources(FUNCTION):
-            function = _function(deployment, logical_id, self._options.roots)
+            function = _function(deployment, logical_id, options.roots)
             if "PLATFORM_URL" in function.variables:
-                function = replace(function, variables={**function.variables, "PLATFORM_URL": platform_url})
-            functions[logical_id] = Pool(function, self._options.environments, self._options.log)
+                variables = {**function.variables, **elsewhere, "PLATFORM_URL": platform_url}
+                function = replace(function, variables=variables)
+            functions[logical_id] = Pool(function, options.environments, options.log, options.runtime)
             cleanup.callback(functions[logical_id].stop)
         return functions
 
@@ -365,8 +381,8 @@ def _signature_form(parameters: Mapping[str, str]) -> SignatureForm:
 def _function(deployment: Deployment, logical_id: str, roots: tuple[Path, ...]) -> Function:
     """Read a function from the template, with what Lambda adds to its environment."""
     properties = deployment.properties(logical_id)
-    name = properties.get("FunctionName", f"{STACK_NAME}-{logical_id}")
     place = deployment.pseudo
+    name = properties.get("FunctionName", f"{place.stack_name}-{logical_id}")
     written = properties.get("Environment", {}).get("Variables", {})
     variables = {
         "AWS_DEFAULT_REGION": place.region,

@@ -1,13 +1,39 @@
-"""The stack that most integration tests share, and the search of its whole output when they are done."""
+"""The stack that most integration tests share, of the parts that `--target` names.
+
+What its functions wrote is searched when the tests are done.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from local.emulator import PartMissingError
 from local.stack import Options, Stack
 from tests.support.planted import leaks
-from tests.support.stacks import start
+from tests.support.stacks import real_parts, start, target
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--target",
+        choices=("embedded", "real"),
+        default="embedded",
+        help="parts of the stacks: all embedded, or the built bundle, Lambda's runtime and DynamoDB Local",
+    )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Have every stack made of the parts that `--target` names."""
+    if request.config.getoption("--target") == "embedded":
+        yield
+        return
+    try:
+        with real_parts(tmp_path_factory.mktemp("layers")) as real, target(real):
+            yield
+    except PartMissingError as error:
+        pytest.exit(str(error), returncode=1)
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +44,7 @@ def function_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def stack(function_log: Path) -> Iterator[Stack]:
-    """A running local stack with default settings; what its functions wrote is searched at the end."""
+    """A running stack with default settings; what its functions wrote is searched at the end."""
     with start(Options(log=function_log)) as stack:
         yield stack
     assert not leaks(function_log.read_text())

@@ -1,17 +1,68 @@
-"""Local stacks for tests: on free ports, with a phone for each."""
+"""Local stacks for tests: on free ports, with a phone for each; of which parts, the target says."""
 
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import boto3
 
+from local import ROOT
+from local.emulator import Bundle, find_parts
 from local.stack import Options, Stack
+from tests.support.dynamodb_local import dynamodb_local
 from tests.support.phone import Phone
 
+Start = Callable[[Options], AbstractContextManager[Stack]]
 
-def start(options: Options) -> Stack:
-    """Make a stack on free ports; a context manager."""
+
+def embedded(options: Options) -> Stack:
+    """Make a stack whose every part is in the development environment; a context manager."""
     return Stack(replace(options, api_port=0, web_port=0, platform_port=0, aws_port=0))
+
+
+@contextmanager
+def real_parts(folder: Path) -> Iterator[Start]:
+    """Give what makes stacks of the built bundle, Lambda's runtime and AWS's DynamoDB Local.
+
+    Parameters
+    ----------
+    folder
+        An empty folder for the bundle's layers.
+
+    Raises
+    ------
+    PartMissingError
+        This machine lacks one of them.
+    """
+    bundle = Bundle(ROOT / ".aws-sam" / "build", find_parts(ROOT), folder)
+    with dynamodb_local() as address:
+
+        def start(options: Options) -> Stack:
+            real = replace(options, template=bundle.template, runtime=bundle.start, dynamodb=address)
+            # All share one DynamoDB, each with tables of its own.
+            return embedded(replace(real, name=f"number-verification-{secrets.token_hex(4)}"))
+
+        yield start
+
+
+_target: ContextVar[Start] = ContextVar("_target", default=embedded)
+
+
+@contextmanager
+def target(start: Start) -> Iterator[None]:
+    """Have `start` make stacks of other parts."""
+    token = _target.set(start)
+    yield
+    _target.reset(token)
+
+
+def start(options: Options) -> AbstractContextManager[Stack]:
+    """Make a stack of the target's parts; a context manager."""
+    return _target.get()(options)
 
 
 def phone_of(stack: Stack, sim: str = "13999994444") -> Phone:
@@ -20,6 +71,7 @@ def phone_of(stack: Stack, sim: str = "13999994444") -> Phone:
 
 
 def client_of(stack: Stack, service: str) -> Any:
-    """Make a boto3 client of the stack's AWS endpoint."""
+    """Make a boto3 client of the stack's AWS endpoint, or of its DynamoDB."""
     session = boto3.Session("local", "local", region_name="cn-north-1")
-    return session.client(service, endpoint_url=stack.aws)  # type: ignore[call-overload]  # any service
+    address = stack.dynamodb if service == "dynamodb" else stack.aws
+    return session.client(service, endpoint_url=address)  # type: ignore[call-overload]  # any service

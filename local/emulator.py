@@ -1,0 +1,295 @@
+"""Execution environments of real parts: AWS's runtime emulator and runtime client run the built bundle.
+
+Each is a process tree with a view of its own of the file system, laid out as Lambda's: the function on
+/var/task, its layers merged on /opt, Python on /var/lang, the runtime client on /var/runtime, all of it and
+the rest of the machine read-only, and an empty /tmp. What the bundle lacks is missing here, and what it tries
+to write it cannot. Linux only: the view is a mount namespace, which `unshare` makes.
+"""
+
+import json
+import os
+import random
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from local.environment import INHERITED, INIT_SECONDS, Function, FunctionError, StartError
+from local.template import Template
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_INVOKE_PATH: Final = "/2015-03-31/functions/function/invocations"
+_EMULATOR_PORT: Final = 18480
+_RUNTIME_PORT: Final = 18481
+
+# Arguments: the task, the layers, Python, the runtime client, the command. Standard input is the parent's
+# life: at its end the emulator ends, then the namespace's first process, and with that every other in it.
+_ENTER: Final = r"""
+set -e
+task=$1 opt=$2 lang=$3 runtime=$4
+shift 4
+mount -t tmpfs none /var
+mkdir /var/task /var/lang /var/runtime
+mount --bind "$lang" /var/lang
+mount --bind "$runtime" /var/runtime
+mount --bind "$task" /var/task
+mount --bind "$opt" /opt
+# What somebody has installed into this Python is not on Lambda.
+for packages in /var/lang/lib/python3.13/site-packages /var/lang/lib/python3/dist-packages; do
+  if [ -d "$packages" ]; then mount -t tmpfs none "$packages"; fi
+done
+mount -t tmpfs none /tmp
+for place in /var /var/lang /var/runtime /var/task /opt /; do
+  mount -o remount,bind,ro "$place"
+done
+cd /var/task
+exec 3<&0
+"$@" 3<&- </dev/null & emulator=$!
+{ read -r _ <&3 || true; kill -KILL $emulator; } &
+wait $emulator
+"""
+
+
+class PartMissingError(Exception):
+    """A part is not on this machine; one line that says which and what brings it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Where on this machine the parts are.
+
+    Attributes
+    ----------
+    emulator
+        The program aws-lambda-rie.
+    python
+        Prefix of a Python 3.13: the folder above its bin and lib.
+    runtime
+        Folder with the package awslambdaric for that Python.
+    """
+
+    emulator: Path
+    python: Path
+    runtime: Path
+
+
+def find_parts(root: Path) -> Parts:
+    """Find the parts that `make runtime` and `make sam-venv` bring into a checkout.
+
+    Raises
+    ------
+    PartMissingError
+        One is not there, or this machine cannot have it.
+    """
+    python = os.environ.get("LAMBDA_PYTHON", "python3.13")
+    if shutil.which(python) is None:
+        raise PartMissingError(f"{python} is missing: Lambda's Python, on PATH or named by LAMBDA_PYTHON")
+    if shutil.which("unshare") is None:
+        raise PartMissingError("unshare is missing: it is part of util-linux, on Linux")
+    machine = {"aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
+    emulators = list(root.glob(f".venv-sam/lib/python3*/site-packages/samcli/local/rapid/*-rie-{machine}"))
+    if not emulators:
+        raise PartMissingError("the runtime emulator is missing: make sam-venv brings it")
+    runtime = root / ".venv-runtime"
+    if not (runtime / "awslambdaric").is_dir():
+        raise PartMissingError("the runtime client is missing: make runtime brings it")
+    script = "import sys; print(sys.base_prefix)"
+    prefix = subprocess.run([python, "-c", script], stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603 - the Python that the user named
+    return Parts(emulators[0], Path(prefix.stdout.strip()), runtime)
+
+
+class Bundle:
+    """What `sam build` made, ready to be run.
+
+    Parameters
+    ----------
+    build
+        The folder that it filled, with template.yaml.
+    parts
+        What runs it.
+    folder
+        An empty folder, into which each function's layers are merged.
+
+    Raises
+    ------
+    PartMissingError
+        There is no bundle.
+
+    Example
+    -------
+    >>> bundle = Bundle(ROOT / ".aws-sam" / "build", find_parts(ROOT), Path("/tmp/layers"))
+    >>> with Stack(Options(template=bundle.template, runtime=bundle.start)) as stack:
+    ...     print(stack.api)
+    """
+
+    def __init__(self, build: Path, parts: Parts, folder: Path) -> None:
+        self.template = build / "template.yaml"
+        self._parts = parts
+        self._folder = folder
+        self._lock = threading.Lock()
+        if not self.template.is_file():
+            raise PartMissingError("there is no bundle: make build makes it")
+        self._resources: Mapping[str, Any] = Template.read(self.template).document["Resources"]
+
+    def start(self, function: Function, log: Path | None) -> "EmulatedEnvironment":
+        """Start an environment of one of the bundle's functions."""
+        properties = self._resources[function.logical_id]["Properties"]
+        layers = tuple(layer["Ref"] for layer in properties.get("Layers", ()))
+        task = self.template.parent / properties["CodeUri"]
+        return EmulatedEnvironment(function, log, self._parts, task, self._merged(layers))
+
+    def _merged(self, layers: tuple[str, ...]) -> Path:
+        """Unpack layers over each other, as Lambda does."""
+        merged = self._folder / "+".join(("opt", *layers))
+        with self._lock:
+            if not merged.exists():
+                merged.mkdir(parents=True)
+                for layer in layers:
+                    content = self._resources[layer]["Properties"]["ContentUri"]
+                    shutil.copytree(self.template.parent / content, merged, dirs_exist_ok=True)
+        return merged
+
+
+class EmulatedEnvironment:
+    """One environment under the emulator; to `local.environment.Pool` like any other.
+
+    The emulator imports the handler at the first event, so that a failing import is that event's.
+
+    Parameters
+    ----------
+    function
+        Whose it is.
+    log
+        File to which its output is appended; None for this process's standard error.
+    parts
+        What runs it.
+    task, opt
+        Folders with its code and its merged layers.
+    """
+
+    def __init__(self, function: Function, log: Path | None, parts: Parts, task: Path, opt: Path) -> None:
+        self._function = function
+        # An address of its own on loopback, all of 127/8 being that on Linux: no port need be found free.
+        self._host = "127.{}.{}.{}".format(*(random.randint(1, 254) for _ in range(3)))  # noqa: S311 - no secret
+        self._waits = INIT_SECONDS
+        self._process = self._spawn(parts, task, opt, log)
+
+    def wait(self) -> None:
+        """Wait until the emulator listens.
+
+        Raises
+        ------
+        StartError
+            It has ended, or does not listen in time.
+        """
+        deadline = time.monotonic() + INIT_SECONDS
+        while True:
+            try:
+                socket.create_connection((self._host, _EMULATOR_PORT), INIT_SECONDS).close()
+            except OSError:
+                if not self.alive or time.monotonic() > deadline:
+                    raise StartError(
+                        self._function, {"errorMessage": "the runtime emulator does not start"}
+                    ) from None
+                time.sleep(0.01)  # between two looks
+            else:
+                return
+
+    def invoke(self, event: Any, request_id: str) -> Any:
+        """Have one event answered; the emulator gives the context a request id of its own.
+
+        Raises
+        ------
+        FunctionError
+            The handler did not start, raised, died or timed out.
+        """
+        try:
+            status, text = self._post(json.dumps(event).encode())
+        except (OSError, HTTPException):
+            self.stop()
+            error = {"errorType": "Runtime.ExitError", "errorMessage": "the runtime emulator has ended"}
+            raise FunctionError(self._function, error) from None
+        self._waits = 0.0
+        try:
+            answer = json.loads(text)
+        except ValueError:  # the emulator's own words: the function timed out
+            self.stop()
+            raise FunctionError(self._function, {"errorMessage": f"{request_id} {text}"}) from None
+        if status != 200:  # noqa: PLR2004 - the function died or did not start
+            self.stop()
+        if status != 200 or (isinstance(answer, dict) and {"errorType", "errorMessage"} <= answer.keys()):  # noqa: PLR2004 - as above
+            raise FunctionError(self._function, answer)
+        return answer
+
+    @property
+    def alive(self) -> bool:
+        """Whether another event may be sent."""
+        return self._process.poll() is None
+
+    def stop(self) -> None:
+        """End all its processes at once."""
+        self._process.kill()
+        self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+
+    def _post(self, event: bytes) -> tuple[int, str]:
+        # The emulator keeps the function's own time; the first event has the import before it.
+        seconds = self._function.timeout + self._waits + 5
+        connection = HTTPConnection(self._host, _EMULATOR_PORT, timeout=seconds)
+        try:
+            connection.request("POST", _INVOKE_PATH, event, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+        finally:
+            connection.close()
+
+    def _spawn(self, parts: Parts, task: Path, opt: Path, log: Path | None) -> "subprocess.Popen[bytes]":
+        namespace = ["unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child"]
+        if os.geteuid() != 0:
+            namespace += ["--user", "--map-root-user"]
+        enter = ["sh", "-c", _ENTER, "enter", *map(str, (task, opt, parts.python, parts.runtime))]
+        emulator = [
+            str(parts.emulator),
+            "--log-level=error",
+            f"--runtime-interface-emulator-address={self._host}:{_EMULATOR_PORT}",
+            f"--runtime-api-address={self._host}:{_RUNTIME_PORT}",
+            "/var/lang/bin/python3.13",
+            "-m",
+            "awslambdaric",
+            self._function.handler,
+        ]
+        output = 2 if log is None else log.open("ab")
+        try:
+            return subprocess.Popen(  # noqa: S603 - the parts that the caller named
+                [*namespace, *enter, *emulator],
+                env=self._variables(),
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                process_group=0,  # Ctrl-C is the parent's matter
+            )
+        finally:
+            if not isinstance(output, int):
+                output.close()
+
+    def _variables(self) -> dict[str, str]:
+        """Give what Lambda's image and the emulator want in the environment, beside the function's own."""
+        inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+        return {
+            **inherited,
+            **self._function.variables,
+            "AWS_LAMBDA_FUNCTION_TIMEOUT": str(int(self._function.timeout)),
+            "LAMBDA_TASK_ROOT": "/var/task",
+            "LAMBDA_RUNTIME_DIR": "/var/runtime",
+            "LD_LIBRARY_PATH": "/var/lang/lib",
+            "PYTHONPATH": "/var/task:/opt/python/lib/python3.13/site-packages:/opt/python:/var/runtime",
+            "TMPDIR": "/tmp",  # noqa: S108 - the environment's own
+        }
