@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from local.emulator import PartMissingError
 from local.stack import Options, Stack
+from tests.support.parts import required
 from tests.support.planted import leaks
 from tests.support.stacks import real_parts, start, target
 
@@ -29,11 +29,8 @@ def _target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     if request.config.getoption("--target") == "embedded":
         yield
         return
-    try:
-        with real_parts(tmp_path_factory.mktemp("layers")) as real, target(real):
-            yield
-    except PartMissingError as error:
-        pytest.exit(str(error), returncode=1)
+    with required(), real_parts(tmp_path_factory.mktemp("layers")) as real, target(real):
+        yield
 
 
 @pytest.fixture(scope="session")
