@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from cmpassport.problems import FieldError, Problem, ProblemError
-from cmpassport.telemetry import Metric, count, count_refusal, describe, logger, metrics
+from cmpassport.telemetry import Metric, count, count_refusal, describe, flush_metrics, logger
 
 MAX_BODY_BYTES: Final = 16 * 1024
 
@@ -78,8 +78,7 @@ class Endpoint:
             detail = "The request could not be worked on. Use another way to log in."
             return _refusal(ProblemError(Problem.INTERNAL_ERROR, detail), request_id)
         finally:
-            if metrics.metric_set:  # a repeated outcome counts nothing, and Powertools would warn of that
-                metrics.flush_metrics()
+            flush_metrics()
 
 
 def check_members(

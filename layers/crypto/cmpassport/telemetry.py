@@ -4,6 +4,8 @@ Logs are JSON lines, metrics are embedded in them (CloudWatch's embedded metric 
 number, token, userInformation, key, preSign or signature: a number is logged as digits of its keyed hash.
 """
 
+import json
+import sys
 import traceback
 from enum import StrEnum
 from pathlib import PurePath
@@ -52,6 +54,16 @@ def count_refusal(problem: Problem) -> None:
 def record_milliseconds(metric: Metric, milliseconds: float) -> None:
     """Add a duration to a metric of this invocation."""
     metrics.add_metric(name=metric.value, unit=MetricUnit.Milliseconds, value=milliseconds)
+
+
+def flush_metrics() -> None:
+    """Write this invocation's metrics, if it has any.
+
+    In one piece: Powertools prints them, which is two, and Lambda's runtime flushes each piece by itself.
+    """
+    if metrics.metric_set:  # a repeated outcome counts nothing
+        sys.stdout.write(json.dumps(metrics.serialize_metric_set(), separators=(",", ":")) + "\n")
+        metrics.clear_metrics()
 
 
 def secret_is_stale(error: Exception) -> None:
