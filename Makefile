@@ -6,7 +6,7 @@ BIN := .venv/bin
 INSTALL := pip install --quiet --quiet --disable-pip-version-check --no-deps --require-hashes --requirement
 
 .PHONY: help venv sam-venv real-parts demo test screenshots lint validate build \
-  test-real test-sam lock clean
+  test-real test-sam lock scaling clean
 
 help:  ## what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +83,9 @@ lock: venv  ## lock the newest versions, with hashes
 	@$(LOCK) 3.11 --constraint layers/dependencies/requirements.txt requirements/dev.in -o requirements/dev.txt
 	@$(LOCK) 3.11 requirements/sam.in -o requirements/sam.txt
 	@$(LOCK) 3.13 requirements/runtime.in -o requirements/runtime.txt
+
+scaling: venv  ## docs/scaling.md, what to set and what it costs, with its plots
+	@$(BIN)/python -m benchmarks.scaling
 
 clean:  ## remove what was made
 	@rm -rf .venv .venv-sam .venv-runtime .aws-sam .local .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/*/node_modules
