@@ -1,0 +1,268 @@
+"""What is measured and where: the bundle and the naive handlers as Lambda would have them, keys, events."""
+
+import base64
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from local import ROOT
+from local.emulator import Parts, find_parts
+
+BUILD: Final = ROOT / ".aws-sam" / "build"
+NAIVE: Final = ROOT / "benchmarks" / "naive"
+KEPT: Final = ROOT / ".local" / "bench"
+"""Where the layer as `sam build` makes it is kept between runs."""
+
+APP_ID: Final = "300000000000"
+ORIGIN: Final = "https://www.example.com"
+
+_PLAIN_TEMPLATE: Final = """\
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  PlainLayer:
+    Type: AWS::Serverless::LayerVersion
+    Metadata: {BuildMethod: python3.13}
+    Properties: {ContentUri: source/}
+"""
+
+
+class BenchmarkError(Exception):
+    """A side did not do its work, or a part is missing: there is nothing to compare."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of a comparison: a handler, its code and its layers.
+
+    Attributes
+    ----------
+    name
+        For the report.
+    handler
+        `package.module.function`.
+    task, opt
+        Folders that stand where Lambda has /var/task and /opt.
+    new_event
+        Makes an event that it has not seen.
+    """
+
+    name: str
+    handler: str
+    task: Path
+    opt: Path
+    new_event: Callable[[], dict[str, Any]]
+
+    @property
+    def module(self) -> str:
+        """The module with the handler."""
+        return self.handler.rpartition(".")[0]
+
+    @property
+    def import_path(self) -> str:
+        """PYTHONPATH for running it without the emulator."""
+        return f"{self.task}:{self.opt / 'python'}"
+
+
+class Scene:
+    """Everything that the measurements need, prepared in a folder.
+
+    Parameters
+    ----------
+    folder
+        An empty one.
+    aws, platform
+        Addresses of the stand-ins.
+    """
+
+    def __init__(self, folder: Path, aws: str, platform: str) -> None:
+        self.folder = folder
+        self.parts: Parts = find_parts(ROOT)
+        self.python = str(self.parts.python / "bin" / "python3.13")
+        self.aws = aws
+        self.platform = platform
+        self.some_key = _pem(rsa.generate_private_key(65537, 2048))
+        self._numbers = count(13900000000)
+        layers = [BUILD / "DependenciesLayer", BUILD / "CryptoLayer"]
+        ours = self._merged("opt", *layers)
+        # The naive handlers have our layer, compiled and trimmed: better than what one starts with.
+        self.presign = Side(
+            "presign", "presign.app.handler", BUILD / "PreSignFunction", ours, self.new_presign
+        )
+        self.verify = Side(
+            "verify", "verify.app.handler", BUILD / "VerifyFunction", ours, self.new_submission
+        )
+        self.naive_presign = Side(
+            "naive presign", "handler.handler", self._compiled("presign"), ours, self.new_presign
+        )
+        self.naive_verify = Side(
+            "naive verify", "handler.handler", self._compiled("verify"), ours, self.new_submission
+        )
+
+    @cached_property
+    def presign_on_plain_layer(self) -> Side:
+        """Our presign with its dependencies as `sam build` lays them down by itself."""
+        opt = self._merged("plain", self._plain_layer, BUILD / "CryptoLayer")
+        task = self.presign.task
+        return Side("presign, plain layer", self.presign.handler, task, opt, self.new_presign)
+
+    @cached_property
+    def naive_on_plain_layer(self) -> Side:
+        """The naive presign on that layer: what one has without any care."""
+        opt, task = self.presign_on_plain_layer.opt, self.naive_presign.task
+        return Side("naive presign, plain layer", self.naive_presign.handler, task, opt, self.new_presign)
+
+    def variables(self, **more: str) -> dict[str, str]:
+        """Give a function's environment, as the template and Lambda make it."""
+        return {
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_SESSION_TOKEN": "local",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_ENDPOINT_URL": self.aws,
+            "AWS_REGION": "cn-north-1",
+            "AWS_DEFAULT_REGION": "cn-north-1",
+            "AWS_LAMBDA_FUNCTION_NAME": "function",
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+            "POWERTOOLS_SERVICE_NAME": "number-verification",
+            "POWERTOOLS_METRICS_NAMESPACE": "NumberVerification",
+            "APP_ID": APP_ID,
+            "ALLOWED_ORIGINS": ORIGIN,
+            "SIGNING_SECRET_ID": "signing",
+            "VERIFICATION_SECRET_ID": "verification",
+            "PEPPER_SECRET_ID": "pepper",
+            "TABLE_NAME": "attempts",
+            "PLATFORM_URL": self.platform,
+            "DAILY_ATTEMPT_LIMIT": "1000",
+            **more,
+        }
+
+    def outside(self, side: Side) -> dict[str, str]:
+        """Give the environment for running a side's handler without the emulator, read-only there too."""
+        return {
+            "PATH": os.environ["PATH"],
+            **self.variables(),
+            "PYTHONPATH": side.import_path,
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+
+    def new_presign(self) -> dict[str, Any]:
+        """Make the event of a page that has a fresh preSign."""
+        alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUV"
+        message_id, phone = ("".join(secrets.choice(alphabet) for _ in range(32)) for _ in range(2))
+        moment = f"{datetime.now(UTC) + timedelta(hours=8):%Y%m%d%H%M%S%f}"[:17]
+        return _event("presign", {"preSign": f"{APP_ID}{message_id}{moment}{phone}1.2"})
+
+    def new_submission(self, number: str | None = None) -> dict[str, Any]:
+        """Make the event of a page that has a fresh token, for a number of its own if none is given."""
+        token = f"VM_{secrets.token_hex(16)}"
+        body = {
+            "phoneNum": number or str(next(self._numbers)),
+            "token": token,
+            "userInformation": "a%2Bb%3D%3D" * 8,
+        }
+        return _event("verify", body)
+
+    def _merged(self, name: str, *layers: Path) -> Path:
+        opt = self.folder / name
+        for layer in layers:
+            shutil.copytree(layer, opt, dirs_exist_ok=True)
+        return opt
+
+    def _compiled(self, name: str) -> Path:
+        task = self.folder / f"naive-{name}"
+        shutil.copytree(NAIVE / name, task, ignore=shutil.ignore_patterns("__pycache__"))
+        command = [self.python, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", str(task)]
+        subprocess.run(command, check=True)  # noqa: S603 - Lambda's Python
+        return task
+
+    @property
+    def _plain_layer(self) -> Path:
+        """Have SAM build the locked requirements in its own way; kept until they change."""
+        requirements = ROOT / "layers" / "dependencies" / "requirements.txt"
+        source, built = KEPT / "source", KEPT / "build" / "PlainLayer"
+        if not built.exists() or (source / "requirements.txt").read_bytes() != requirements.read_bytes():
+            source.mkdir(parents=True, exist_ok=True)
+            shutil.copy(requirements, source)
+            (KEPT / "template.yaml").write_text(_PLAIN_TEMPLATE)
+            sam = str(ROOT / ".venv-sam" / "bin" / "sam")
+            command = [sam, "build", "--template-file=template.yaml", "--build-dir=build"]
+            path = f"{self.parts.python / 'bin'}:{os.environ['PATH']}"
+            environment = {**os.environ, "PATH": path, "SAM_CLI_TELEMETRY": "0"}
+            subprocess.run(command, cwd=KEPT, env=environment, capture_output=True, check=True)  # noqa: S603 - SAM
+        return built
+
+
+def _event(route: str, body: Mapping[str, str]) -> dict[str, Any]:
+    """Make a payload 2.0 event, as API Gateway sends it."""
+    return {
+        "version": "2.0",
+        "routeKey": f"POST /{route}",
+        "rawPath": f"/{route}",
+        "rawQueryString": "",
+        "headers": {
+            "accept": "*/*",
+            "content-type": "application/json",
+            "host": "api.example.com",
+            "origin": ORIGIN,
+            "user-agent": "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/120.0 Mobile",
+            "x-forwarded-for": "203.0.113.7",
+        },
+        "requestContext": {
+            "requestId": secrets.token_hex(8),
+            "routeKey": f"POST /{route}",
+            "http": {"method": "POST", "path": f"/{route}", "sourceIp": "203.0.113.7"},
+        },
+        "body": json.dumps(body),
+        "isBase64Encoded": False,
+    }
+
+
+def _pem(key: rsa.RSAPrivateKey) -> str:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+def _new_keys() -> dict[str, str]:
+    signing, platform = (rsa.generate_private_key(65537, 2048) for _ in range(2))
+    private = signing.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    public = platform.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    verification = {"appKey": "0" * 32, "platformPublicKey": base64.b64encode(public).decode()}
+    return {
+        "signing": json.dumps({"privateKey": base64.b64encode(private).decode()}),
+        "verification": json.dumps(verification),
+        "pepper": secrets.token_hex(32),
+    }
+
+
+@contextmanager
+def prepared(folder: Path) -> Iterator[Scene]:
+    """Prepare the scene in a folder, with the stand-ins running for as long as the block lasts."""
+    keys = folder / "keys.json"
+    keys.write_text(json.dumps(_new_keys()))
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        command = [sys.executable, "-m", "benchmarks.loopback", str(listener.fileno()), str(keys)]
+        process = subprocess.Popen(  # noqa: S603 - this Python
+            command, cwd=ROOT, stdin=subprocess.PIPE, pass_fds=(listener.fileno(),)
+        )
+    try:
+        yield Scene(folder, address, f"{address}/verifyVmMobileApi.htm")
+    finally:
+        process.kill()
+        process.communicate()
