@@ -227,6 +227,7 @@ class Source:
     """Where prices come from, and whether they were checked against it or assumed."""
 
     status: str
+    date: str
     text: str
 
 
@@ -235,9 +236,13 @@ class Prices:
     """All prices."""
 
     about: str
-    date: str
     sources: Mapping[str, Source]
     regions: Mapping[str, Region]
+
+    @property
+    def date(self) -> str:
+        """The day of the oldest source."""
+        return min(source.date for source in self.sources.values())
 
     @classmethod
     def read(cls, path: Path = DIRECTORY / "prices.json") -> Self:
@@ -251,7 +256,7 @@ class Prices:
                 if price.source not in sources:
                     raise ValueError(f"{name}: {item} has the source {price.source}, which is not there")
             regions[name] = Region(region["name"], region["currency"], prices)
-        return cls(content["about"], content["date"], sources, regions)
+        return cls(content["about"], sources, regions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,7 +164,8 @@ def _tables(inputs: Inputs, runs: Runs) -> dict[str, str]:
         "quotas_table": table(("quota", "what it is", "what raises it", "value"), quota_rows, 3),
         "prices_table": _prices(inputs),
         "sources": "\n".join(
-            f"- {source.status}: {source.text} (`{name}`)" for name, source in inputs.prices.sources.items()
+            f"- {_MARKS[source.status]} `{name}`, {source.status} {source.date}: {source.text}"
+            for name, source in inputs.prices.sources.items()
         ),
     }
 
@@ -274,12 +275,13 @@ def _limits(inputs: Inputs) -> str:
 
 
 def _second_limit(inputs: Inputs) -> str:
-    seconds = {name: limits(inputs, ms)[1] for name, ms in inputs.traffic.platform_milliseconds.items()}
-    each = (
-        f"*{limit.name}* ({whole(limit.per_second)} a second, platform {name})"
-        for name, limit in seconds.items()
-    )
-    return f"Behind it comes {', '.join(each)}."
+    """Say what comes behind the throttle, for each latency; latencies with the same limit share its name."""
+    found: dict[str, list[str]] = {}
+    for name, ms in inputs.traffic.platform_milliseconds.items():
+        limit = limits(inputs, ms)[1]
+        found.setdefault(limit.name, []).append(f"{whole(limit.per_second)} a second, platform {name}")
+    parts = (f"*{name}* ({'; '.join(each)})" for name, each in found.items())
+    return f"Behind it comes {' and '.join(parts)}."
 
 
 def _ladder(inputs: Inputs, name: str, steps: Sequence[Step]) -> str:
@@ -430,6 +432,11 @@ def _durations(inputs: Inputs) -> str:
     return table(("duration", "`/presign`", "`/verify`"), rows)
 
 
+def _digits(price: float) -> str:
+    """Write a price in full: an exponent is easily misread."""
+    return f"{price:.10f}".rstrip("0").rstrip(".")
+
+
 def _prices(inputs: Inputs) -> str:
     prices = inputs.prices
     rows = []
@@ -438,6 +445,6 @@ def _prices(inputs: Inputs) -> str:
         for region in prices.regions.values():
             price = region.prices[item]
             mark = _MARKS[prices.sources[price.source].status]
-            cells.append(f"not there {mark}" if price.price is None else f"{price.price:.10g} {mark}")
+            cells.append(f"not there {mark}" if price.price is None else f"{_digits(price.price)} {mark}")
         rows.append((f"`{item}`", *cells))
     return table(("price", *(f"`{name}`, {one.currency}" for name, one in prices.regions.items())), rows)

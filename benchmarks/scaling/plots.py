@@ -52,7 +52,7 @@ def limits_plot(inputs: Inputs) -> str:
     drawing.text(20, 30, "Where each limit lies, in verifications a second", "t")
     names = [(f"platform {name}, {ms:g} ms", colour) for colour, (name, ms) in enumerate(latencies.items())]
     drawing.legend(20, 56, names)
-    scale = Scale(0.1, 1e6, left, _WIDTH - 30, math.log10)
+    scale = Scale(0.1, 1e6, left, _WIDTH - 44, math.log10)
     for power in range(-1, 7):
         x = scale(10.0**power)
         drawing.line(x, top - 8, x, bottom, "grid")
@@ -121,7 +121,7 @@ def _panel(drawing: Drawing, inputs: Inputs, step: Step, number: int, at: tuple[
     across = Scale(0, campaign.seconds, left, left + width)
     up = Scale(0, campaign.peak_per_second * 1.12, top + height, top)
     part = step.result.ended[End.SERVED] / step.result.arrived
-    drawing.text(at[0] + 10, at[1] + 14, f"{number}. {part:.1%} served")
+    drawing.text(at[0] + 10, at[1] + 14, f"Run {number}: {part:.1%} served")
     for tick in ticks(campaign.peak_per_second):
         drawing.line(left, up(tick), left + width, up(tick), "grid")
         drawing.text(left - 6, up(tick) + 4, f"{tick:.0f}", "s", "end")
