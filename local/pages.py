@@ -8,6 +8,7 @@ import json
 import mimetypes
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,16 @@ from local.server import Request, Response
 API_EXAMPLE: Final = "https://api.example.com"
 PLATFORM_EXAMPLE: Final = "https://www.cmpassport.com"
 APP_ID_EXAMPLE: Final = "300000000000"
+TEST_NUMBER: Final = "13999994444"
+"""The number whose token a page asks for on the test line, which fetches no real ones."""
+
+
+class Line(Enum):
+    """The platform's line to which a page belongs; the simulator is like production."""
+
+    PRODUCTION = "production"
+    TEST = "test"
+
 
 _PANEL_STYLE: Final = '<link rel="stylesheet" href="/panel/panel.css">\n'
 _PANEL_SCRIPT: Final = '<script type="module" src="/panel/panel.js"></script>\n'
@@ -42,6 +53,7 @@ class Addresses:
     platform: str
     page: str
     app_id: str
+    line: Line = Line.PRODUCTION
 
     def as_json(self) -> dict[str, str]:
         """Give them in the form of /config.json."""
@@ -88,12 +100,25 @@ class Pages:
             return _not_found()
         text = file.read_text(encoding="utf-8")
         text = text.replace(API_EXAMPLE, self._addresses.api)
-        text = text.replace(PLATFORM_EXAMPLE, self._addresses.platform)
+        if self._addresses.line is Line.TEST:
+            text = _on_the_test_line(text, self._addresses.platform)
+        else:
+            text = text.replace(PLATFORM_EXAMPLE, self._addresses.platform)
         text = text.replace(APP_ID_EXAMPLE, self._addresses.app_id)
         if self._panel is not None and parse_qs(request.query).get("panel") != ["off"]:
             text = text.replace("</head>", f"{_PANEL_STYLE}</head>", 1)
             text = text.replace("</body>", f"{_PANEL_SCRIPT}</body>", 1)
         return _answer(_TYPES[".html"], text.encode())
+
+
+def _on_the_test_line(text: str, address: str) -> str:
+    """Have a page load the SDK from where it is, and fetch the token of a number that it names itself."""
+    text = text.replace(
+        '"line": "production"', f'"line": "test",\n  "expandParams": "phoneNum={TEST_NUMBER}"'
+    )
+    for directive in ("img-src", "connect-src"):
+        text = text.replace(f"{directive} ", f"{directive} {address} ", 1)
+    return text
 
 
 def _find(root: Path, name: str) -> Path | None:

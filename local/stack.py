@@ -22,7 +22,7 @@ from local.aws import ACCOUNT_ID, REGION, AwsCredentials, AwsEndpoint, AwsError
 from local.environment import BusyError, Function, FunctionError, Pool, Runtime, WorkerEnvironment
 from local.gateway import Api, Gateway
 from local.keys import CustomerKeys, SecretsFileError
-from local.pages import Addresses, Pages
+from local.pages import Addresses, Line, Pages
 from local.samples import EXHAUSTED_NUMBER, HANDLER, SIM_NUMBER
 from local.server import HOST, PortInUseError, Server, address_of, listen
 from local.simulator import Algorithm, Customer, Encoding, SignatureForm, Simulator, serve
@@ -218,7 +218,7 @@ class Stack(AbstractContextManager["Stack"]):
         self.functions = self._functions(cleanup, deployment, platform_url)
         self._warm(cleanup)
         self._serve(cleanup, api, Gateway(Api.read(deployment), self._invoke, options.now))
-        self._serve(cleanup, web, self._pages())
+        self._serve(cleanup, web, self._pages(template))
 
     def _platform(self, cleanup: ExitStack) -> tuple[str, str]:
         """Start the simulator unless another platform is named; give its URL to verify at and its key."""
@@ -318,9 +318,12 @@ class Stack(AbstractContextManager["Stack"]):
             pool.report(error)  # whoever called learns no more than on AWS
             raise
 
-    def _pages(self) -> Pages:
+    def _pages(self, template: Template) -> Pages:
         panel = ROOT / "local" / "panel" if self.simulator is not None else None
-        return Pages(ROOT / "web", panel, Addresses(self.api, self.platform, self.page, self.app_id))
+        lines = template.document.get("Mappings", {}).get("Lines", {})
+        on_test_line = "test" in lines and lines["test"]["PlatformUrl"].startswith(f"{self.platform}/")
+        line = Line.TEST if on_test_line else Line.PRODUCTION
+        return Pages(ROOT / "web", panel, Addresses(self.api, self.platform, self.page, self.app_id, line))
 
     def _serve(self, cleanup: ExitStack, listener: socket, application: Gateway | Pages) -> None:
         server = Server(listener, application)

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from local.pages import Addresses, Pages
+from local import ROOT
+from local.pages import Addresses, Line, Pages
 from local.server import Request
 
 ADDRESSES = Addresses("http://api", "http://platform", "http://page", "000001")
@@ -118,3 +119,16 @@ def test_nothing_is_to_be_posted_here(pages: Pages) -> None:
     response = pages(Request("POST", "/"))
 
     assert (response.status, dict(response.headers)["allow"]) == (405, "GET, HEAD")
+
+
+def test_on_the_test_line_the_page_names_a_number_and_loads_the_sdk_from_where_it_is() -> None:
+    line = "http://120.197.235.102"
+    addresses = Addresses("http://api", line, "http://page", "000001", Line.TEST)
+
+    response = Pages(ROOT / "web", None, addresses)(Request("GET", "/"))
+
+    text = response.body.decode()
+    assert '"line": "test",\n  "expandParams": "phoneNum=13999994444"' in text
+    assert '"sdkUrl": "https://www.cmpassport.com/' in text
+    assert f"img-src {line} data:" in text
+    assert f"connect-src {line} http://api https://www.cmpassport.com" in text
