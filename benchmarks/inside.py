@@ -39,14 +39,24 @@ def main(what: str, arguments: Mapping[str, Any]) -> Any:
         for _ in arguments["events"]:
             invoke()
         return peak_memory()
-    if what == "calls":
-        invoke()  # fetches the secrets
-        drain(arguments["url"])
-        invoke()
-        return drain(arguments["url"])
+    if what == "each":
+        return time_each(invoke, len(arguments["events"]))
     invoke()
     parts = {"ours": invoke, **PARTS[what](arguments)}
     return take_turns(parts, arguments["rounds"], arguments["block"], CLOCKS[what])
+
+
+def time_each(invoke: Callable[[], None], amount: int) -> list[int]:
+    """Give the processor time of each call but the first, begun when the parent says so, in nanoseconds."""
+    invoke()
+    sys.stderr.write("ready\n")
+    sys.stdin.readline()
+    times = []
+    for _ in range(amount - 1):
+        began = time.process_time_ns()
+        invoke()
+        times.append(time.process_time_ns() - began)
+    return times
 
 
 def take_turns(
@@ -70,27 +80,32 @@ def presign_parts(arguments: Mapping[str, Any]) -> dict[str, Callable[[], None]]
 
 
 def verify_parts(arguments: Mapping[str, Any]) -> dict[str, Callable[[], None]]:
-    """Give one raw signature and encryption, the function's own AWS calls made bare, and one bare POST."""
+    """Give what a verification cannot do without, one after the other as there, and each of it alone.
+
+    That is one raw signature and encryption, the function's own AWS calls made bare, and one bare POST.
+    """
     dynamodb = boto3.client("dynamodb")
     calls = [(getattr(dynamodb, snake(target)), message) for target, message in arguments["calls"]]
     http = urllib3.PoolManager()
-    message = json.dumps(
-        {"header": dict.fromkeys(("msgId", "timestamp", "appId"), "0" * 32), "body": {"sign": "0" * 1024}}
-    ).encode()
+    header = dict.fromkeys(("msgId", "timestamp", "appId"), "0" * 32)
+    message = json.dumps({"header": header, "body": {"sign": "0" * 1024}}).encode()
+    sign, encrypt = raw_signature(arguments), raw_encryption(arguments)
 
-    def aws() -> None:
-        for call, parameters in calls:
+    def aws(which: slice = slice(None)) -> None:
+        for call, parameters in calls[which]:
             call(**parameters)
 
     def post() -> None:
         http.request("POST", os.environ["PLATFORM_URL"], body=message)
 
-    return {
-        "signature": raw_signature(arguments),
-        "encryption": raw_encryption(arguments),
-        "aws": aws,
-        "post": post,
-    }
+    def bare() -> None:
+        aws(slice(0, 2))
+        encrypt()
+        sign()
+        post()
+        aws(slice(2, None))
+
+    return {"bare": bare, "signature": sign, "encryption": encrypt, "aws": aws, "post": post}
 
 
 def raw_signature(arguments: Mapping[str, Any]) -> Callable[[], None]:
@@ -105,13 +120,6 @@ def raw_encryption(arguments: Mapping[str, Any]) -> Callable[[], None]:
     key: Any = load_pem_private_key(arguments["key"].encode(), None)
     public, message, padding = key.public_key(), os.urandom(60), PKCS1v15()
     return lambda: public.encrypt(message, padding)
-
-
-def drain(url: str) -> list[tuple[str, Any]]:
-    """Take the AWS calls that the stand-in has noted."""
-    headers = {"X-Amz-Target": "calls"}
-    calls: list[tuple[str, Any]] = urllib3.request("POST", url, headers=headers, body=b"{}").json()
-    return calls
 
 
 def peak_memory() -> int:
