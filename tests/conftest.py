@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from moto import mock_aws
 
 from tests.support.fakes import FakeClock
+from tests.support.parts import required
+from tests.support.stacks import real_parts, target
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -39,6 +41,25 @@ hypothesis.settings.load_profile("number-verification")
 
 VECTORS = Path(__file__).parent / "vectors"
 TABLE_NAME = "attempts"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--target",
+        choices=("embedded", "real"),
+        default="embedded",
+        help="parts of the stacks: all embedded, or the built bundle, Lambda's runtime and DynamoDB Local",
+    )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Have every stack made of the parts that `--target` names."""
+    if request.config.getoption("--target") == "embedded":
+        yield
+        return
+    with required(), real_parts(tmp_path_factory.mktemp("layers")) as real, target(real):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -286,18 +286,30 @@ def test_a_bundle_that_is_not_there_is_said_to_be_missing(parts: Parts, tmp_path
         Bundle(tmp_path, parts, tmp_path)
 
 
-@pytest.mark.parametrize(("lacking", "word"), [("python3.13", "LAMBDA_PYTHON"), ("unshare", "util-linux")])
+@pytest.mark.parametrize(
+    ("lacking", "program", "words"),
+    [
+        ("python3.13", None, "python3.13 is missing: Lambda's Python"),
+        ("unshare", None, "unshare is missing: it is part of util-linux"),
+        ("unshare", "/bin/false", "a mount namespace is missing"),
+    ],
+)
 def test_a_machine_that_lacks_a_part_is_told_which(
-    parts: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: str, word: str
+    parts: Parts,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    lacking: str,
+    program: str | None,
+    words: str,
 ) -> None:
     monkeypatch.delenv("LAMBDA_PYTHON", raising=False)
-    others = {"python3.13": parts.python / "bin" / "python3.13", "unshare": Path("/bin/true")}
-    for name, program in others.items():
-        if name != lacking:
-            (tmp_path / name).symlink_to(program)
     monkeypatch.setenv("PATH", str(tmp_path))
+    programs = {"python3.13": str(parts.python / "bin" / "python3.13"), "unshare": "/bin/true"}
+    for name, path in {**programs, lacking: program}.items():
+        if path is not None:
+            (tmp_path / name).symlink_to(path)
 
-    with pytest.raises(PartMissingError, match=f"^{lacking} is missing.*{word}"):
+    with pytest.raises(PartMissingError, match=f"^{words}"):
         find_parts(ROOT)
 
 
