@@ -1,6 +1,5 @@
 import com.amazonaws.services.dynamodbv2.local.main.ServerRunner;
 import com.amazonaws.services.dynamodbv2.local.server.DynamoDBProxyServer;
-import org.eclipse.jetty.server.Connector;
 import org.eclipse.jetty.server.Server;
 
 /**
