@@ -6,7 +6,7 @@ BIN := .venv/bin
 INSTALL := pip install --quiet --quiet --disable-pip-version-check --no-deps --require-hashes --requirement
 
 .PHONY: help venv sam-venv real-parts demo test screenshots lint validate build \
-  test-real test-sam lock scaling clean
+  test-real test-sam lock bench scaling clean
 
 help:  ## what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,8 +85,16 @@ lock: venv  ## lock the newest versions, with hashes
 	@$(LOCK) 3.11 requirements/sam.in -o requirements/sam.txt
 	@$(LOCK) 3.13 requirements/runtime.in -o requirements/runtime.txt
 
+bench: venv build .venv-runtime/stamp benchmarks/naive/node/node_modules/stamp  ## speed against goals, docs/performance.md
+	@$(WITH_PYTHON313) $(BIN)/python -m benchmarks $(if $(ROUNDS),--rounds $(ROUNDS))
+
+benchmarks/naive/node/node_modules/stamp: benchmarks/naive/node/package-lock.json
+	@npm ci --silent --prefix benchmarks/naive/node
+	@touch $@
+
 scaling: venv  ## docs/scaling.md, what to set and what it costs, with its plots
 	@$(BIN)/python -m benchmarks.scaling
 
 clean:  ## remove what was made
-	@rm -rf .venv .venv-sam .venv-runtime .aws-sam .local .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/*/node_modules
+	@rm -rf .venv .venv-sam .venv-runtime .aws-sam .local .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/*/node_modules \
+	  benchmarks/naive/node/node_modules
