@@ -29,29 +29,34 @@ _INVOKE_PATH: Final = "/2015-03-31/functions/function/invocations"
 _EMULATOR_PORT: Final = 18480
 _RUNTIME_PORT: Final = 18481
 
-# Arguments: the task, the layers, Python, the runtime client, the command. Standard input is the parent's
-# life: at its end the emulator ends, then the namespace's first process, and with that every other in it.
+# Arguments: an empty folder, the task, the layers, Python, the runtime client, the emulator and its arguments.
+# All is put together in that folder first, as what it is made of may itself be under /var, /opt or /tmp.
+# Standard input is the parent's life: at its end the emulator ends, then the namespace's first process, and with
+# that every other in it.
 _ENTER: Final = r"""
 set -e
-task=$1 opt=$2 lang=$3 runtime=$4
-shift 4
-mount -t tmpfs none /var
-mkdir /var/task /var/lang /var/runtime
-mount --bind "$lang" /var/lang
-mount --bind "$runtime" /var/runtime
-mount --bind "$task" /var/task
-mount --bind "$opt" /opt
+stage=$1 task=$2 opt=$3 lang=$4 runtime=$5 emulator=$6
+shift 6
+mount -t tmpfs none "$stage"
+mkdir -p "$stage/opt" "$stage/var/task" "$stage/var/lang" "$stage/var/runtime" "$stage/var/rapid"
+mount --bind "$task" "$stage/var/task"
+mount --bind "$opt" "$stage/opt"
+mount --bind "$lang" "$stage/var/lang"
+mount --bind "$runtime" "$stage/var/runtime"
+mount --bind "$(dirname "$emulator")" "$stage/var/rapid"
+mount --rbind "$stage/var" /var
+mount --rbind "$stage/opt" /opt
 # What somebody has installed into this Python is not on Lambda.
 for packages in /var/lang/lib/python3.13/site-packages /var/lang/lib/python3/dist-packages; do
   if [ -d "$packages" ]; then mount -t tmpfs none "$packages"; fi
 done
 mount -t tmpfs none /tmp
-for place in /var /var/lang /var/runtime /var/task /opt /; do
+for place in /var /var/task /var/lang /var/runtime /var/rapid /opt /; do
   mount -o remount,bind,ro "$place"
 done
 cd /var/task
 exec 3<&0
-"$@" 3<&- </dev/null & emulator=$!
+"/var/rapid/$(basename "$emulator")" "$@" 3<&- </dev/null & emulator=$!
 { read -r _ <&3 || true; kill -KILL $emulator; } &
 wait $emulator
 """
@@ -135,6 +140,7 @@ class Bundle:
         self.template = build / "template.yaml"
         self._parts = parts
         self._folder = folder
+        self._stage = folder / "stage"
         self._lock = threading.Lock()
         if not self.template.is_file():
             raise PartMissingError("there is no bundle: make build makes it")
@@ -145,7 +151,9 @@ class Bundle:
         properties = self._resources[function.logical_id]["Properties"]
         layers = tuple(layer["Ref"] for layer in properties.get("Layers", ()))
         task = self.template.parent / properties["CodeUri"]
-        return EmulatedEnvironment(function, log, self._parts, task, self._merged(layers))
+        self._stage.mkdir(parents=True, exist_ok=True)
+        view = View(task, self._merged(layers), self._stage)
+        return EmulatedEnvironment(function, log, self._parts, view)
 
     def _merged(self, layers: tuple[str, ...]) -> Path:
         """Unpack layers over each other, as Lambda does."""
@@ -157,6 +165,23 @@ class Bundle:
                     content = self._resources[layer]["Properties"]["ContentUri"]
                     shutil.copytree(self.template.parent / content, merged, dirs_exist_ok=True)
         return merged
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What an environment's file system is made of, beside the parts.
+
+    Attributes
+    ----------
+    task, opt
+        Folders with its code and its merged layers.
+    stage
+        An empty folder, which stays empty.
+    """
+
+    task: Path
+    opt: Path
+    stage: Path
 
 
 class EmulatedEnvironment:
@@ -172,16 +197,16 @@ class EmulatedEnvironment:
         File to which its output is appended; None for this process's standard error.
     parts
         What runs it.
-    task, opt
-        Folders with its code and its merged layers.
+    view
+        What it sees.
     """
 
-    def __init__(self, function: Function, log: Path | None, parts: Parts, task: Path, opt: Path) -> None:
+    def __init__(self, function: Function, log: Path | None, parts: Parts, view: View) -> None:
         self._function = function
         # An address of its own on loopback, all of 127/8 being that on Linux: no port need be found free.
         self._host = "127.{}.{}.{}".format(*(random.randint(1, 254) for _ in range(3)))  # noqa: S311 - no secret
         self._waits = INIT_SECONDS
-        self._process = self._spawn(parts, task, opt, log)
+        self._process = self._spawn(parts, view, log)
 
     def wait(self) -> None:
         """Wait until the emulator listens.
@@ -253,8 +278,9 @@ class EmulatedEnvironment:
         finally:
             connection.close()
 
-    def _spawn(self, parts: Parts, task: Path, opt: Path, log: Path | None) -> "subprocess.Popen[bytes]":
-        enter = ["sh", "-c", _ENTER, "enter", *map(str, (task, opt, parts.python, parts.runtime))]
+    def _spawn(self, parts: Parts, view: View, log: Path | None) -> "subprocess.Popen[bytes]":
+        places = (view.stage, view.task, view.opt, parts.python, parts.runtime)
+        enter = ["sh", "-c", _ENTER, "enter", *map(str, places)]
         emulator = [
             str(parts.emulator),
             "--log-level=error",
