@@ -29,10 +29,10 @@ _INVOKE_PATH: Final = "/2015-03-31/functions/function/invocations"
 _EMULATOR_PORT: Final = 18480
 _RUNTIME_PORT: Final = 18481
 
-# Arguments: an empty folder, the task, the layers, Python, the runtime client, the emulator and its arguments.
+# Arguments: an empty folder, the task, the layers, Python, the runtime client, the emulator with its own.
 # All is put together in that folder first, as what it is made of may itself be under /var, /opt or /tmp.
-# Standard input is the parent's life: at its end the emulator ends, then the namespace's first process, and with
-# that every other in it.
+# Standard input is the parent's life: at its end the emulator ends, then the namespace's first process, and
+# with that every other in it.
 _ENTER: Final = r"""
 set -e
 stage=$1 task=$2 opt=$3 lang=$4 runtime=$5 emulator=$6
