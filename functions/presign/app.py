@@ -7,6 +7,7 @@ gc.disable()  # until this module ends: what it imports is no garbage, and looki
 import os
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from cmpassport.clock import utc_now
@@ -23,8 +24,9 @@ from presign.settings import Settings
 _settings = Settings.from_environment(os.environ)
 _grammar = PreSignGrammar(_settings.common.app_id, _settings.window)
 _secrets = SecretReader(os.environ)
+_parse = lru_cache(maxsize=1)(load_private_key)  # a refresh that brings the same key does not parse it again
 _key = CachedSecret(
-    lambda: load_private_key(*read_fields(_secrets.fetch(_settings.common.signing_secret_id), "privateKey")),
+    lambda: _parse(*read_fields(_secrets.fetch(_settings.common.signing_secret_id), "privateKey")),
     max_age=_settings.common.secret_max_age,
     monotonic=time.monotonic,
     on_stale=secret_is_stale,

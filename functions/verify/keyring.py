@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
@@ -33,6 +34,8 @@ class Keyring:
     ) -> None:
         self._settings = settings
         self._fetch = fetch
+        # A refresh that brings the same key does not parse it again.
+        self._parse_signing = lru_cache(maxsize=1)(load_private_key)
         max_age = settings.common.secret_max_age
         self._signing = CachedSecret(
             self._load_signing, max_age=max_age, monotonic=monotonic, on_stale=secret_is_stale
@@ -61,7 +64,7 @@ class Keyring:
 
     def _load_signing(self) -> RSAPrivateKey:
         text = self._fetch(self._settings.common.signing_secret_id)
-        return load_private_key(*read_fields(text, "privateKey"))
+        return self._parse_signing(*read_fields(text, "privateKey"))
 
     def _load_verification(self) -> tuple[str, RSAPublicKey]:
         text = self._fetch(self._settings.verification_secret_id)

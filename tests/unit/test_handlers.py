@@ -179,6 +179,24 @@ def test_the_signing_key_is_fetched_when_first_needed_and_once(
     assert fetched == ["signing"]
 
 
+def test_a_refresh_parses_a_key_only_if_it_is_another(
+    start: Start, aws: boto3.Session, rsa_key: Callable[[int], RSAPrivateKey]
+) -> None:
+    start("presign.app", PRESIGN_ENVIRONMENT)
+    key = sys.modules["presign.app"]._key  # noqa: SLF001 - what it holds is the question
+    first = key.get()
+
+    key.refresh_soon()
+    assert key.get() is first
+
+    pem = rsa_key(2048).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    text = json.dumps({"privateKey": pem})
+    aws.client("secretsmanager").update_secret(SecretId="signing", SecretString=text)
+    key._force_at = float("-inf")  # noqa: SLF001 - ten seconds later
+    key.refresh_soon()
+    assert key.get().key_size == 2048
+
+
 @pytest.mark.parametrize(
     "pre_sign",
     ["", "planted", new_pre_sign(timedelta(days=2)), new_pre_sign() + "x", "\ud800"],
