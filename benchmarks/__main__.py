@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--rounds N]`: measures, prints a table and one JSON line, brings docs up to date."""
+"""`python -m benchmarks [--rounds N] [--dry]`: measures, prints a table and one JSON line, updates docs."""
 
 import argparse
 import json
@@ -17,11 +17,15 @@ def main() -> int:
     """Measure everything; 1 when a part is missing or a side fails, never for a goal that is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=15, help="cold starts of each side (15)")
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--dry", action="store_true", help="leave docs/performance.md as it is")
+    options = parser.parse_args()
     try:
         with TemporaryDirectory() as folder, prepared(Path(folder)) as scene:
-            results = measure(scene, rounds, lambda what: print(f"measuring {what} ...", file=sys.stderr))
-            page.write(results, scene)
+            results = measure(
+                scene, options.rounds, lambda what: print(f"measuring {what} ...", file=sys.stderr)
+            )
+            if not options.dry:
+                page.write(results, scene)
     except (BenchmarkError, PartMissingError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -9,7 +9,7 @@ from typing import IO, Final
 
 from benchmarks.scene import NAIVE, BenchmarkError, Scene, Side
 from local import ROOT
-from local.emulator import EmulatedEnvironment
+from local.emulator import EmulatedEnvironment, View
 from local.environment import Function
 
 OK: Final = 200
@@ -37,9 +37,8 @@ def _take_turns(sides: dict[str, Callable[[], float]], rounds: int) -> dict[str,
 
 def _emulated(scene: Scene, side: Side) -> float:
     function = Function(side.name, "arn", side.handler, scene.variables(), (), 30.0)
-    environment = EmulatedEnvironment(
-        function, scene.folder / "functions.log", scene.parts, side.task, side.opt
-    )
+    view = View(side.task, side.opt, scene.stage)
+    environment = EmulatedEnvironment(function, scene.folder / "functions.log", scene.parts, view)
     try:
         environment.wait()
         event = side.new_event()

@@ -91,6 +91,8 @@ class Scene:
 
     def __init__(self, folder: Path, aws: str, platform: str) -> None:
         self.folder = folder
+        self.stage = folder / "stage"
+        self.stage.mkdir()
         self.parts: Parts = find_parts(ROOT)
         self.python = str(self.parts.python / "bin" / "python3.13")
         self.aws = aws
