@@ -138,24 +138,20 @@ def _accept(event: Mapping[str, Any], request_id: str, allowed_origins: frozense
 
 def _read_body(event: Mapping[str, Any]) -> bytes:
     body = event.get("body") or ""
-    too_large = ProblemError(
-        Problem.BODY_TOO_LARGE,
-        f"The body has more than {MAX_BODY_BYTES} bytes. Send only the documented members.",
-    )
     if len(body) > MAX_BODY_BYTES * 2:  # cheaper than decoding first, and Base64 takes 4/3
-        raise too_large
+        raise _too_large()
     try:
         data = base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
     except ValueError:  # binascii.Error and UnicodeEncodeError are ValueErrors
         raise _not_json() from None
     if len(data) > MAX_BODY_BYTES:
-        raise too_large
+        raise _too_large()
     return data
 
 
 def _read_json(data: bytes) -> Mapping[str, Any]:
     try:
-        content = json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
+        content = _decode(data.decode())
     except (ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         raise _not_json() from None
     if not isinstance(content, dict):
@@ -174,6 +170,18 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _no_constant(_: str) -> None:
     """Refuse NaN and Infinity, which are no JSON (RFC 8259 section 6)."""
     raise ValueError("no JSON number")
+
+
+# Made once: json.loads and json.dumps would make a decoder and an encoder for each request.
+_decode: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant).decode
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def _too_large() -> ProblemError:
+    return ProblemError(
+        Problem.BODY_TOO_LARGE,
+        f"The body has more than {MAX_BODY_BYTES} bytes. Send only the documented members.",
+    )
 
 
 def _not_json() -> ProblemError:
@@ -196,5 +204,5 @@ def _response(status: int, headers: Mapping[str, str], body: Mapping[str, Any]) 
     return {
         "statusCode": status,
         "headers": dict(headers),
-        "body": json.dumps(body, ensure_ascii=False, separators=(",", ":")),
+        "body": _encode(body),
     }

@@ -39,6 +39,7 @@ class Metric(StrEnum):
 
 _REFUSALS: Final = {problem: problem.code.title().replace("_", "") for problem in Problem}
 _FRAMES = 12
+_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def count(metric: Metric) -> None:
@@ -62,7 +63,7 @@ def flush_metrics() -> None:
     In one piece: Powertools prints them, which is two, and Lambda's runtime flushes each piece by itself.
     """
     if metrics.metric_set:  # a repeated outcome counts nothing
-        sys.stdout.write(json.dumps(metrics.serialize_metric_set(), separators=(",", ":")) + "\n")
+        sys.stdout.write(_encode(metrics.serialize_metric_set()) + "\n")
         metrics.clear_metrics()
 
 
