@@ -12,6 +12,8 @@ CONCURRENT: Final = (1, 10, 100, 1000)
 ATTEMPTS: Final = (1, 2, 4, 8, 16, 32, 64)
 _ENVIRONMENTS: Final = 10
 """Execution environments at most: Lambda would have one for each number, this machine would only swap."""
+_EACH: Final = 20
+"""Verifications that each environment makes at least, one after the other."""
 _NUMBERS: Final = 16
 """Numbers on which the attempts are made, for the median."""
 
@@ -60,7 +62,7 @@ class Attempt:
 def concurrent_numbers(scene: Scene, at_once: int) -> Concurrency:
     """Verify different numbers at once, spread over execution environments."""
     environments = min(at_once, _ENVIRONMENTS)
-    share = math.ceil(at_once / environments)
+    share = max(math.ceil(at_once / environments), _EACH)
     events = [[scene.new_submission() for _ in range(1 + share)] for _ in range(environments)]
     drain_calls(scene)
     times = [nanoseconds for mine in time_each(scene, events) for nanoseconds in mine]

@@ -147,7 +147,7 @@ def _draw_figures(results: Results) -> str:
         value = f"{shown(figure, results.values[figure.key])}  ({figure.sign} {figure.goal:g})"
         drawing.text(left - 10, y + 16, figure.key, anchor="end")
         drawing.bar(left, y, scale(share) - left, 22, _OURS if share <= 1 else _OVER)
-        drawing.text(scale(share) + 8, y + 16, value, "s")
+        drawing.text(scale(max(share, 1)) + 8, y + 16, value, "s")
     drawing.line(scale(1), 48, scale(1), 60 + row * len(FIGURES), "mark")
     drawing.text(scale(1), 78 + row * len(FIGURES), "goal", "s", "middle")
     return drawing.write()
