@@ -26,5 +26,5 @@ class Settings:
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> Self:
         """Read the variables; raise SettingsError for the first that is wrong."""
-        hours = read_number(env, "PRESIGN_WINDOW_HOURS", 24, low=0, high=24 * 366)
+        hours = read_number(env, "PRESIGN_WINDOW_HOURS", 24, low=0, high=8760)
         return cls(CommonSettings.from_environment(env), timedelta(hours=hours) if hours else None)

@@ -136,8 +136,10 @@ def read_answer(data: bytes, *, msg_id: str, app_id: str) -> Answer:
     NotTheProtocolError
         It is not JSON of the documented form, has no resultCode, or belongs to another request.
     """
+    # What is no UTF-8 can only be in words for people, and a verdict is worth more than those.
+    text = data.decode("utf-8-sig", errors="replace")
     try:
-        content = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_trimmed)
+        content = json.loads(text, object_pairs_hook=_trimmed)
     except (ValueError, RecursionError):
         raise NotTheProtocolError("the answer is not JSON") from None
     content = _object(content)
@@ -151,7 +153,7 @@ def read_answer(data: bytes, *, msg_id: str, app_id: str) -> Answer:
     absent = (None, "") if result_code not in _VERDICTS else ()
     if header.get("msgId") != msg_id and header.get("msgId") not in absent:
         raise NotTheProtocolError("the answer's msgId is not the request's")
-    if header.get("appId") != app_id and header.get("appId") not in absent:
+    if str(header.get("appId")) != app_id and header.get("appId") not in absent:
         raise NotTheProtocolError("the answer's appId is not the configured one")
     return Answer(result_code, _text(body.get("resultDesc")), _text(body.get("taskId")))
 
@@ -170,4 +172,4 @@ def _object(content: Any) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    return value.strip() if isinstance(value, str) else ""
+    return value.strip() if isinstance(value, str) and "\ufffd" not in value else ""

@@ -128,16 +128,8 @@ class _Http(HTTPConnection):
         super().send(data)
 
 
-class _Https(HTTPSConnection):
+class _Https(_Http, HTTPSConnection):
     """The same over TLS; connecting includes the handshake."""
-
-    response_class = _DeadlineResponse
-
-    def send(self, data: Any) -> None:
-        if self.sock is None:
-            self.connect()
-        _exchange.get().sent = True
-        super().send(data)
 
 
 class _HttpPool(HTTPConnectionPool):

@@ -255,3 +255,11 @@ def test_no_refusal_shows_any_of_the_key(load: Callable[[str], object], write: C
     assert not [piece for piece in pieces if piece in shown]
     assert "direct cause" not in shown
     assert "another exception occurred" not in shown
+
+
+def test_a_pem_whose_line_breaks_went_through_json_twice_is_read() -> None:
+    text = _pem("rsa-2048.pem")
+
+    key = load_private_key(text.replace("\n", "\\n"))
+
+    assert key.private_numbers() == load_private_key(text).private_numbers()

@@ -244,6 +244,15 @@ def test_an_answer_to_another_request_is_refused(name: str, code: str, other: An
     assert "planted" not in str(refusal.value)
 
 
+def test_words_in_another_encoding_do_not_cost_the_verdict() -> None:
+    data = json.dumps(answer_of(), ensure_ascii=False).encode("gbk")
+
+    answer = read_answer(data, msg_id=MSG_ID, app_id=APP_ID)
+
+    assert answer.result_code == "000"
+    assert answer.result_desc == ""
+
+
 # What is no answer.
 
 DEEP: Final = b"[" * 60_000
@@ -252,7 +261,6 @@ NO_ANSWER: Final[dict[str, Any]] = {
     "HTML": b"<html><body>planted 502 Bad Gateway</body></html>",
     "cut off": json.dumps(answer_of()).encode()[:-10],
     "two answers": json.dumps(answer_of()).encode() * 2,
-    "GBK": json.dumps(answer_of(), ensure_ascii=False).encode("gbk"),
     "UTF-16": json.dumps(answer_of()).encode("utf-16"),
     "deep nesting": DEEP,
     "an integer of 60000 digits": b'{"header": {"resultCode": ' + b"9" * 60_000 + b"}}",

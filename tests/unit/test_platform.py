@@ -95,6 +95,10 @@ class Connection:
                 if not self._sock.recv(65536):
                     return
 
+    def wait_for_a_byte(self) -> None:
+        """Wait until the client has begun to send, so that its connecting is over; read nothing."""
+        self._sock.recv(1, socket.MSG_PEEK)
+
     def reset(self) -> None:
         """End the connection with RST instead of FIN."""
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -221,6 +225,11 @@ def _dripping(data: bytes, at_once: bytes = b"") -> Behaviour:
 def _silent(connection: Connection) -> None:
     connection.read_request()
     connection.stay_silent()
+
+
+def _reset_before_reading(connection: Connection) -> None:
+    connection.wait_for_a_byte()
+    connection.reset()
 
 
 def _reset_after_reading(connection: Connection) -> None:
@@ -464,6 +473,32 @@ def test_a_server_that_a_known_authority_vouches_for_is_asked(authority: Authori
     assert server.connections == 1
 
 
+@pytest.mark.usefixtures("_trusted")
+@pytest.mark.parametrize("behave", [_reset_after_reading, _answered()], ids=["reset", "closed"])
+def test_over_tls_too_what_may_have_been_sent_is_not_sent_again(
+    authority: Authority, behave: Behaviour
+) -> None:
+    with (
+        Server(behave, authority.server_side("127.0.0.1")) as server,
+        pytest.raises(PlatformSilentError),
+    ):
+        make(server.url).ask(REQUEST)
+
+    assert (server.connections, len(server.requests)) == (1, 1)
+
+
+@pytest.mark.usefixtures("_trusted")
+def test_over_tls_too_a_dripping_answer_ends_at_the_deadline(authority: Authority) -> None:
+    behave = _dripping(b"x" * 10_000, b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n")
+    with (
+        Server(behave, authority.server_side("127.0.0.1")) as server,
+        pytest.raises(PlatformSilentError),
+    ):
+        make(server.url, HURRIED).ask(REQUEST)
+
+    assert server.connections == 1
+
+
 def test_a_server_that_nobody_vouches_for_is_sent_nothing(authority: Authority) -> None:
     with (
         Server(_keep_answering, authority.server_side("127.0.0.1")) as server,
@@ -509,8 +544,8 @@ def test_a_handshake_that_never_ends_is_given_up() -> None:
 # Sent, and no answer.
 
 SILENT: Final[dict[str, tuple[Behaviour, Limits]]] = {
-    "reset before reading": (Connection.reset, PATIENT),
-    "closed before reading": (lambda _: None, PATIENT),
+    "reset before reading": (_reset_before_reading, PATIENT),
+    "closed before reading": (Connection.wait_for_a_byte, PATIENT),
     "reset after reading": (_reset_after_reading, PATIENT),
     "closed after reading": (_answered(), PATIENT),
     "nothing at all": (_silent, HURRIED),

@@ -98,7 +98,7 @@ def _read(name: str, settings: VerifySettings, presign: PreSignSettings) -> Any:
         ("PRESIGN_WINDOW_HOURS", "", timedelta(hours=24)),
         ("PRESIGN_WINDOW_HOURS", "0", None),
         ("PRESIGN_WINDOW_HOURS", "0.5", timedelta(minutes=30)),
-        ("PRESIGN_WINDOW_HOURS", "8784", timedelta(days=366)),
+        ("PRESIGN_WINDOW_HOURS", "8760", timedelta(days=365)),
         ("SIGNATURE_ALGORITHM", "MD5withRSA", SignatureAlgorithm.MD5_WITH_RSA),
         ("SIGNATURE_ALGORITHM", "SHA1withRSA", SignatureAlgorithm.SHA1_WITH_RSA),
         ("SIGNATURE_ALGORITHM", "SHA256withRSA", SignatureAlgorithm.SHA256_WITH_RSA),
@@ -149,7 +149,7 @@ BAD: Final = [
 BAD_FOR_PRESIGN: Final = [
     *BAD,
     ("PRESIGN_WINDOW_HOURS", "-0.01"),
-    ("PRESIGN_WINDOW_HOURS", "8784.5"),
+    ("PRESIGN_WINDOW_HOURS", "8760.5"),
     ("PRESIGN_WINDOW_HOURS", "a day"),
     ("PRESIGN_WINDOW_HOURS", "nan"),
 ]

@@ -47,6 +47,7 @@ def load_private_key(text: str) -> RSAPrivateKey:
     KeyFormatError
         The text is anything else, or the key is not consistent in itself.
     """
+    text = _with_line_breaks(text)
     _refuse("PUBLIC KEY", text, _PUBLIC_INSTEAD)
     _refuse("CERTIFICATE", text, "this is a certificate; the private key is wanted")
     _refuse("ENCRYPTED", text, _ENCRYPTED)
@@ -82,6 +83,7 @@ def load_public_key(text: str) -> RSAPublicKey:
     KeyFormatError
         The text is anything else.
     """
+    text = _with_line_breaks(text)
     _refuse("PRIVATE KEY", text, _PRIVATE_INSTEAD)
     _refuse("CERTIFICATE", text, "this is a certificate; the public key alone is wanted")
     try:
@@ -96,6 +98,11 @@ def load_public_key(text: str) -> RSAPublicKey:
         raise KeyFormatError("the public key is not an RSA key")
     _check_size(key.key_size)
     return key
+
+
+def _with_line_breaks(text: str) -> str:
+    r"""Undo what happens to a PEM that goes through JSON twice: each line break is two characters, ``\n``."""
+    return text.replace("\\n", "\n")
 
 
 def _is_pem(text: str) -> bool:
