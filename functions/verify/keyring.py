@@ -7,6 +7,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
+from cmpassport.errors import CmpassportError
 from cmpassport.keys import load_private_key, load_public_key
 from cmpassport.secret_cache import CachedSecret, SecretFormatError, read_fields
 from cmpassport.telemetry import secret_is_stale
@@ -38,13 +39,13 @@ class Keyring:
         self._parse_signing = lru_cache(maxsize=1)(load_private_key)
         max_age = settings.common.secret_max_age
         self._signing = CachedSecret(
-            self._load_signing, max_age=max_age, monotonic=monotonic, on_stale=secret_is_stale
+            self._load_signing, max_age=max_age, monotonic=monotonic, on_stale=self._stale
         )
         self._verification = CachedSecret(
-            self._load_verification, max_age=max_age, monotonic=monotonic, on_stale=secret_is_stale
+            self._load_verification, max_age=max_age, monotonic=monotonic, on_stale=self._stale
         )
         self._pepper = CachedSecret(
-            self._load_pepper, max_age=max_age, monotonic=monotonic, on_stale=secret_is_stale
+            self._load_pepper, max_age=max_age, monotonic=monotonic, on_stale=self._stale
         )
 
     def credentials(self) -> Credentials:
@@ -61,6 +62,12 @@ class Keyring:
         """Fetch both keys anew for the next request: the platform says that they do not match its own."""
         self._signing.refresh_soon()
         self._verification.refresh_soon()
+
+    def _stale(self, error: Exception) -> None:
+        secret_is_stale(error)
+        if not isinstance(error, CmpassportError):  # then it was not this secret's content
+            for secret in (self._signing, self._verification, self._pepper):
+                secret.put_off()
 
     def _load_signing(self) -> RSAPrivateKey:
         text = self._fetch(self._settings.common.signing_secret_id)

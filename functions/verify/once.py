@@ -4,6 +4,7 @@ Powertools' Idempotency keeps the outcomes. It is handed keyed hashes only: what
 plain hash of what it gets, and a plain hash of a number could be reversed.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -64,6 +65,8 @@ class OneOutcome:
         self, client: "DynamoDBClient", table_name: str, on_not_stored: Callable[[Exception], None]
     ) -> None:
         self._on_not_stored = on_not_stored
+        # What a handler of this event gives is what is sent; the stubs know handlers that give nothing.
+        client.meta.events.register("provide-client-params.dynamodb.PutItem", _sign_claim)  # type: ignore[arg-type]
         config = IdempotencyConfig(
             event_key_jmespath="token",
             payload_validation_jmespath="request",
@@ -100,6 +103,8 @@ class OneOutcome:
             The same request is being worked on.
         TokenReusedError
             The token belongs to another request.
+        ClientError, BotoCoreError
+            The table could not be asked whether the token is free; no work was done.
         """
         ending = _Ending(work)
         try:
@@ -111,19 +116,36 @@ class OneOutcome:
         except IdempotencyValidationError:
             raise TokenReusedError("the token belongs to another request") from None
         except IdempotencyPersistenceLayerError as error:
+            cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
             # After the work its own ending counts, not the record's: a verdict that was billed is given.
             if ending.outcome is not None:
-                self._on_not_stored(error)
+                self._on_not_stored(cause)
                 return ending.outcome
             if ending.error is not None:
-                self._on_not_stored(error)
+                self._on_not_stored(cause)
                 raise ending.error from None
-            raise
+            raise cause from None
         return outcome
 
 
 def _work(*, claim: Mapping[str, str], work: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:  # noqa: ARG001 - the claim is Powertools'
     return work()
+
+
+def _sign_claim(params: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Let a claim know itself: botocore sends it again when its answer is lost, and the token is still free.
+
+    Without this the second sending would find the first one's claim, and the token would be held for nobody.
+    """
+    if "ConditionExpression" not in params:
+        return params
+    claimant = {"S": os.urandom(8).hex()}
+    return {
+        **params,
+        "Item": {**params["Item"], "claimant": claimant},
+        "ConditionExpression": f"{params['ConditionExpression']} OR claimant = :claimant",
+        "ExpressionAttributeValues": {**params["ExpressionAttributeValues"], ":claimant": claimant},
+    }
 
 
 class _Ending:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from aws_lambda_powertools.utilities.idempotency.exceptions import IdempotencyPersistenceLayerError
 
 from verify.once import OneOutcome, TokenInUseError, TokenReusedError
 
@@ -148,6 +147,25 @@ def test_when_the_hold_is_over_the_token_may_be_worked_on_again(store: Store) ->
     assert store.run(Work()) == OUTCOME
 
 
+def test_a_claim_whose_answer_was_lost_is_taken_for_no_other(store: Store) -> None:
+    def lose(attempts: int, **_: Any) -> float | None:
+        return 0.0 if attempts == 1 else None  # the same request is sent again at once
+
+    store.client.meta.events.register("needs-retry.dynamodb.PutItem", lose)  # type: ignore[arg-type]
+    work = Work()
+
+    assert store.run(work) == OUTCOME
+    assert work.done == 1
+
+
+def test_a_claim_is_not_anothers(store: Store, table: "DynamoDBClient") -> None:
+    with pytest.raises(KeyboardInterrupt):
+        store.run(Work(KeyboardInterrupt()))
+
+    with pytest.raises(TokenInUseError):
+        Store(table).run(Work())
+
+
 def test_an_outcome_is_kept_for_an_hour(store: Store) -> None:
     store.run(Work())
 
@@ -169,7 +187,7 @@ def test_an_outcome_that_cannot_be_stored_is_given_and_told(store: Store) -> Non
     store.break_down("UpdateItem")
 
     assert store.run(Work()) == OUTCOME
-    assert [type(error) for error in store.told] == [IdempotencyPersistenceLayerError]
+    assert [type(error) for error in store.told] == [ConnectionError]
 
 
 def test_an_outcome_that_could_not_be_stored_leaves_the_token_held(
@@ -195,14 +213,14 @@ def test_the_works_own_error_counts_where_the_record_cannot_be_deleted(store: St
 
     assert raised.value is error
     assert raised.value.__suppress_context__
-    assert [type(told) for told in store.told] == [IdempotencyPersistenceLayerError]
+    assert [type(told) for told in store.told] == [ConnectionError]
 
 
 def test_without_a_table_no_work_is_done(store: Store) -> None:
     store.break_down("PutItem")
     work = Work()
 
-    with pytest.raises(IdempotencyPersistenceLayerError):
+    with pytest.raises(ConnectionError):
         store.run(work)
 
     assert work.done == 0
@@ -219,8 +237,9 @@ def test_what_is_stored_is_known(store: Store) -> None:
     store.run(work)
 
     (before,), (after,) = seen, store.items()
-    assert set(before) == {"id", "expiration", "in_progress_expiration", "status", "validation"}
-    assert set(after) == {"id", "expiration", "in_progress_expiration", "status", "validation", "data"}
+    claim = {"id", "claimant", "expiration", "in_progress_expiration", "status", "validation"}
+    assert set(before) == claim
+    assert set(after) == claim | {"data"}
     assert after["id"]["S"].startswith("token#")
 
 

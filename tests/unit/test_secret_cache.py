@@ -167,6 +167,37 @@ def test_a_refresh_on_demand_that_fails_keeps_the_last_good_secret(source: Sourc
     assert len(source.told) == 1
 
 
+def test_a_refresh_that_is_put_off_happens_ten_seconds_later(source: Source, clock: FakeClock) -> None:
+    secret = source.cache()
+    secret.get()
+    clock.advance(MAX_AGE)
+
+    secret.put_off()
+
+    clock.advance(9.999)
+    assert secret.get() == "version 1"
+    clock.advance(0.001)
+    assert secret.get() == "version 2"
+
+
+def test_putting_off_makes_no_refresh_earlier(source: Source, clock: FakeClock) -> None:
+    secret = source.cache()
+    secret.get()
+
+    secret.put_off()
+
+    clock.advance(MAX_AGE - 0.001)
+    assert secret.get() == "version 1"
+
+
+def test_the_first_fetch_is_not_put_off(source: Source) -> None:
+    secret = source.cache()
+
+    secret.put_off()
+
+    assert secret.get() == "version 1"
+
+
 def test_after_a_refresh_on_demand_the_age_counts_anew(source: Source, clock: FakeClock) -> None:
     secret = source.cache()
     secret.get()

@@ -86,6 +86,14 @@ class CachedSecret(Generic[_T]):
             self._force_at = now + RETRY_SECONDS
             self._refresh_at = now
 
+    def put_off(self) -> None:
+        """Use what there is for another while: Secrets Manager has just failed for another secret.
+
+        Where it does not answer, each try takes seconds, and a function that tried for each of its secrets
+        would time out with good ones in its hands.
+        """
+        self._refresh_at = max(self._refresh_at, self._monotonic() + min(RETRY_SECONDS, self._max_age))
+
     def _refresh(self, last_good: _T | None) -> _T:
         try:
             value = self._load()
