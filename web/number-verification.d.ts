@@ -169,8 +169,9 @@ export interface Verifier {
   prepare(): Promise<Ready | Setback>;
   /**
    * Verify the number, as typed. Fetches a token where none is at hand or the one at hand is
-   * older than 50 seconds; tries again, at most twice, where the API says so. A second tap with the
-   * same number gets the first one's outcome. Token and number are forgotten when it ends.
+   * older than 50 seconds; tries again where the API says so, at most twice, and once where that may
+   * cost an attempt. A second tap with the same number gets the first one's outcome. Token and
+   * number are forgotten when it ends.
    */
   verify(phoneNum: string): Promise<Outcome>;
   /** Stop whatever is under way and forget the token. */

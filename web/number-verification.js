@@ -25,6 +25,9 @@ const TIMEOUTS = { sdk: 8000, network: 2000, sign: 8000, token: 10000, verify: 1
 /** The API's actions that are no verdict: they are the kinds of setbacks. */
 const ACTIONS = ['use_other_method', 'fix_request', 'retry', 'wait'];
 
+/** These may have cost one of the number's attempts of the day: tried again once, so that a tap costs two at most. */
+const COSTLY = ['platform_error', 'platform_timeout'];
+
 /** After these nobody knows whether the request arrived: the same one again gets its one outcome. */
 const LOST = ['api_unreachable', 'api_timeout', 'api_error', 'offline', 'in_progress'];
 
@@ -309,7 +312,8 @@ export function createVerifier(config) {
       }
       if (signal.aborted) outcome = CANCELLED;
       if (!LOST.includes(outcome.code) && outcome.kind !== 'ready') held = undefined;
-      const asked = outcome.code === 'in_progress' ? POLLS : outcome.kind === 'retry' ? RETRIES : 0;
+      const retries = COSTLY.includes(outcome.code) ? 1 : RETRIES;
+      const asked = outcome.code === 'in_progress' ? POLLS : outcome.kind === 'retry' ? retries : 0;
       if (tries >= asked || now() > end || outcome.code === 'offline') return explain(outcome);
       await new Promise((resume) => setTimeout(resume, asked === POLLS ? 1000 : 400 * (tries + 1)));
     }

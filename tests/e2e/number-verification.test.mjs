@@ -150,6 +150,16 @@ test('retry means a new token, twice at most', async () => {
   assert.deepEqual(sent('/verify').map(({ body }) => body.token), ['VM_1', 'VM_2', 'VM_3']);
 });
 
+for (const [status, code] of [[502, 'platform_error'], [504, 'platform_timeout']]) {
+  test(`${code} may have cost an attempt, so it is tried again once`, async () => {
+    answers['/verify'] = [refusal(status, code, 'retry')];
+    const outcome = await later(verifierWith().verify(NUMBER));
+
+    assert.equal(outcome.code, code);
+    assert.deepEqual(sent('/verify').map(({ body }) => body.token), ['VM_1', 'VM_2']);
+  });
+}
+
 test('a reused token is replaced', async () => {
   answers['/verify'] = [refusal(409, 'token_reused', 'retry'), MATCH];
   const { kind } = await later(verifierWith().verify(NUMBER));
