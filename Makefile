@@ -6,7 +6,7 @@ BIN := .venv/bin
 INSTALL := pip install --quiet --quiet --disable-pip-version-check --no-deps --require-hashes --requirement
 
 .PHONY: help venv sam-venv real-parts demo test screenshots lint validate build \
-  test-real test-sam lock bench scaling clean
+  test-real test-sam lock openapi fuzz bench scaling docs clean
 
 help:  ## what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,8 +82,23 @@ LOCK = $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes \
 lock: venv  ## lock the newest versions, with hashes
 	@$(LOCK) 3.11 layers/dependencies/requirements.in -o layers/dependencies/requirements.txt
 	@$(LOCK) 3.11 --constraint layers/dependencies/requirements.txt requirements/dev.in -o requirements/dev.txt
+	@$(LOCK) 3.11 --constraint layers/dependencies/requirements.txt requirements/fuzz.in -o requirements/fuzz.txt
+	@$(LOCK) 3.11 requirements/audit.in -o requirements/audit.txt
 	@$(LOCK) 3.11 requirements/sam.in -o requirements/sam.txt
 	@$(LOCK) 3.13 requirements/runtime.in -o requirements/runtime.txt
+
+openapi: venv  ## docs/openapi.json, out of the code
+	@PYTHONPATH=functions:layers/crypto:. $(BIN)/python -m tests.security.describe_api
+
+# Each in a virtual environment of its own, so that neither slows .venv nor ties its versions.
+.venv-fuzz/stamp .venv-audit/stamp: .venv-%/stamp: requirements/%.txt
+	@echo "making .venv-$* (once, a minute or two)"
+	@$(PYTHON) -m venv .venv-$*
+	@.venv-$*/bin/python -m $(INSTALL) $<
+	@touch $@
+
+fuzz: venv .venv-fuzz/stamp  ## atheris on the readers, schemathesis on the API; SECONDS=60
+	@$(BIN)/python -m tests.fuzz $(if $(SECONDS),--seconds $(SECONDS))
 
 bench: venv build .venv-runtime/stamp benchmarks/naive/node/node_modules/stamp  ## speed against goals, docs/performance.md
 	@$(WITH_PYTHON313) $(BIN)/python -m benchmarks $(if $(ROUNDS),--rounds $(ROUNDS))
@@ -96,5 +111,5 @@ scaling: venv  ## docs/scaling.md, what to set and what it costs, with its plots
 	@$(BIN)/python -m benchmarks.scaling
 
 clean:  ## remove what was made
-	@rm -rf .venv .venv-sam .venv-runtime .aws-sam .local .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/*/node_modules \
+	@rm -rf .venv .venv-sam .venv-runtime .venv-fuzz .venv-audit .aws-sam .local .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/*/node_modules \
 	  benchmarks/naive/node/node_modules

@@ -1,0 +1,92 @@
+"""Fuzzes for a while, `make fuzz SECONDS=60`: the three readers with atheris, then the API with schemathesis.
+
+A finding ends it with status 1; its input is left in `.local/fuzz`, to be put into the corpus beside its fix.
+So are inputs that reach code which the corpus does not.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+from local import ROOT
+from local.stack import Options, Stack
+
+CORPUS: Final = Path(__file__).parent / "corpus"
+FOUND: Final = ROOT / ".local" / "fuzz"
+PYTHON: Final = ROOT / ".venv-fuzz" / "bin" / "python"
+READERS: Final = ("presign", "number", "answer")
+_RUNS: Final = re.compile(r"number_of_executed_units: (\d+)")
+
+CONFIGURATION: Final = Path(__file__).parent / "schemathesis.toml"
+LONGEST_LINE: Final = 300
+"""Characters: a finding's request may have thousands."""
+SLOWEST_SECONDS: Final = 5
+UPPER_BOUND: Final = 100_000
+"""Requests for each operation at most; the time is what ends it."""
+
+
+def fuzz_reader(name: str, seconds: int) -> int:
+    """Fuzz one reader; give the number of inputs tried, or end the program with what was found."""
+    new = FOUND / name
+    new.mkdir(parents=True, exist_ok=True)
+    limits = [f"-max_total_time={seconds}", "-timeout=5", "-rss_limit_mb=1024", "-print_final_stats=1"]
+    run = subprocess.run(
+        [
+            *(str(PYTHON), "-m", "tests.fuzz.coverage_guided", name, *limits),
+            *(f"-artifact_prefix={FOUND}/{name}-", str(new), str(CORPUS / name)),
+        ],
+        cwd=ROOT,
+        env={"PATH": "", "PYTHONPATH": f"{ROOT}/functions:{ROOT}/layers/crypto:{ROOT}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    tried = _RUNS.search(run.stdout)
+    if run.returncode or not tried:
+        sys.stderr.write(run.stdout)
+        sys.exit(f"{name}: a finding; its input is in {FOUND.relative_to(ROOT)}")
+    return int(tried[1])
+
+
+def fuzz_api(seconds: int) -> None:
+    """Fuzz the API on a local stack with what its description makes; end the program with what was found."""
+    FOUND.mkdir(parents=True, exist_ok=True)
+    options = Options(api_port=0, web_port=0, platform_port=0, aws_port=0, log=FOUND / "functions.log")
+    with Stack(options) as stack:
+        run = subprocess.run(
+            [
+                *(str(PYTHON.parent / "schemathesis"), "--config-file", str(CONFIGURATION), "run"),
+                *(str(ROOT / "docs" / "openapi.json"), "--no-color", "--continue-on-failure"),
+                *("--url", stack.api, "--header", f"Origin: {stack.page}"),
+                *("--phases", "examples,coverage,fuzzing", "--max-time", str(seconds)),
+                *("--request-timeout", "15", "--max-response-time", str(SLOWEST_SECONDS)),
+                *("--max-examples", str(UPPER_BOUND)),
+            ],
+            cwd=FOUND,
+            stdout=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+    print("\n".join(line[:LONGEST_LINE] for line in run.stdout.splitlines() if line.strip()))  # noqa: T201 - a command
+    if run.returncode:
+        sys.exit("the API: a finding, above")
+
+
+def main() -> None:
+    """Share the time out among the four."""
+    parser = argparse.ArgumentParser(prog="make fuzz", description=__doc__)
+    parser.add_argument("--seconds", type=int, default=60, help="for all of it (60)")
+    share = max(1, parser.parse_args().seconds // (len(READERS) + 1))
+    for name in READERS:
+        print(f"{name}: {fuzz_reader(name, share):,} inputs, no finding", flush=True)  # noqa: T201 - a command
+    fuzz_api(share)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""What is fuzzed: three readers of foreign input, each held against a second reading of its rules.
+
+A target takes any bytes and raises AssertionError where the two readings differ, or whatever the reader
+should not have raised. The same targets serve the coverage-guided fuzzer and the replay of the corpus.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from presign.grammar import PreSignGrammar, PreSignRejectedError
+from verify.message import NotTheProtocolError, read_answer
+from verify.number import normalise
+
+APP_ID: Final = "000001"
+MSG_ID: Final = "f5a18050-75da-4e0f-8db1-9c0b155fb5b8"
+NOW: Final = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
+_GRAMMAR: Final = PreSignGrammar(APP_ID, None)
+_DIGITS: Final = frozenset("0123456789")
+_BASE_32: Final = _DIGITS | frozenset("ABCDEFGHIJKLMNOPQRSTUV")
+_HEX: Final = _DIGITS | frozenset("abcdef")
+
+
+def text_of(data: bytes) -> str:
+    """Read bytes as text of any kind, half surrogate pairs included."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def presign(data: bytes) -> None:
+    """Accept exactly what a reader without regular expressions accepts."""
+    text = text_of(data)
+    refusal = None
+    try:
+        _GRAMMAR.check(text, NOW)
+    except PreSignRejectedError as error:
+        refusal = str(error)
+    assert (refusal is None) == is_presign(text), "two readings of the grammar differ"
+    assert refusal is None or len(text) < 8 or text not in refusal, "the refusal quotes the text"
+
+
+def is_presign(text: str) -> bool:
+    """Read a preSign from its end: version, uuid, timestamp, msgId, appId."""
+    if not text.startswith(APP_ID) or text[-3:] not in {"1.0", "1.2"}:
+        return False
+    rest = text[len(APP_ID) : -3]
+    if _all(rest, _BASE_32) and len(rest) == 32 + 17 + 32:
+        return _is_moment(rest[32:49])
+    rest, uuid = rest[:-36], rest[-36:]
+    groups = uuid.split("-")
+    if [len(group) for group in groups] != [8, 4, 4, 4, 12] or not all(_all(group, _HEX) for group in groups):
+        return False
+    rest = rest.removesuffix("cms-")
+    fraction = rest[2:-17]
+    return (
+        rest.startswith("0.")
+        and 1 <= len(fraction) <= 20
+        and _all(fraction, _DIGITS)
+        and _is_moment(rest[-17:])
+    )
+
+
+def _all(text: str, alphabet: frozenset[str]) -> bool:
+    return all(character in alphabet for character in text)
+
+
+def _is_moment(digits: str) -> bool:
+    if len(digits) != 17 or not _all(digits, _DIGITS):
+        return False
+    try:
+        datetime.strptime(f"{digits}000", "%Y%m%d%H%M%S%f").replace(tzinfo=UTC)
+    except ValueError:
+        return False
+    return True
+
+
+def number(data: bytes) -> None:
+    """Give nothing but 11 digits that were all typed, and the same when given again."""
+    text = text_of(data)
+    found = normalise(text)
+    if found is None:
+        assert not is_plain_number(text), "a plain number is refused"
+        return
+    assert is_plain_number(found), "no mainland mobile number"
+    assert normalise(found) == found, "not stable"
+    typed = [str(int(character)) for character in text if character in "0123456789０１２３４５６７８９"]
+    assert "".join(typed[-11:]) == found, "digits that were not typed"
+    assert "".join(typed[:-11]) in {"", "86", "0086"}, "digits are dropped"
+
+
+def is_plain_number(text: str) -> bool:
+    """Tell whether a text is what the platform compares."""
+    return len(text) == 11 and _all(text, _DIGITS) and text[0] == "1" and text[1] >= "3"
+
+
+def answer(data: bytes) -> None:
+    """Give a short code, and a verdict only of an answer that names the request; or say it is none."""
+    try:
+        found = read_answer(data, msg_id=MSG_ID, app_id=APP_ID)
+    except NotTheProtocolError:
+        return
+    assert 1 <= len(found.result_code) <= 10
+    assert found.result_code.isascii()
+    assert found.result_code.isalnum()
+    if found.result_code in {"000", "001"}:
+        content = json.loads(data.decode("utf-8-sig", "replace"))
+        header = {key.strip(): value for key, value in _member(content, "header").items()}
+        assert (header["msgId"], str(header["appId"])) == (MSG_ID, APP_ID), "another request's verdict"
+        assert str(header["resultCode"]).strip() == found.result_code, "another verdict"
+
+
+def _member(content: Mapping[str, Mapping[str, object]], name: str) -> Mapping[str, object]:
+    (value,) = (value for key, value in content.items() if key.strip() == name)
+    return value
+
+
+TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
+    "presign": presign,
+    "number": number,
+    "answer": answer,
+}
