@@ -110,6 +110,9 @@ benchmarks/naive/node/node_modules/stamp: benchmarks/naive/node/package-lock.jso
 scaling: venv  ## docs/scaling.md, what to set and what it costs, with its plots
 	@$(BIN)/python -m benchmarks.scaling
 
+docs: venv  ## docs/faults.md, what happens when something fails, from its table
+	@$(BIN)/python -m tests.faults
+
 clean:  ## remove what was made
 	@rm -rf .venv .venv-sam .venv-runtime .venv-fuzz .venv-audit .aws-sam .local .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/*/node_modules \
 	  benchmarks/naive/node/node_modules

@@ -1,0 +1,196 @@
+"""A proxy before the stack's AWS endpoint that fails chosen calls of the functions, and notes all of them."""
+
+import json
+import re
+import threading
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from types import TracebackType
+from typing import Any, Final, Self
+
+import urllib3
+
+from local.server import Request, Response, Server, address_of, listen
+
+_PATIENCE: Final = 20.0
+"""Seconds after which a call that is never answered ends here: longer than any client waits."""
+
+
+class Step(StrEnum):
+    """What a function calls AWS for, in the order of a verification."""
+
+    PEPPER = "the pepper"
+    CLAIM = "the claim of the token"
+    VERIFICATION_SECRET = "the verification secret"
+    SIGNING_SECRET = "the signing secret"
+    RESERVATION = "the reservation"
+    SETTLEMENT = "the settlement"
+    STORING = "storing the outcome"
+    RELEASE = "the token's release"
+
+
+_SECRET_NAME: Final = re.compile(r"-(signing|verification)-\w{6}$")
+"""The end of a secret's ARN, with the six characters that Secrets Manager adds to a name."""
+
+SECRETS: Final = frozenset({Step.PEPPER, Step.VERIFICATION_SECRET, Step.SIGNING_SECRET})
+TABLE: Final = frozenset(Step) - SECRETS
+
+
+class Failure(Enum):
+    """How a call fails."""
+
+    THROTTLED = "throttled"
+    """Not carried out: too many requests."""
+    DOWN = "down"
+    """Not carried out: an error of the service."""
+    SILENT = "silent"
+    """Not carried out, and no answer for as long as the client waits."""
+    LATE = "slow"
+    """Carried out, after half a second."""
+    LOST = "answer lost"
+    """Carried out; what comes back is an error of the service."""
+    REPLACED = "replaced"
+    """Carried out, with another text in the place of the secret's."""
+
+
+@dataclass(frozen=True, slots=True)
+class AwsFault:
+    """Calls that fail.
+
+    Attributes
+    ----------
+    steps
+        Which ones.
+    failure
+        How.
+    times
+        How many of them; 0 for all until the proxy is cleared.
+    text
+        What a replaced secret holds.
+    """
+
+    steps: frozenset[Step]
+    failure: Failure
+    times: int = 0
+    text: str = ""
+
+
+class AwsProxy(AbstractContextManager["AwsProxy"]):
+    """A running proxy.
+
+    Parameters
+    ----------
+    upstream
+        The AWS endpoint's address.
+    """
+
+    def __init__(self, upstream: str) -> None:
+        self._upstream = upstream
+        self._http = urllib3.PoolManager(maxsize=16, retries=False)
+        self._lock = threading.Lock()
+        self._faults: list[list[Any]] = []
+        self._cleared = threading.Event()
+        self.seen: list[Step] = []
+        listener = listen(0)
+        self.address = address_of(listener)
+        self._server = Server(listener, self._answer)
+
+    def __enter__(self) -> Self:
+        self._server.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.clear()
+        self._server.stop()
+        self._http.clear()
+
+    def fail(self, fault: AwsFault) -> None:
+        """Have calls fail from now on."""
+        with self._lock:
+            self._faults.append([fault, fault.times])
+
+    def clear(self) -> None:
+        """Have all go well again; what waits is answered."""
+        with self._lock:
+            self._faults.clear()
+            self._cleared.set()
+            self._cleared = threading.Event()
+
+    def count(self, step: Step) -> int:
+        """Count the calls of a kind so far."""
+        return self.seen.count(step)
+
+    def _answer(self, request: Request) -> Response:
+        step = step_of(request)
+        with self._lock:
+            self.seen.append(step)
+            fault, cleared = self._take(step), self._cleared
+        match fault.failure if fault else None:
+            case Failure.THROTTLED:
+                return _refusal(400, "ThrottlingException")
+            case Failure.DOWN:
+                return _refusal(500, "InternalServerError")
+            case Failure.SILENT:
+                cleared.wait(_PATIENCE)
+                return _refusal(500, "InternalServerError")
+            case Failure.LATE:
+                cleared.wait(0.5)
+            case Failure.LOST:
+                self._forward(request)
+                return _refusal(500, "InternalServerError")
+            case Failure.REPLACED if fault:
+                content = json.loads(self._forward(request).body)
+                return _json(200, {**content, "SecretString": fault.text})
+            case _:
+                pass
+        return self._forward(request)
+
+    def _take(self, step: Step) -> AwsFault | None:
+        for armed in self._faults:
+            fault, left = armed
+            if step in fault.steps:
+                if left == 1:
+                    self._faults.remove(armed)
+                armed[1] = left - 1 if left else 0
+                return fault  # type: ignore[no-any-return]  # the pair's first
+        return None
+
+    def _forward(self, request: Request) -> Response:
+        own = {"connection", "content-length", "host", "transfer-encoding"}
+        headers = {name: value for name, value in request.headers if name.lower() not in own}
+        answer = self._http.request("POST", f"{self._upstream}/", body=request.body, headers=headers)
+        kept = tuple((name, value) for name, value in answer.headers.items() if name.lower() not in own)
+        return Response(answer.status, kept, answer.data)
+
+
+def step_of(request: Request) -> Step:
+    """Tell what a call is for."""
+    operation = (request.header("x-amz-target") or "").rpartition(".")[2]
+    content = json.loads(request.body or b"{}")
+    match operation:
+        case "GetSecretValue":
+            found = _SECRET_NAME.search(content["SecretId"])
+            return Step(f"the {found[1]} secret") if found else Step.PEPPER
+        case "PutItem":
+            return Step.CLAIM
+        case "DeleteItem":
+            return Step.RELEASE
+        case "UpdateItem":
+            change = content["UpdateExpression"]
+            if change.startswith("ADD attempts"):
+                return Step.RESERVATION
+            return Step.SETTLEMENT if change.startswith("DELETE attempts") else Step.STORING
+        case _:
+            raise ValueError(f"no function calls {operation}")
+
+
+def _json(status: int, content: Any) -> Response:
+    headers = (("content-type", "application/x-amz-json-1.0"),)
+    return Response(status, headers, json.dumps(content).encode())
+
+
+def _refusal(status: int, kind: str) -> Response:
+    return _json(status, {"__type": f"com.amazonaws#{kind}", "message": "planted"})

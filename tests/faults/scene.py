@@ -1,0 +1,229 @@
+"""A stage for faults: a verify function of its own, whose AWS is behind a proxy, before the platform."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from cmpassport.hashing import Salt, keyed_hash
+from local.aws import ACCOUNT_ID
+from local.environment import Pool
+from local.gateway import Api, Gateway
+from local.keys import CustomerKeys
+from local.server import Server, address_of, listen
+from local.stack import VERIFY_FUNCTION, VERIFY_PATH, Stack
+from tests.faults.proxy import AwsProxy, Step
+from tests.faults.table import Address, Again, Attempt, Cause, Effect, Moment, Rotation, Token
+from tests.support.phone import Phone, Reply, Ticket
+from tests.support.stacks import client_of
+
+_PRESIGN_FUNCTION: Final = "PreSignFunction"
+_ROUTES: Final = {"POST /presign": _PRESIGN_FUNCTION, "POST /verify": VERIFY_FUNCTION}
+_NO_NAME: Final = "http://" + "no." * 85 + "name"
+"""Longer than a name may be (RFC 1035 section 2.3.4), so that no resolver is asked."""
+
+_LIMITS: Final = {"PLATFORM_READ_TIMEOUT": "0.8", "PLATFORM_DEADLINE": "1.2"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One request and what it left behind."""
+
+    reply: Reply
+    calls: int
+    steps: tuple[Step, ...]
+    log: tuple[str, ...]
+    metrics: frozenset[str]
+
+
+class Scene:
+    """A running scene; `scene` makes one."""
+
+    def __init__(self, ledger: "Ledger", proxy: AwsProxy, pool: Pool, api: str, log: Path) -> None:
+        stack = ledger.stack
+        assert stack.simulator is not None
+        self.stack = stack
+        self.simulator = stack.simulator
+        self.proxy = proxy
+        self.pool = pool
+        self._api = api
+        self._log = log
+        self._ledger = ledger
+
+    def phone(self, sim: str) -> Phone:
+        """Make a phone whose page calls this scene's function."""
+        stack = self.stack
+        return Phone(api=self._api, page=stack.page, platform=stack.platform, app_id=stack.app_id, sim=sim)
+
+    def send(self, phone: Phone, ticket: Ticket) -> Sent:
+        """Send a verification; give what moved."""
+        entries, steps, read = self._calls(ticket), len(self.proxy.seen), self._log.stat().st_size
+        reply = phone.verify(phone.sim, ticket)
+        with self._log.open(encoding="utf-8") as file:
+            file.seek(read)
+            lines = file.read().splitlines()
+        log, metrics = _read_output(lines)
+        return Sent(reply, self._calls(ticket) - entries, tuple(self.proxy.seen[steps:]), log, metrics)
+
+    def attempt(self, number: str) -> Attempt:
+        """Tell what became of the one attempt that a number can have had."""
+        items = self._ledger.attempts(number)
+        assert len(items) <= 1
+        if not items:
+            return Attempt.NOT_RESERVED
+        assert len(items[0]) <= 1
+        return Attempt.SPENT if items[0] else Attempt.GIVEN_BACK
+
+    def _calls(self, ticket: Ticket) -> int:
+        """Count the requests with a token that the platform has seen, or that it reset unread."""
+        return sum(
+            ticket.token in (entry["request"]["body"] or ticket.token)
+            for entry in self.simulator.journal.entries()
+            if entry["step"] == 14
+        )
+
+
+class Ledger:
+    """What a stack's table holds of numbers' attempts."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        secrets = client_of(stack, "secretsmanager")
+        pepper = secrets.get_secret_value(SecretId=stack.secret_ids["PEPPER_SECRET_ID"])["SecretString"]
+        self._pepper = pepper.encode()
+        self._table = stack.table_name
+        self._client = client_of(stack, "dynamodb")
+
+    def attempts(self, number: str) -> list[set[str]]:
+        """Give a number's attempts, a set for each day that it has an item of."""
+        found = self._client.scan(
+            TableName=self._table,
+            FilterExpression="begins_with(id, :number)",
+            ExpressionAttributeValues={":number": {"S": f"{keyed_hash(self._pepper, Salt.NUMBER, number)}#"}},
+        )["Items"]
+        return [set(item.get("attempts", {"SS": []})["SS"]) for item in found]
+
+
+def _read_output(lines: list[str]) -> tuple[tuple[str, ...], frozenset[str]]:
+    log, metrics = [], set()
+    for line in lines:
+        content = json.loads(line)
+        if "_aws" in content:
+            listed = content["_aws"]["CloudWatchMetrics"][0]["Metrics"]
+            metrics |= {metric["Name"] for metric in listed} - {"ColdStart"}
+        else:
+            log.append(_line(content))
+    return tuple(sorted(set(log))), frozenset(metrics)
+
+
+def _line(content: Mapping[str, Any]) -> str:
+    why = content.get("reason") or content.get("error") or content.get("resultCode")
+    return f"{content['level']} {content['message']}" + (f" ({why})" if why else "")
+
+
+@contextmanager
+def scene(ledger: Ledger, folder: Path, address: str | None = None) -> Iterator[Scene]:
+    """Run a scene on a stack: one execution environment, with short limits.
+
+    Parameters
+    ----------
+    ledger
+        The table of the stack whose simulator, secrets and table are used.
+    folder
+        Where the function's output goes.
+    address
+        Where the function looks for the platform; None for the simulator.
+    """
+    stack, log = ledger.stack, folder / "verify.log"
+    log.touch()
+    with AwsProxy(stack.aws) as proxy:
+        template = stack.functions[VERIFY_FUNCTION].function
+        variables = {
+            **template.variables,
+            **_LIMITS,
+            "AWS_ENDPOINT_URL": proxy.address,
+            "PLATFORM_URL": (address or stack.platform) + VERIFY_PATH,
+        }
+        pool = Pool(replace(template, variables=variables), 1, log)
+        pools = {VERIFY_FUNCTION: pool, _PRESIGN_FUNCTION: stack.functions[_PRESIGN_FUNCTION]}
+
+        def invoke(logical_id: str, event: Any, request_id: str) -> Any:
+            return pools[logical_id].invoke(event, request_id)
+
+        listener = listen(0)
+        api = Api("NumberVerificationApi", "local00001", ACCOUNT_ID, None, _ROUTES)
+        server = Server(listener, Gateway(api, invoke, lambda: datetime.now(UTC)))
+        server.start()
+        try:
+            yield Scene(ledger, proxy, pool, address_of(listener), log)
+        finally:
+            server.stop()
+            pool.stop()
+
+
+def address_of_platform(where: Address, stack: Stack, stranger: str) -> str | None:
+    """Give what stands in PLATFORM_URL before the path; None for the simulator."""
+    return {
+        Address.PLATFORM: None,
+        Address.REFUSED: "http://127.0.0.1:1",
+        Address.NO_NAME: _NO_NAME,
+        Address.NO_TLS: stack.platform.replace("http:", "https:"),
+        Address.STRANGER: stranger,
+    }[where]
+
+
+def prepare(stage: Scene, cause: Cause, sim: str) -> Ticket:
+    """Bring the function to the moment before the fault; give the ticket for it."""
+    phone = stage.phone(sim)
+    if cause.moment is not Moment.COLD:
+        warm = Ticket(f"VM_warm{sim}", "warm")
+        if cause.moment is Moment.REFRESH:
+            phone.fault("resultCode", resultCode="130018")
+        stage.phone(f"137{sim[3:]}").verify(f"137{sim[3:]}", warm)
+    return Ticket(f"VM_madeup{sim}", "made%2Bup") if cause.token is Token.MADE_UP else phone.ticket()
+
+
+def provoke(stage: Scene, cause: Cause, sim: str, ticket: Ticket) -> Effect:
+    """Have the fault happen to one request, and see what follows."""
+    phone = stage.phone(sim)
+    customer = stage.simulator.customer
+    if cause.platform is not None:
+        phone.fault(cause.platform.name, **cause.platform.parameters)
+    if cause.aws is not None:
+        stage.proxy.fail(cause.aws)
+    if cause.rotation is Rotation.PLATFORM_FIRST:
+        stage.simulator.customer = replace(customer, public_key=CustomerKeys.fresh().public_key)
+    try:
+        sent = stage.send(phone, ticket)
+    finally:
+        stage.proxy.clear()
+        if cause.platform is not None:
+            phone.clear_faults()
+        stage.simulator.customer = customer
+    attempt = stage.attempt(sim)
+    content = sent.reply.json
+    return Effect(
+        status=sent.reply.status,
+        code=str(content["code"] if "code" in content else content["resultCode"]),
+        action=content["action"],
+        attempt=attempt,
+        calls=sent.calls,
+        metrics=sent.metrics,
+        log=sent.log,
+        again=_again(stage, phone, ticket, sent),
+    )
+
+
+def _again(stage: Scene, phone: Phone, ticket: Ticket, first: Sent) -> Again:
+    second = stage.send(phone, ticket)
+    if second.reply.json.get("code") == "in_progress":
+        return Again.HELD
+    if Step.RESERVATION in second.steps:
+        return Again.ANEW
+    assert second.calls == 0
+    told = [{**sent.reply.json, "requestId": ""} for sent in (first, second)]
+    assert told[0] == told[1]
+    return Again.SAME
