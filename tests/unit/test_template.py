@@ -318,7 +318,7 @@ def test_verify_reads_its_three_secrets_and_calls_its_table() -> None:
     assert allowed["CountAttemptsAndKeepOutcomes"] == {
         "Sid": "CountAttemptsAndKeepOutcomes",
         "Effect": "Allow",
-        "Action": ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
+        "Action": ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
         "Resource": {"Fn::GetAtt": "AttemptsTable.Arn"},
     }
     assert decrypts("VerifyRole") == [{"Ref": "SigningSecretArn"}, {"Ref": "VerificationSecretArn"}]

@@ -1,0 +1,118 @@
+"""What the functions call of AWS is what their roles allow: no less, and no more."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from local import ROOT
+from local.stack import Options, Stack
+from local.template import Template
+from tests.integration.test_leaks import every_story
+from tests.security.recorder import Recorder, recorded
+from tests.support.phone import Phone, Ticket
+from tests.support.stacks import client_of, embedded, phone_of
+
+RESOURCES: Final = Template.read(ROOT / "template.yaml").document["Resources"]
+ROLES: Final = {"PreSignFunction": "PreSignRole", "VerifyFunction": "VerifyRole"}
+
+# Lambda itself writes logs and traces, and Secrets Manager decrypts, each with the role's permission.
+NOT_THE_CODES: Final = ("logs:", "xray:", "kms:")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("permissions")
+
+
+@pytest.fixture(scope="module")
+def stack(folder: Path) -> Iterator[Stack]:
+    # Embedded, whatever the target: DynamoDB Local is older and has Powertools read what AWS sends unasked.
+    parameters = {
+        "PlatformReadTimeout": "0.3",
+        "PlatformDeadline": "1",
+        "ClientHourlyLimit": "1000",
+        "SecretMaxAgeSeconds": "10",
+    }
+    with embedded(Options(log=folder / "stack.log", parameters=parameters)) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def recorders(stack: Stack, folder: Path) -> Iterator[dict[str, Recorder]]:
+    with recorded(stack, folder / "recorded.log") as recorders:
+        phone = phone_of(stack, sim="13512349876")
+        every_story(phone)
+        at_once(phone)
+        yield recorders
+
+
+def at_once(phone: Phone) -> None:
+    """Send one token several times at once, and a number more often than its budget."""
+    ticket = phone.ticket()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: phone.verify("13512349870", ticket), range(4)))
+    for _ in range(7):
+        phone.verify("13512349871", phone.ticket())
+
+
+def allowed(stack: Stack, function: str) -> set[tuple[str, str]]:
+    """Give what a role allows: pairs of action and resource."""
+    secrets = stack.secret_ids
+    names: dict[str, str] = {
+        "SigningSecretArn": secrets["SIGNING_SECRET_ID"],
+        "VerificationSecretArn": secrets["VERIFICATION_SECRET_ID"],
+        "PepperSecret": secrets["PEPPER_SECRET_ID"],
+        "AttemptsTable.Arn": stack.table_name,
+    }
+    pairs = set()
+    for policy in RESOURCES[ROLES[function]]["Properties"]["Policies"]:
+        for item in policy["PolicyDocument"]["Statement"]:
+            statement = item["Fn::If"][1] if "Fn::If" in item else item
+            assert statement["Effect"] == "Allow"
+            for action in _list(statement["Action"]):
+                if not action.startswith(NOT_THE_CODES):
+                    pairs |= {(action, names[_name(resource)]) for resource in _list(statement["Resource"])}
+    return pairs
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _name(resource: dict[str, str]) -> str:
+    (name,) = resource.values()
+    return name
+
+
+@pytest.mark.parametrize("function", ROLES)
+def test_what_is_called_is_what_is_allowed(
+    stack: Stack, recorders: dict[str, Recorder], function: str
+) -> None:
+    assert recorders[function].calls == allowed(stack, function)
+
+
+@pytest.mark.parametrize("operation", ["PutItem", "UpdateItem", "DeleteItem"])
+@pytest.mark.parametrize("error", ["ProvisionedThroughputExceededException", "InternalServerError"])
+def test_a_fault_of_the_table_leads_to_no_other_call(
+    stack: Stack, recorders: dict[str, Recorder], operation: str, error: str
+) -> None:
+    phone = phone_of(stack, sim="13512349876")
+    recorder = recorders["VerifyFunction"]
+    before = set(recorder.calls)
+    recorder.refuse[operation] = error
+
+    phone.verify("13512349875", phone.ticket())
+    phone.verify("13512349875", Ticket(f"VM_{operation}{error}"[:40], "made%2Bup"))
+    recorder.refuse.clear()
+
+    assert recorder.calls == before
+
+
+def test_the_functions_read_nothing_back_from_the_table(stack: Stack, recorders: dict[str, Recorder]) -> None:
+    reading = {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:BatchGetItem"}
+
+    assert not reading & {action for action, _ in recorders["VerifyFunction"].calls}
+    assert client_of(stack, "dynamodb").scan(TableName=stack.table_name)["Count"]
