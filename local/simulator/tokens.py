@@ -79,6 +79,10 @@ class TokenDesk:
             self._tokens[name] = token
         return name, token.user_information
 
+    def is_sample(self, name: str) -> bool:
+        """Tell whether a token is evergreen."""
+        return self._samples and name.startswith(SAMPLE_PREFIX)
+
     def redeem(self, name: str, user_information: str, now: datetime) -> str:
         """Use a token up and return its SIM's number.
 
@@ -89,7 +93,7 @@ class TokenDesk:
         RefusedError
             120020: unknown, older than a minute, used before, or userInformation is not the one issued.
         """
-        if self._samples and name.startswith(SAMPLE_PREFIX):
+        if self.is_sample(name):
             token = _Token(SAMPLE_NUMBER, SAMPLE_USER_INFORMATION, now)
         else:
             token = self._take(name, now)

@@ -29,7 +29,7 @@ KEY, OTHER_KEY = (
     rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - the prescribed tool's size
     for _ in range(2)
 )
-MSG_ID, UUID = "GLIAJ7F52PL6KDF92HJKFKHG69HGN4KI", "36J8H182HO958S8E84IM73VE118CC3JC"
+MSG_ID, UUID = "QD7VK2M0T9B5H1N8R3C6J4P0G7U2L5E9", "T4A8N1F6S0V3K7D2M9B5H8R1C4J6P0G3"
 
 
 def bare(key: rsa.RSAPrivateKey) -> str:
