@@ -21,8 +21,8 @@ venv: .venv/stamp  ## make .venv with everything that development needs
 	@$(BIN)/python -m $(INSTALL) $<
 	@touch $@
 
-demo: venv  ## the whole flow on this machine, in a browser; Ctrl-C ends it
-	@exec $(BIN)/python -m local up
+demo: venv  ## the whole flow on this machine, in a browser; Ctrl-C ends it; ARGS="--web-port 0" for options
+	@exec $(BIN)/python -m local up $(ARGS)
 
 test: venv  ## all tests that this machine has the parts for
 	@$(BIN)/python -m pytest
