@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from cmpassport.hashing import Salt, keyed_hash
 from local.aws import ACCOUNT_ID
-from local.environment import Pool
+from local.environment import Pool, WorkerEnvironment
 from local.gateway import Api, Gateway
 from local.keys import CustomerKeys
 from local.server import Server, address_of, listen
@@ -25,7 +25,8 @@ _ROUTES: Final = {"POST /presign": _PRESIGN_FUNCTION, "POST /verify": VERIFY_FUN
 _NO_NAME: Final = "http://" + "no." * 85 + "name"
 """Longer than a name may be (RFC 1035 section 2.3.4), so that no resolver is asked."""
 
-_LIMITS: Final = {"PLATFORM_READ_TIMEOUT": "0.8", "PLATFORM_DEADLINE": "1.2"}
+BRIEF: Final = {"PLATFORM_READ_TIMEOUT": "0.8", "PLATFORM_DEADLINE": "1.2"}
+"""Limits of an exchange with the platform that a test can wait for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Scene:
         self.pool = pool
         self._api = api
         self._log = log
-        self._ledger = ledger
+        self.ledger = ledger
 
     def phone(self, sim: str) -> Phone:
         """Make a phone whose page calls this scene's function."""
@@ -60,24 +61,30 @@ class Scene:
 
     def send(self, phone: Phone, ticket: Ticket) -> Sent:
         """Send a verification; give what moved."""
-        entries, steps, read = self._calls(ticket), len(self.proxy.seen), self._log.stat().st_size
+        entries, steps, read = self.calls(ticket), len(self.proxy.seen), self._log.stat().st_size
         reply = phone.verify(phone.sim, ticket)
         with self._log.open(encoding="utf-8") as file:
             file.seek(read)
             lines = file.read().splitlines()
         log, metrics = _read_output(lines)
-        return Sent(reply, self._calls(ticket) - entries, tuple(self.proxy.seen[steps:]), log, metrics)
+        return Sent(reply, self.calls(ticket) - entries, tuple(self.proxy.seen[steps:]), log, metrics)
 
     def attempt(self, number: str) -> Attempt:
         """Tell what became of the one attempt that a number can have had."""
-        items = self._ledger.attempts(number)
+        items = self.ledger.attempts(number)
         assert len(items) <= 1
         if not items:
             return Attempt.NOT_RESERVED
         assert len(items[0]) <= 1
         return Attempt.SPENT if items[0] else Attempt.GIVEN_BACK
 
-    def _calls(self, ticket: Ticket) -> int:
+    def die(self) -> None:
+        """Kill the function's process, as the machine under it would."""
+        for environment in list(self.pool._all):  # noqa: SLF001 - nobody else has business with it
+            assert isinstance(environment, WorkerEnvironment)
+            environment._process.kill()  # noqa: SLF001 - the same
+
+    def calls(self, ticket: Ticket) -> int:
         """Count the requests with a token that the platform has seen, or that it reset unread."""
         return sum(
             ticket.token in (entry["request"]["body"] or ticket.token)
@@ -106,6 +113,17 @@ class Ledger:
         )["Items"]
         return [set(item.get("attempts", {"SS": []})["SS"]) for item in found]
 
+    def end_holds(self) -> None:
+        """Let the time of every held token pass: each record says when its hold ends."""
+        held = self._client.scan(
+            TableName=self._table,
+            FilterExpression="#status = :held",
+            ExpressionAttributeNames={"#status": "status"},
+            ExpressionAttributeValues={":held": {"S": "INPROGRESS"}},
+        )["Items"]
+        for item in held:
+            self._client.put_item(TableName=self._table, Item={**item, "in_progress_expiration": {"N": "1"}})
+
 
 def _read_output(lines: list[str]) -> tuple[tuple[str, ...], frozenset[str]]:
     log, metrics = [], set()
@@ -125,8 +143,10 @@ def _line(content: Mapping[str, Any]) -> str:
 
 
 @contextmanager
-def scene(ledger: Ledger, folder: Path, address: str | None = None) -> Iterator[Scene]:
-    """Run a scene on a stack: one execution environment, with short limits.
+def scene(
+    ledger: Ledger, folder: Path, address: str | None = None, limits: Mapping[str, str] = BRIEF
+) -> Iterator[Scene]:
+    """Run a scene on a stack: one execution environment.
 
     Parameters
     ----------
@@ -136,6 +156,8 @@ def scene(ledger: Ledger, folder: Path, address: str | None = None) -> Iterator[
         Where the function's output goes.
     address
         Where the function looks for the platform; None for the simulator.
+    limits
+        Variables that bound the exchange with the platform; none for the template's.
     """
     stack, log = ledger.stack, folder / "verify.log"
     log.touch()
@@ -143,7 +165,7 @@ def scene(ledger: Ledger, folder: Path, address: str | None = None) -> Iterator[
         template = stack.functions[VERIFY_FUNCTION].function
         variables = {
             **template.variables,
-            **_LIMITS,
+            **limits,
             "AWS_ENDPOINT_URL": proxy.address,
             "PLATFORM_URL": (address or stack.platform) + VERIFY_PATH,
         }
