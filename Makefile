@@ -16,7 +16,7 @@ venv: .venv/stamp  ## make .venv with everything that development needs
 .venv/stamp: requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "$(PYTHON) is older than 3.11; run: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
-	@echo "making .venv (once, a minute or two)"
+	@echo "making .venv, once: about 150 MB to download"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m $(INSTALL) $<
 	@touch $@
