@@ -26,12 +26,15 @@ class Recorder:
         The AWS endpoint.
     calls
         Pairs of action, as policies write it, and resource: a secret's ARN or a table's name.
+    journal
+        The actions, one after the other.
     refuse
         Operations that are refused once each, with the error of AWS that is named.
     """
 
     upstream: str
     calls: set[tuple[str, str]] = field(default_factory=set)
+    journal: list[str] = field(default_factory=list)
     refuse: dict[str, str] = field(default_factory=dict)
     _http: urllib3.PoolManager = field(default_factory=lambda: urllib3.PoolManager(retries=False))
 
@@ -40,7 +43,9 @@ class Recorder:
         service, _, operation = (request.header("x-amz-target") or "").partition(".")
         content = json.loads(request.body or b"{}")
         resource = content.get("SecretId") or content.get("TableName") or ""
-        self.calls.add((f"{_SERVICES[service]}:{operation}", resource))
+        action = f"{_SERVICES[service]}:{operation}"
+        self.calls.add((action, resource))
+        self.journal.append(action)
         if error := self.refuse.pop(operation, None):
             return Response(400, (("content-type", "application/x-amz-json-1.0"),), _error(error))
         headers = {name: value for name, value in request.headers if name.lower() not in _OF_THE_CONNECTION}
