@@ -16,6 +16,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
+from ipaddress import ip_address
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -38,6 +39,7 @@ _SERVICES: Final[Mapping[str, _Service]] = {
 _UNSIGNED: Final = "AWS4-HMAC-SHA256 Credential=local/-/-/-/aws4_request"
 """Says who calls, as far as an endpoint that checks nothing wants to know."""
 
+_NAMES: Final = frozenset({"localhost", "host.docker.internal"})
 _SCOPE: Final = re.compile(r"(Credential=[^/]*/[^/]*/)[^/]*/")
 _TABLE_PROPERTIES: Final = (
     "AttributeDefinitions",
@@ -190,12 +192,24 @@ class MotoApplication:
 
     def __call__(self, request: Request) -> Response:
         """Answer one request, in the stack's region whatever the caller signed for."""
+        if not _is_ours(request.header("host") or ""):
+            return Response.message(403, "this endpoint is for this machine's own names")
         service = _SERVICES.get((request.header("x-amz-target") or "").partition(".")[0])
         if service is None:
             refusal = Response.message(400, "this endpoint has Secrets Manager and DynamoDB")
             return Response(400, (*refusal.headers, ("x-amzn-errortype", "UnknownOperation")), refusal.body)
         with self._lock:
             return call_wsgi(self._applications[service], _in_region(request, REGION))
+
+
+def _is_ours(host: str) -> bool:
+    """Tell this machine's names from one that a page of the web has had resolved to it (DNS rebinding)."""
+    name = urlsplit(f"//{host}").hostname or ""
+    try:
+        ip_address(name)
+    except ValueError:
+        return name in _NAMES
+    return True
 
 
 def _in_region(request: Request, region: str) -> Request:
@@ -210,6 +224,7 @@ def main() -> None:
     """Serve the inherited socket until the parent is gone."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ["MOTO_ACCOUNT_ID"] = ACCOUNT_ID
+    os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"  # no page has any business here
     Server(socket.socket(fileno=int(sys.argv[1])), MotoApplication()).start()
     while True:
         time.sleep(3600)

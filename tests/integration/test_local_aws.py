@@ -1,6 +1,8 @@
 import subprocess
 import sys
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -123,6 +125,25 @@ def test_a_conditional_write_is_atomic_however_many_write_at_once(
 def test_a_service_that_the_product_does_not_use_is_refused(endpoint: AwsEndpoint) -> None:
     with pytest.raises(ClientError, match="Secrets Manager and DynamoDB"):
         client(endpoint, "logs").describe_log_groups()
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:4566", "localhost.evil.example"])
+def test_a_name_that_the_web_has_led_here_is_told_nothing(endpoint: AwsEndpoint, host: str) -> None:
+    headers = {"X-Amz-Target": "secretsmanager.ListSecrets", "Host": host, "Origin": "https://evil.example"}
+    request = urllib.request.Request(endpoint.address, b"{}", headers)  # noqa: S310 - loopback
+
+    with pytest.raises(urllib.error.HTTPError, match="403") as caught:
+        urllib.request.urlopen(request, timeout=30)  # noqa: S310
+
+    caught.value.close()
+
+
+def test_no_page_may_read_what_is_here(endpoint: AwsEndpoint) -> None:
+    headers = {"X-Amz-Target": "secretsmanager.ListSecrets", "Origin": "https://evil.example"}
+    request = urllib.request.Request(endpoint.address, b"{}", headers)  # noqa: S310 - loopback
+
+    with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
+        assert "access-control-allow-origin" not in response.headers
 
 
 def test_a_call_that_is_refused_says_which_and_why(endpoint: AwsEndpoint, deployment: Deployment) -> None:
