@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_KEPT_SECONDS: Final = 60 * 60
-"""How long an outcome is kept; a token is dead after one minute."""
+_KEPT_SECONDS: Final = 5 * 60
+"""How long an outcome is kept: while a page may still ask again, not as a lasting proof of the verdict."""
 _HELD_MILLISECONDS: Final = 120_000
 """How long a crashed request holds its token: past the token's minute, so that no live one is sent twice."""
 

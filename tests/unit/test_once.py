@@ -166,14 +166,14 @@ def test_a_claim_is_not_anothers(store: Store, table: "DynamoDBClient") -> None:
         Store(table).run(Work())
 
 
-def test_an_outcome_is_kept_for_an_hour(store: Store) -> None:
+def test_an_outcome_is_kept_for_five_minutes(store: Store) -> None:
     store.run(Work())
 
     (item,) = store.items()
-    assert 3590 < int(item["expiration"]["N"]) - time.time() <= 3600
+    assert 290 < int(item["expiration"]["N"]) - time.time() <= 300
 
 
-def test_an_outcome_past_its_hour_is_not_given_though_the_item_is_still_there(store: Store) -> None:
+def test_an_outcome_past_its_time_is_not_given_though_the_item_is_still_there(store: Store) -> None:
     store.run(Work())
     (item,) = store.items()
     store.client.put_item(TableName="attempts", Item={**item, "expiration": {"N": "1000"}})
