@@ -60,7 +60,7 @@ def test_both_functions_run_alike(resources: dict[str, dict[str, Any]]) -> None:
         facts = function["Properties"]
         assert facts["Runtime"] == "python3.13"
         assert facts["Architectures"] == [{"Ref": "Architecture"}]
-        assert facts["TracingConfig"] == {"Mode": "Active"}
+        assert facts["TracingConfig"] == {"Mode": {"Ref": "Tracing"}}
         assert len(facts["Layers"]) == 2
 
 
