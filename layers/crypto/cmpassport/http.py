@@ -62,7 +62,7 @@ class Endpoint:
         self._cold = True
 
     def __call__(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
-        """Answer one payload 2.0 event with one payload 2.0 response; raises nothing."""
+        """Answer one payload 2.0 event with one payload 2.0 response, whatever goes wrong."""
         request_id = _request_id(event, context)
         logger.append_keys(requestId=request_id)
         if self._cold:

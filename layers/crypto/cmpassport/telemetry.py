@@ -5,6 +5,7 @@ number, token, userInformation, key, preSign or signature: a number is logged as
 """
 
 import json
+import os
 import sys
 import traceback
 from enum import StrEnum
@@ -18,7 +19,7 @@ from cmpassport.errors import CmpassportError
 from cmpassport.problems import Problem
 
 logger: Final = Logger()
-metrics: Final = Metrics()
+metrics: Final = Metrics(namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE") or "NumberVerification")
 
 LOGGED_HASH_DIGITS: Final = 16
 """Hexadecimal digits of a number's keyed hash that a log line may carry."""
