@@ -5,8 +5,8 @@ BIN := .venv/bin
 # What is locked is all there is: nothing to resolve, and errors alone are worth a line.
 INSTALL := pip install --quiet --quiet --disable-pip-version-check --no-deps --require-hashes --requirement
 
-.PHONY: help venv sam-venv real-parts demo test screenshots lint validate build \
-  test-real test-sam lock openapi fuzz bench scaling docs clean
+.PHONY: help venv sam-venv real-parts demo test soak screenshots lint validate build \
+  test-real test-sam lock openapi fuzz audit sbom licences bench scaling docs clean
 
 help:  ## what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ demo: venv  ## the whole flow on this machine, in a browser; Ctrl-C ends it; ARG
 
 test: venv  ## all tests that this machine has the parts for
 	@$(BIN)/python -m pytest
+
+soak: venv  ## ten minutes of traffic and faults, then an audit; SECONDS=60 for a shorter one
+	@$(BIN)/python -m tests.soak --seconds $(or $(SECONDS),600)
 
 screenshots: venv  ## docs/screenshots, each state of the login page; needs a Chromium
 	@$(BIN)/python -m tests.e2e.screenshots
@@ -99,6 +102,15 @@ openapi: venv  ## docs/openapi.json, out of the code
 
 fuzz: venv .venv-fuzz/stamp  ## atheris on the readers, schemathesis on the API; SECONDS=60
 	@$(BIN)/python -m tests.fuzz $(if $(SECONDS),--seconds $(SECONDS))
+
+audit: venv sam-venv .venv-audit/stamp  ## bandit, cfn-lint, checkov, pip-audit, secrets; ADVISORIES=all.zip of OSV
+	@ADVISORIES='$(ADVISORIES)' $(BIN)/python -m tests.security.audit
+
+sbom: venv .venv-audit/stamp  ## .local/sbom.cdx.json, what ships of others' (CycloneDX)
+	@$(BIN)/python -m tests.security.inventory sbom
+
+licences: venv  ## docs/licences.md, out of the lock
+	@$(BIN)/python -m tests.security.inventory licences
 
 bench: venv build .venv-runtime/stamp benchmarks/naive/node/node_modules/stamp  ## speed against goals, docs/performance.md
 	@$(WITH_PYTHON313) $(BIN)/python -m benchmarks $(if $(ROUNDS),--rounds $(ROUNDS))

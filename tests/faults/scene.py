@@ -1,8 +1,10 @@
 """A stage for faults: a verify function of its own, whose AWS is behind a proxy, before the platform."""
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import os
+import signal
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,8 +22,8 @@ from tests.faults.table import Address, Again, Attempt, Cause, Effect, Moment, R
 from tests.support.phone import Phone, Reply, Ticket
 from tests.support.stacks import client_of
 
-_PRESIGN_FUNCTION: Final = "PreSignFunction"
-_ROUTES: Final = {"POST /presign": _PRESIGN_FUNCTION, "POST /verify": VERIFY_FUNCTION}
+PRESIGN_FUNCTION: Final = "PreSignFunction"
+_ROUTES: Final = {"POST /presign": PRESIGN_FUNCTION, "POST /verify": VERIFY_FUNCTION}
 _NO_NAME: Final = "http://" + "no." * 85 + "name"
 """Longer than a name may be (RFC 1035 section 2.3.4), so that no resolver is asked."""
 
@@ -79,10 +81,11 @@ class Scene:
         return Attempt.SPENT if items[0] else Attempt.GIVEN_BACK
 
     def die(self) -> None:
-        """Kill the function's process, as the machine under it would."""
-        for environment in list(self.pool._all):  # noqa: SLF001 - nobody else has business with it
-            assert isinstance(environment, WorkerEnvironment)
-            environment._process.kill()  # noqa: SLF001 - the same
+        """Kill the function's newest process, as the machine under it would."""
+        running = processes(self.pool)
+        if running:
+            with suppress(ProcessLookupError):  # it may have died by itself
+                os.kill(max(running), signal.SIGKILL)
 
     def calls(self, ticket: Ticket) -> int:
         """Count the requests with a token that the platform has seen, or that it reset unread."""
@@ -91,6 +94,12 @@ class Scene:
             for entry in self.simulator.journal.entries()
             if entry["step"] == 14
         )
+
+
+def processes(pool: Pool) -> frozenset[int]:
+    """Give the ids of the processes of a function's environments."""
+    environments = list(pool._all)  # noqa: SLF001 - nobody but these tests has business with it
+    return frozenset(each._process.pid for each in environments if isinstance(each, WorkerEnvironment))  # noqa: SLF001
 
 
 class Ledger:
@@ -112,6 +121,18 @@ class Ledger:
             ExpressionAttributeValues={":number": {"S": f"{keyed_hash(self._pepper, Salt.NUMBER, number)}#"}},
         )["Items"]
         return [set(item.get("attempts", {"SS": []})["SS"]) for item in found]
+
+    def all_attempts(self, numbers: Iterable[str]) -> dict[str, set[str]]:
+        """Give every number's attempts of all days."""
+        attempts: dict[str, set[str]] = {}
+        for page in self._client.get_paginator("scan").paginate(TableName=self._table):
+            for item in page["Items"]:
+                if "attempts" in item:
+                    attempts.setdefault(item["id"]["S"].partition("#")[0], set()).update(
+                        item["attempts"]["SS"]
+                    )
+        hashes = {number: keyed_hash(self._pepper, Salt.NUMBER, number) for number in numbers}
+        return {number: attempts.get(digest, set()) for number, digest in hashes.items()}
 
     def end_holds(self) -> None:
         """Let the time of every held token pass: each record says when its hold ends."""
@@ -144,9 +165,13 @@ def _line(content: Mapping[str, Any]) -> str:
 
 @contextmanager
 def scene(
-    ledger: Ledger, folder: Path, address: str | None = None, limits: Mapping[str, str] = BRIEF
+    ledger: Ledger,
+    folder: Path,
+    address: str | None = None,
+    limits: Mapping[str, str] = BRIEF,
+    environments: int = 1,
 ) -> Iterator[Scene]:
-    """Run a scene on a stack: one execution environment.
+    """Run a scene on a stack.
 
     Parameters
     ----------
@@ -158,6 +183,8 @@ def scene(
         Where the function looks for the platform; None for the simulator.
     limits
         Variables that bound the exchange with the platform; none for the template's.
+    environments
+        Execution environments at most.
     """
     stack, log = ledger.stack, folder / "verify.log"
     log.touch()
@@ -169,8 +196,8 @@ def scene(
             "AWS_ENDPOINT_URL": proxy.address,
             "PLATFORM_URL": (address or stack.platform) + VERIFY_PATH,
         }
-        pool = Pool(replace(template, variables=variables), 1, log)
-        pools = {VERIFY_FUNCTION: pool, _PRESIGN_FUNCTION: stack.functions[_PRESIGN_FUNCTION]}
+        pool = Pool(replace(template, variables=variables), environments, log)
+        pools = {VERIFY_FUNCTION: pool, PRESIGN_FUNCTION: stack.functions[PRESIGN_FUNCTION]}
 
         def invoke(logical_id: str, event: Any, request_id: str) -> Any:
             return pools[logical_id].invoke(event, request_id)

@@ -10,18 +10,17 @@ from typing import Final
 
 import pytest
 
-from local.environment import Pool, WorkerEnvironment
+from local.environment import Pool
 from local.keys import CustomerKeys
 from local.simulator import SignatureForm
 from local.stack import VERIFY_FUNCTION, Options, Stack
 from tests.faults.proxy import Step
-from tests.faults.scene import Ledger, scene
+from tests.faults.scene import PRESIGN_FUNCTION, Ledger, processes, scene
 from tests.support.phone import Phone, Reply, Ticket, new_pre_sign
 from tests.support.stacks import client_of, embedded, phone_of
 
 AT_ONCE: Final = 3
 BEFORE, AFTER = 15, 45
-PRESIGN_FUNCTION: Final = "PreSignFunction"
 
 
 @pytest.fixture
@@ -29,11 +28,6 @@ def rotating() -> Iterator[Stack]:
     """A stack whose keys may be replaced, with an environment for each request in flight."""
     with embedded(Options(environments=AT_ONCE)) as stack:
         yield stack
-
-
-def processes(pool: Pool) -> set[int]:
-    environments = pool._all  # noqa: SLF001 - nobody else has business with it
-    return {each._process.pid for each in environments if isinstance(each, WorkerEnvironment)}  # noqa: SLF001
 
 
 def replace_secret(stack: Stack, keys: CustomerKeys) -> None:
