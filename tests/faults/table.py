@@ -475,14 +475,14 @@ _SECRETS: Final = Part(
                 moment=Moment.COLD,
             )
             for step, failure, error in (
-                (Step.PEPPER, Failure.DOWN, "ClientError"),
+                (Step.PEPPER, Failure.DOWN, "InternalServerError"),
                 (Step.PEPPER, Failure.SILENT, "ReadTimeoutError"),
-                (Step.VERIFICATION_SECRET, Failure.DOWN, "ClientError"),
-                (Step.SIGNING_SECRET, Failure.THROTTLED, "ClientError"),
+                (Step.VERIFICATION_SECRET, Failure.DOWN, "InternalServerError"),
+                (Step.SIGNING_SECRET, Failure.THROTTLED, "ThrottlingException"),
             )
         ),
         _aws(
-            "all secrets down once at the cold start",
+            "Secrets Manager down for one call at the cold start",
             SECRETS,
             Failure.DOWN,
             _verified(),

@@ -18,7 +18,9 @@ from local.simulator import Simulator
 from tests.soak.traffic import Story
 
 _EVERY: Final = 0.5
-_VERDICTS: Final = frozenset({"000", "001"})
+_MEANINGS: Final = {"000": (True, "login"), "001": (False, "refuse")}
+"""What a page is told of a verdict: verified and action."""
+
 _GIVEN_BACK: Final = frozenset({"120020", "110004", "130016", "130018"})
 """Of the codes that come up in a soak, those after which the attempt is given back."""
 
@@ -134,6 +136,9 @@ def wrong_verdicts(stories: Iterable[Story], calls: Iterable[Call]) -> Iterator[
             true_code = "000" if answer.number == story.sim else "001"
             if call is None or call.code != answer.code or answer.code != true_code:
                 yield f"a verdict {answer.code} that the platform did not give"
+            content = json.loads(answer.body)
+            if (content["verified"], content["action"]) != _MEANINGS[answer.code]:
+                yield f"a verdict {answer.code} that is told otherwise"
         if len({(answer.number, answer.body) for answer in verdicts}) > 1:
             yield "one token with two verdicts"
 
@@ -153,7 +158,7 @@ def lost_attempts(calls: Iterable[Call], attempts: Mapping[str, set[str]]) -> It
     return (
         f"a verdict {call.code} without its attempt"
         for call in calls
-        if call.code in _VERDICTS and call.msg_id not in kept
+        if call.code in _MEANINGS and call.msg_id not in kept
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from cmpassport.keys import KeyFormatError, load_private_key
@@ -240,6 +241,26 @@ def test_the_reason_of_our_own_errors_is_passed_on(clock: FakeClock) -> None:
 
     with pytest.raises(SecretUnavailableError, match="the key has 512 bits"):
         secret.get()
+
+
+@pytest.mark.parametrize(
+    ("code", "named"),
+    [
+        ("AccessDeniedException", "AccessDeniedException"),
+        ("planted text", "ClientError"),
+        ("", "ClientError"),
+    ],
+)
+def test_what_aws_refuses_with_is_named_by_its_code(clock: FakeClock, code: str, named: str) -> None:
+    def load() -> str:
+        raise ClientError({"Error": {"Code": code, "Message": "planted"}}, "GetSecretValue")
+
+    secret = CachedSecret(load, max_age=MAX_AGE, monotonic=clock.monotonic, on_stale=lambda _: None)
+
+    with pytest.raises(SecretUnavailableError) as raised:
+        secret.get()
+
+    assert str(raised.value) == f"a secret cannot be had: {named}"
 
 
 def test_a_failed_refresh_is_logged_without_the_errors_text(

@@ -20,8 +20,14 @@ from tests.soak.traffic import Answer, Story
 SIM, OTHER, TOKEN = "13100000001", "13200000001", "VM_1"
 
 
-def story(*codes: str, number: str = SIM, body: str = "{}") -> Story:
-    return Story(SIM, TOKEN, [Answer(number, 200, code, body) for code in codes])
+LOGIN, REFUSE = ('{"verified": true, "action": "login"}', '{"verified": false, "action": "refuse"}')
+
+
+def story(*codes: str, number: str = SIM, body: str = "") -> Story:
+    told = [body or (LOGIN if code == "000" else REFUSE) for code in codes]
+    return Story(
+        SIM, TOKEN, [Answer(number, 200, code, text) for code, text in zip(codes, told, strict=True)]
+    )
 
 
 def call(code: str, msg_id: str = "m1", *, token: str = TOKEN, spoiled: bool = False) -> Call:
@@ -40,15 +46,24 @@ def test_true_verdicts_are_not_wrong() -> None:
         (story("000"), [call("001")]),
         (story("001"), [call("001")]),
         (story("000", number=OTHER), [call("000")]),
+        (story("001", number=OTHER, body=LOGIN), [call("001")]),
+        (story("000", body='{"verified": true, "action": "refuse"}'), [call("000")]),
     ],
-    ids=["never asked", "not what was answered", "the SIM's own number", "another number"],
+    ids=[
+        "never asked",
+        "not what was answered",
+        "the SIM's own number",
+        "another number",
+        "let in",
+        "kept out",
+    ],
 )
 def test_a_wrong_verdict_is_found(told: Story, calls: list[Call]) -> None:
     assert list(wrong_verdicts([told], calls))
 
 
 def test_two_verdicts_for_one_token_are_found() -> None:
-    twice = Story(SIM, TOKEN, [Answer(SIM, 200, "000", body) for body in ("{}", "{ }")])
+    twice = Story(SIM, TOKEN, [Answer(SIM, 200, "000", body) for body in (LOGIN, f"{LOGIN} ")])
 
     assert list(wrong_verdicts([twice], [call("000")]))
 

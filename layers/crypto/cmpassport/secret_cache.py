@@ -21,7 +21,7 @@ _T = TypeVar("_T")
 
 
 class SecretUnavailableError(CmpassportError):
-    """A secret could not be fetched or parsed, and there is no earlier one; names the cause's type alone."""
+    """A secret could not be fetched or parsed, and there is none yet; names the cause without its text."""
 
 
 class SecretFormatError(CmpassportError):
@@ -100,13 +100,20 @@ class CachedSecret(Generic[_T]):
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the last good secret serves
             if last_good is None:
                 # Not chained: an AWS error's text is the service's, and a parser's may be about the content.
-                reason = str(error) if isinstance(error, CmpassportError) else type(error).__name__
+                reason = str(error) if isinstance(error, CmpassportError) else _name(error)
                 raise SecretUnavailableError(f"a secret cannot be had: {reason}") from None
             self._refresh_at = self._monotonic() + min(RETRY_SECONDS, self._max_age)
             self._on_stale(error)
             return last_good
         self._refresh_at = self._monotonic() + self._max_age
         return value
+
+
+def _name(error: Exception) -> str:
+    """Name an error: by AWS's code where it has one, as botocore has one type for most of them."""
+    response = getattr(error, "response", None)
+    code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
+    return code if isinstance(code, str) and code.isidentifier() else type(error).__name__
 
 
 def fetcher(client: "SecretsManagerClient") -> Callable[[str], str]:
