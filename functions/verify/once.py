@@ -144,7 +144,7 @@ def _sign_claim(params: dict[str, Any], **_: Any) -> dict[str, Any]:
         **params,
         "Item": {**params["Item"], "claimant": claimant},
         "ConditionExpression": f"{params['ConditionExpression']} OR claimant = :claimant",
-        "ExpressionAttributeValues": {**params["ExpressionAttributeValues"], ":claimant": claimant},
+        "ExpressionAttributeValues": {**params.get("ExpressionAttributeValues", {}), ":claimant": claimant},
     }
 
 
