@@ -187,6 +187,19 @@ def test_what_is_no_app_id_is_refused(app_id: str) -> None:
     assert not allows("AppId", app_id)
 
 
+@pytest.mark.parametrize("name", ["off", "2026-11-24", "1.4.0", "v2", "3f2a91c", "r" * 63 + "1"])
+def test_snap_start_is_off_or_a_releases_name(name: str) -> None:
+    assert allows("SnapStart", name)
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["", "Off", "OFF", "false", "no", "None", "0", "on", "true", "1", "-1", "release 2", "r" * 64 + "1"],
+)
+def test_no_other_word_for_off_or_on_is_taken_for_a_release(word: str) -> None:
+    assert not allows("SnapStart", word)
+
+
 # --- The way in ------------------------------------------------------------------------------------
 
 
@@ -209,6 +222,20 @@ def test_each_function_has_one_route(function: str, path: str) -> None:
     assert event == {
         "Type": "HttpApi",
         "Properties": {"ApiId": {"Ref": "NumberVerificationApi"}, "Method": "POST", "Path": path},
+    }
+
+
+def test_the_apis_definition_has_the_functions_routes_and_no_more() -> None:
+    """SAM would add a route that is missing there, but with the function behind it even under SnapStart."""
+    events = [
+        event["Properties"]
+        for function in ("PreSignFunction", "VerifyFunction")
+        for event in properties(function)["Events"].values()
+    ]
+
+    paths = properties("NumberVerificationApi")["DefinitionBody"]["paths"]
+    assert {path: list(methods) for path, methods in paths.items()} == {
+        event["Path"]: [event["Method"].lower()] for event in events
     }
 
 
@@ -365,8 +392,10 @@ def test_no_partition_region_or_account_is_written_down() -> None:
     placed = TEXT.split("\nConditions:\n", 1)[1]
 
     assert not re.search(r"arn:aws", placed)
-    # Lambda's own name as a principal is the same everywhere.
-    assert "amazonaws.com" not in placed.replace("Service: lambda.amazonaws.com", "")
+    # As principals, Lambda and API Gateway have the same names everywhere.
+    assert "amazonaws.com" not in re.sub(
+        r"(Service|Principal): (lambda|apigateway)\.amazonaws\.com", "", placed
+    )
     assert not re.search(r"\b(us|eu|ap|cn|sa|ca|me|af|il|mx)(-[a-z]+)+-\d\b", placed)
     assert not re.search(r"\b\d{12}\b", placed)
 
