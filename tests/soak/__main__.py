@@ -21,6 +21,7 @@ from tests.soak.audit import (
     GROWTH,
     Watch,
     growth,
+    late_rotations,
     leaks,
     lost_attempts,
     over_limit,
@@ -83,6 +84,7 @@ def _run(stage: Scene, presign: Pool, seconds: int, seed: int, folder: Path) -> 
         *sent_twice(watch.calls),
         *lost_attempts(watch.calls, attempts),
         *over_limit(attempts),
+        *late_rotations(watch.calls, trouble.made["rotation"], _ENVIRONMENTS + _THREADS),
         *_unless(over <= excused, f"{over} attempts are spent for nothing; {excused} have an excuse"),
         *_unless(bool(grown), "no process lived long enough to tell whether it grows"),
         *(f"a process grew by {share:.1%}" for share in grown.values() if share > GROWTH),
@@ -99,6 +101,8 @@ def _run(stage: Scene, presign: Pool, seconds: int, seed: int, folder: Path) -> 
     _say(f"  trouble         {made}")
     judged = sum(call.code in {"000", "001"} for call in watch.calls)
     _say(f"  platform calls  {len(watch.calls) + watch.unread}, of them {judged} verdicts")
+    unsigned = sum(call.code == "130018" for call in watch.calls)
+    _say(f"  signatures      {unsigned} failed, in {trouble.made['rotation']} rotations")
     kept = sum(map(len, attempts.values()))
     _say(f"  attempts        {kept} kept; {over} for nothing, {excused} such have an excuse")
     changes = ", ".join(f"{share:+.1%}" for share in sorted(grown.values()))

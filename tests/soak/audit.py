@@ -21,15 +21,15 @@ _EVERY: Final = 0.5
 _MEANINGS: Final = {"000": (True, "login"), "001": (False, "refuse")}
 """What a page is told of a verdict: verified and action."""
 
-_GIVEN_BACK: Final = frozenset({"120020", "110004", "130016", "130018"})
+_GIVEN_BACK: Final = frozenset({"120020", "110004", "130018"})
 """Of the codes that come up in a soak, those after which the attempt is given back."""
 
 LIMIT: Final = 5
 GROWTH: Final = 0.05
 """How much of its memory a process may grow by between the second and the last quarter of its life."""
 
-_PERSONAL: Final = re.compile(r"(?<![0-9A-Za-z])13[12][0-9]{8}(?![0-9A-Za-z])|VM_|VMHTTPS")
-"""The numbers of the traffic, and what tokens begin with."""
+_PERSONAL: Final = re.compile(r"(?<![0-9A-Za-z.])13[12][0-9]{8}(?![0-9A-Za-z])|VM_[0-9a-z]{16}")
+"""The traffic's numbers, and tokens; the lengths leave out a duration's fraction and a requestId."""
 
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
@@ -175,10 +175,20 @@ def overcounted(calls: Iterable[Call], attempts: Mapping[str, set[str]]) -> int:
 
 
 def leaks(logs: Iterable[Path]) -> Iterator[str]:
-    """Find numbers and tokens in the functions' output."""
+    """Find numbers and tokens in the functions' output; say in which member of a line."""
     for path in logs:
         with path.open(encoding="utf-8") as lines:
-            yield from (f"{path.name} holds a number or a token" for line in lines if _PERSONAL.search(line))
+            for line in filter(_PERSONAL.search, lines):
+                members = json.loads(line) if line.startswith("{") else {"no JSON": line}
+                where = [name for name, value in members.items() if _PERSONAL.search(json.dumps(value))]
+                yield f"{path.name} holds a number or a token in {', '.join(where)}"
+
+
+def late_rotations(calls: Iterable[Call], rotations: int, in_flight: int) -> Iterator[str]:
+    """Find more failed signatures than there were requests under way and functions that had the old key."""
+    failed = sum(call.code == "130018" for call in calls)
+    if failed > rotations * in_flight:
+        yield f"{failed} signatures failed in {rotations} rotations"
 
 
 def growth(sizes: Mapping[int, list[int]], samples: int) -> dict[int, float]:

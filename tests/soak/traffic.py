@@ -47,6 +47,10 @@ class Story:
     answers: list[Answer] = field(default_factory=list)
 
 
+class NoTokenError(Exception):
+    """The page got no token, and takes another way to log in."""
+
+
 class Traffic:
     """Threads that live stories one after the other.
 
@@ -101,7 +105,7 @@ class Traffic:
             phone.sim = _number(turn // _PER_NUMBER + choice.randrange(_WINDOW))
             try:
                 story = choice.choice(tells)(phone, choice, second)
-            except (KeyError, HTTPError):  # the page got no token: a rotation is under way
+            except (NoTokenError, HTTPError):  # as while a key is being replaced
                 with self._lock:
                     self.without_token += 1
                 continue
@@ -115,27 +119,27 @@ class Traffic:
             return self._begun
 
     def _match(self, phone: Phone, _choice: random.Random, _second: ThreadPoolExecutor) -> Story:
-        ticket = phone.ticket()
+        ticket = _ticket(phone)
         return _story(phone.sim, ticket, _ask(phone, phone.sim, ticket))
 
     def _mismatch(self, phone: Phone, choice: random.Random, _second: ThreadPoolExecutor) -> Story:
-        ticket = phone.ticket()
+        ticket = _ticket(phone)
         return _story(phone.sim, ticket, _ask(phone, _other(phone.sim, choice), ticket))
 
     def _twice(self, phone: Phone, _choice: random.Random, second: ThreadPoolExecutor) -> Story:
         """Tap twice."""
-        ticket, sim = phone.ticket(), phone.sim
+        ticket, sim = _ticket(phone), phone.sim
         other = second.submit(_ask, phone, sim, ticket)
         return _story(sim, ticket, _ask(phone, sim, ticket), other.result())
 
     def _again(self, phone: Phone, _choice: random.Random, _second: ThreadPoolExecutor) -> Story:
         """Ask again, as after a lost answer."""
-        ticket = phone.ticket()
+        ticket = _ticket(phone)
         return _story(phone.sim, ticket, *(_ask(phone, phone.sim, ticket) for _ in range(3)))
 
     def _reused(self, phone: Phone, choice: random.Random, _second: ThreadPoolExecutor) -> Story:
         """Use one token for two numbers."""
-        ticket = phone.ticket()
+        ticket = _ticket(phone)
         numbers = (phone.sim, _other(phone.sim, choice))
         return _story(phone.sim, ticket, *(_ask(phone, number, ticket) for number in numbers))
 
@@ -143,6 +147,16 @@ class Traffic:
         """Send a token that nobody issued."""
         ticket = Ticket(f"VM_madeup{choice.getrandbits(64):016x}", "made%2Bup")
         return _story("", ticket, _ask(phone, phone.sim, ticket))
+
+
+def _ticket(phone: Phone) -> Ticket:
+    try:
+        ticket = phone.ticket()
+    except KeyError:
+        raise NoTokenError from None
+    if not ticket.token:
+        raise NoTokenError
+    return ticket
 
 
 def _ask(phone: Phone, number: str, ticket: Ticket) -> Answer:

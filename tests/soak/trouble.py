@@ -20,10 +20,7 @@ _EVERY: Final = {"platform": 0.2, "aws": 0.5, "death": 7.0, "rotation": 20.0}
 """Seconds between two troubles of a kind."""
 
 _PLATFORM: Final[tuple[dict[str, Any], ...]] = (
-    *(
-        {"fault": "resultCode", "resultCode": code}
-        for code in ("999999", "110004", "130016", "121011", "424242")
-    ),
+    *({"fault": "resultCode", "resultCode": code} for code in ("999999", "110004", "121011", "424242")),
     {"fault": "status", "status": 302},
     {"fault": "status", "status": 503},
     *({"fault": name} for name in ("html", "notJson", "wrongMsgId", "wrongAppId", "missingResultCode")),
@@ -89,6 +86,7 @@ class Trouble(AbstractContextManager["Trouble"]):
     def _fail_aws(self) -> None:
         step, times = self._choice.choice(_STEPS), self._choice.choice((1, 1, 2))
         self.failed_calls[step] += times
+        self._stage.proxy.clear()  # what has not come up yet does not pile up
         self._stage.proxy.fail(AwsFault(frozenset({step}), self._choice.choice(_FAILURES), times))
 
     def _rotate(self) -> None:

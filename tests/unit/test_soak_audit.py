@@ -8,6 +8,7 @@ from tests.soak.audit import (
     GROWTH,
     Call,
     growth,
+    late_rotations,
     leaks,
     lost_attempts,
     over_limit,
@@ -90,15 +91,26 @@ def test_attempts_for_nothing_are_counted() -> None:
     assert overcounted(calls, {SIM: {"m1", "m2", "m5"}}) == 2
 
 
+def test_a_rotation_that_is_noticed_late_is_found() -> None:
+    assert not list(late_rotations([call("130018")] * 10, 2, 5))
+    assert list(late_rotations([call("130018")] * 11, 2, 5))
+
+
 def test_growth_is_that_of_long_lived_processes() -> None:
     grown = growth({1: [100] * 50 + [120] * 50, 2: [100] * 100, 3: [1, 2, 3]}, 100)
 
     assert {process: share > GROWTH for process, share in grown.items()} == {1: True, 2: False}
 
 
-@pytest.mark.parametrize("line", [f"number {SIM}", "VM_ABC", '"VMHTTPSabc"'])
+@pytest.mark.parametrize(
+    "line", [f"number {SIM}", f'{{"x": "{SIM}"}}', "VM_madeup0123456789abcdef", f"VM_{'0' * 32}"]
+)
 def test_a_number_or_a_token_in_a_log_is_found(line: str, tmp_path: Path) -> None:
     log = tmp_path / "verify.log"
-    log.write_text(f"nothing, msgId 13100000-0001-4000-8000-131000000011\n{line}\n", encoding="utf-8")
+    log.write_text(
+        "nothing, msgId 13100000-0001-4000-8000-131000000011, 7.13112345678 ms, requestId aVM_abcdefghijk=\n"
+        f"{line}\n",
+        encoding="utf-8",
+    )
 
     assert len(list(leaks([log]))) == 1
