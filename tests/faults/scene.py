@@ -63,13 +63,13 @@ class Scene:
 
     def send(self, phone: Phone, ticket: Ticket) -> Sent:
         """Send a verification; give what moved."""
-        entries, steps, read = self.calls(ticket), len(self.proxy.seen), self._log.stat().st_size
+        arrived, steps, read = self._arrived(ticket), len(self.proxy.seen), self._log.stat().st_size
         reply = phone.verify(phone.sim, ticket)
         with self._log.open(encoding="utf-8") as file:
             file.seek(read)
             lines = file.read().splitlines()
         log, metrics = _read_output(lines)
-        return Sent(reply, self.calls(ticket) - entries, tuple(self.proxy.seen[steps:]), log, metrics)
+        return Sent(reply, self._arrived(ticket) - arrived, tuple(self.proxy.seen[steps:]), log, metrics)
 
     def attempt(self, number: str) -> Attempt:
         """Tell what became of the one attempt that a number can have had."""
@@ -88,12 +88,16 @@ class Scene:
                 os.kill(max(running), signal.SIGKILL)
 
     def calls(self, ticket: Ticket) -> int:
-        """Count the requests with a token that the platform has seen, or that it reset unread."""
-        return sum(
-            ticket.token in (entry["request"]["body"] or ticket.token)
-            for entry in self.simulator.journal.entries()
-            if entry["step"] == 14
-        )
+        """Count the requests with a token that the platform has read."""
+        return sum(ticket.token in (body or "") for body in self._bodies())
+
+    def _arrived(self, ticket: Ticket) -> int:
+        """Count these and all that it has reset unread, whose token nobody knows."""
+        return sum(ticket.token in (body or ticket.token) for body in self._bodies())
+
+    def _bodies(self) -> list[str | None]:
+        entries = self.simulator.journal.entries()
+        return [entry["request"]["body"] for entry in entries if entry["step"] == 14]
 
 
 def processes(pool: Pool) -> frozenset[int]:
