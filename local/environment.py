@@ -188,7 +188,8 @@ class WorkerEnvironment:
         """Send a line and read one; None when that takes too long, and the process is then ended."""
         try:
             self._channel.settimeout(seconds)
-            self._channel.sendall(line)
+            if line:  # to a process that has said all and ended, even nothing cannot be sent
+                self._channel.sendall(line)
             answer: dict[str, Any] = json.loads(self._lines.readline())
         except TimeoutError:
             self.stop()

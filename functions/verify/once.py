@@ -140,10 +140,12 @@ def _sign_claim(params: dict[str, Any], **_: Any) -> dict[str, Any]:
     if "ConditionExpression" not in params:
         return params
     claimant = {"S": os.urandom(8).hex()}
+    # In progress alone: a sending that comes late must not take the place of the outcome.
+    still_this_claim = "(claimant = :claimant AND #status = :inprogress)"
     return {
         **params,
         "Item": {**params["Item"], "claimant": claimant},
-        "ConditionExpression": f"{params['ConditionExpression']} OR claimant = :claimant",
+        "ConditionExpression": f"{params['ConditionExpression']} OR {still_this_claim}",
         "ExpressionAttributeValues": {**params.get("ExpressionAttributeValues", {}), ":claimant": claimant},
     }
 

@@ -50,7 +50,7 @@ def die_at(stage: Scene, sim: str, ticket: Ticket, step: Step | None) -> int:
 def verdicts(stage: Scene, ticket: Ticket) -> int:
     """Count the verdicts on a token, each of which is billed."""
     return sum(
-        entry["resultCode"] in {"000", "001"} and ticket.token in entry["request"]["body"]
+        entry["resultCode"] in {"000", "001"} and ticket.token in (entry["request"]["body"] or "")
         for entry in stage.simulator.journal.entries()
         if entry["step"] == 14
     )

@@ -3,9 +3,12 @@
 import hashlib
 import time
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from verify.once import OneOutcome, TokenInUseError, TokenReusedError
 
@@ -156,6 +159,20 @@ def test_a_claim_whose_answer_was_lost_is_taken_for_no_other(store: Store) -> No
 
     assert store.run(work) == OUTCOME
     assert work.done == 1
+
+
+def test_a_claim_that_arrives_late_does_not_take_the_place_of_the_outcome(store: Store) -> None:
+    sent: list[dict[str, Any]] = []
+    store.client.meta.events.register(
+        "before-parameter-build.dynamodb.PutItem",
+        lambda params, **_: sent.append(deepcopy(params)),
+    )
+    store.run(Work())
+
+    with pytest.raises(ClientError, match="ConditionalCheckFailed"):
+        boto3.client("dynamodb").put_item(**sent[0])  # the very request, once more
+
+    assert store.run(Work({"result_code": "120020"})) == OUTCOME
 
 
 def test_a_claim_is_not_anothers(store: Store, table: "DynamoDBClient") -> None:
