@@ -135,9 +135,15 @@ def template() -> list[str]:
     return findings + ([lint.stdout] if lint.returncode else [])
 
 
-def locked(path: Path) -> dict[str, str]:
-    """Read a lock's packages and versions."""
-    return dict(re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", path.read_text(), re.MULTILINE))
+def locked(path: Path) -> set[tuple[str, str]]:
+    """Read a lock's packages and versions; one package may have several, for different Pythons."""
+    found = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", path.read_text(), re.MULTILINE)
+    return {(normalised(name), version) for name, version in found}
+
+
+def normalised(name: str) -> str:
+    """Write a package's name as the index compares it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def advisories() -> list[str]:
@@ -147,10 +153,10 @@ def advisories() -> list[str]:
         return advisories_in_copy(Path(wanted))
     vulnerable: list[str] = []
     unaudited: set[tuple[str, str]] = set()
-    total = {package for lock in LOCKS for package in locked(lock).items()}
+    total = set().union(*map(locked, LOCKS))
     for lock in LOCKS:
-        packages = set(locked(lock).items())
-        if lock != SHIPPED and unaudited >= set(locked(SHIPPED).items()):
+        packages = locked(lock)
+        if lock != SHIPPED and unaudited >= locked(SHIPPED):
             unaudited |= packages  # who has not answered once is not asked on
             continue
         run = subprocess.run(
@@ -164,7 +170,7 @@ def advisories() -> list[str]:
         except ValueError:
             unaudited |= packages
             continue
-        audited = {(each["name"], each["version"]) for each in answers if "vulns" in each}
+        audited = {(normalised(each["name"]), each["version"]) for each in answers if "vulns" in each}
         unaudited |= packages - audited
         vulnerable += [
             f"{each['name']} {each['version']} has {vulnerability['id']}"
@@ -182,16 +188,16 @@ def advisories() -> list[str]:
 
 def advisories_in_copy(copy: Path) -> list[str]:
     """Look the locked versions up in a copy of the OSV database for PyPI."""
-    packages = {name.lower(): version for lock in reversed(LOCKS) for name, version in locked(lock).items()}
+    packages = set().union(*map(locked, LOCKS))
     found = []
     with zipfile.ZipFile(copy) as database:
         names = database.namelist()
         for name in names:
             advisory: dict[str, Any] = json.loads(database.read(name))
             for affected in () if "withdrawn" in advisory else advisory.get("affected", ()):
-                package = affected.get("package", {}).get("name", "").lower()
-                if packages.get(package) in affected.get("versions", ()):
-                    found.append(f"{package} {packages[package]} has {advisory['id']}")
+                package = normalised(affected.get("package", {}).get("name", ""))
+                hit = packages & {(package, version) for version in affected.get("versions", ())}
+                found += [f"{name} {version} has {advisory['id']}" for name, version in hit]
     print(f"advisories: {len(packages)} locked packages looked up in {len(names)} advisories of {copy.name}")
     return sorted(set(found))
 

@@ -35,7 +35,7 @@ PERMISSIVE: Final = frozenset(
 
 def shipped() -> dict[str, str]:
     """Give the packages of the layer and their versions."""
-    return {name: version for name, version in locked(SHIPPED).items() if name not in LEFT_OUT}
+    return {name: version for name, version in sorted(locked(SHIPPED)) if name not in LEFT_OUT}
 
 
 def licence(package: Distribution) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 
 from local import ROOT
+from local.samples import EXHAUSTED_NUMBER
 from local.stack import Options, Stack
 from local.template import Template
 from tests.integration.test_leaks import every_story
@@ -106,7 +107,8 @@ def test_a_fault_of_the_table_leads_to_no_other_call(
 
     phone.verify("13512349875", phone.ticket())
     phone.verify("13512349875", Ticket(f"VM_{operation}{error}"[:40], "made%2Bup"))
-    recorder.refuse.clear()
+    phone.verify(EXHAUSTED_NUMBER, phone.ticket())  # whose claim is deleted
+    assert operation not in recorder.refuse, "the fault was not met"
 
     assert recorder.calls == before
 

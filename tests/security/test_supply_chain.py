@@ -18,6 +18,7 @@ from tests.security.audit import (
     Found,
     advisories_in_copy,
     locked,
+    normalised,
     secrets_in,
 )
 from tests.security.inventory import LEFT_OUT, PAGE, is_permissive, licence, page, shipped
@@ -25,6 +26,7 @@ from tests.security.inventory import LEFT_OUT, PAGE, is_permissive, licence, pag
 REQUIREMENT: Final = re.compile(
     r"^[A-Za-z0-9._-]+==\S+(?: ; [^\\]+)?(?: \\\n    --hash=sha256:[0-9a-f]{64})+$"
 )
+SAM: Final = ROOT / "requirements" / "sam.txt"
 NODE_LOCKS: Final = sorted(
     [*ROOT.glob("tests/*/package-lock.json"), *ROOT.glob("benchmarks/*/*/package-lock.json")]
 )
@@ -43,7 +45,8 @@ def test_every_package_is_locked_to_a_version_and_its_hashes(lock: Path) -> None
 def test_whatever_is_wanted_is_locked(wanted: Path) -> None:
     names = re.findall(r"^([A-Za-z0-9._-]+)", wanted.read_text(), re.MULTILINE)
 
-    missing = {name.lower() for name in names if name[0] != "-"} - set(locked(wanted.with_suffix(".txt")))
+    there = {name for name, _ in locked(wanted.with_suffix(".txt"))}
+    missing = {normalised(name) for name in names if name[0] != "-"} - there
 
     assert not missing
 
@@ -52,7 +55,7 @@ def test_whatever_is_wanted_is_locked(wanted: Path) -> None:
 def test_what_is_tested_is_the_version_that_ships(lock: str) -> None:
     tested = locked(ROOT / "requirements" / f"{lock}.txt")
 
-    assert {name: tested.get(name) for name in shipped()} == shipped()
+    assert {pair for pair in tested if pair[0] in shipped()} == set(shipped().items())
 
 
 @pytest.mark.parametrize("path", ["Makefile", "layers/dependencies/Makefile", ".ci/run", "README.md"])
@@ -90,7 +93,7 @@ def test_every_licence_lets_it_ship() -> None:
 
 
 def test_what_the_layer_leaves_out_is_locked_but_not_listed() -> None:
-    assert set(locked(SHIPPED)) > LEFT_OUT
+    assert {name for name, _ in locked(SHIPPED)} > LEFT_OUT
     assert not shipped().keys() & LEFT_OUT
     assert all(f'"{name}' in (ROOT / "layers/dependencies/trim.py").read_text() for name in LEFT_OUT)
     assert callable(licence)
@@ -113,6 +116,19 @@ def test_a_locked_version_is_found_in_a_copy_of_the_advisories(tmp_path: Path) -
             database.writestr(f"{identifier}.json", content)
 
     assert advisories_in_copy(copy) == [f"{name} {version} has PYSEC-1"]
+
+
+def test_of_a_package_that_is_locked_twice_each_version_is_looked_up(tmp_path: Path) -> None:
+    (twice,) = {name for name, _ in locked(SAM) if name == "networkx"}
+    versions = sorted(version for name, version in locked(SAM) if name == twice)
+    copy = tmp_path / "all.zip"
+    with zipfile.ZipFile(copy, "w") as database:
+        for version in versions:
+            affected = [{"package": {"name": twice, "ecosystem": "PyPI"}, "versions": [version]}]
+            database.writestr(f"{version}.json", json.dumps({"id": version, "affected": affected}))
+
+    assert len(versions) == 2
+    assert advisories_in_copy(copy) == [f"{twice} {version} has {version}" for version in versions]
 
 
 # Secrets.

@@ -205,6 +205,21 @@ def test_any_answer_but_a_good_one_is_left_to_botocore(
     assert [by_botocore(headers) for _, headers, _ in server.asked] == [False, True]
 
 
+def test_after_a_time_out_botocore_asks_only_once(
+    reader: SecretReader, server: SecretsManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def time_out(_: object, secret_id: str) -> str:
+        raise TimeoutError(secret_id)
+
+    monkeypatch.setattr(DirectFetch, "__call__", time_out)
+    server.failures += [500, 500]
+
+    with pytest.raises(ClientError):
+        reader.fetch("signing")
+
+    assert [by_botocore(headers) for _, headers, _ in server.asked] == [True]
+
+
 def test_after_a_failure_the_next_secret_is_fetched_directly_again(
     reader: SecretReader, server: SecretsManager
 ) -> None:

@@ -289,7 +289,8 @@ def test_the_time_outs_fit_into_one_another() -> None:
     assert (
         PARAMETERS["PlatformDeadline"]["MaxValue"] + 5 <= properties("VerifyFunction")["Timeout"] < api_limit
     )
-    assert properties("PreSignFunction")["Timeout"] < api_limit
+    # Two seconds for each of three dead addresses, directly and by botocore.
+    assert 12 < properties("PreSignFunction")["Timeout"] < api_limit
 
 
 @pytest.mark.parametrize(

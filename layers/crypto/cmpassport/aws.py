@@ -15,7 +15,6 @@ Service = Literal["dynamodb", "secretsmanager"]
 CLIENT_OPTIONS: Final[dict[str, Any]] = {
     "connect_timeout": 2,
     "read_timeout": 3,
-    "retries": {"total_max_attempts": 2, "mode": "standard"},
     # A tenth of a call's processor time goes into these two: what is sent is of one form, which tests have
     # validated, and botocore's own words about itself are put together anew for each request.
     "parameter_validation": False,
@@ -32,11 +31,20 @@ def session() -> "Session":
     return Session()
 
 
-def client(service: Service) -> Any:
-    """Make a client, which looks for credentials at once."""
+def client(service: Service, *, attempts: int = 2) -> Any:
+    """Make a client, which looks for credentials at once.
+
+    Parameters
+    ----------
+    service
+        The service's name.
+    attempts
+        How often a call is sent at most.
+    """
     from botocore.config import Config  # noqa: PLC0415 - a presign does without
 
-    return session().create_client(service, config=Config(**CLIENT_OPTIONS))
+    config = Config(**CLIENT_OPTIONS, retries={"total_max_attempts": attempts, "mode": "standard"})
+    return session().create_client(service, config=config)
 
 
 def read_descriptions(*services: Service) -> None:

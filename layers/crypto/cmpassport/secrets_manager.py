@@ -35,11 +35,13 @@ _BOTOCORES_OWN: Final = (
     "AWS_PROFILE",
     "AWS_DEFAULT_PROFILE",
     "AWS_CA_BUNDLE",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
     "AWS_USE_DUALSTACK_ENDPOINT",
     "AWS_USE_FIPS_ENDPOINT",
     "HTTP_PROXY",
     "HTTPS_PROXY",
+    "REQUESTS_CA_BUNDLE",
     "http_proxy",
     "https_proxy",
 )
@@ -171,7 +173,7 @@ class DirectFetch:
 
         Raises
         ------
-        OSError, HTTPException, ValueError, KeyError
+        OSError, HTTPException, ValueError, KeyError, TypeError
             There was no good answer.
         """
         body = json.dumps({"SecretId": secret_id}).encode()
@@ -219,6 +221,8 @@ class SecretReader:
         signer = Signer.from_environment(env)
         self._direct = None if signer is None else DirectFetch(signer)
         self._by_botocore = cache(lambda: fetcher(aws.client(_SERVICE)))
+        # After a time-out there is no time for more than one attempt: the function has one of its own.
+        self._by_botocore_once = cache(lambda: fetcher(aws.client(_SERVICE, attempts=1)))
 
     def prepare(self) -> None:
         """Make now what the first secret will need, short of connecting."""
@@ -235,6 +239,8 @@ class SecretReader:
         if self._direct is not None:
             try:
                 return self._direct(secret_id)
-            except (OSError, HTTPException, ValueError, KeyError):
+            except TimeoutError:
+                return self._by_botocore_once()(secret_id)
+            except (OSError, HTTPException, ValueError, KeyError, TypeError):
                 pass  # botocore asks again, and says what is wrong if it still is
         return self._by_botocore()(secret_id)
