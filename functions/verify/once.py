@@ -137,7 +137,8 @@ def _sign_claim(params: dict[str, Any], **_: Any) -> dict[str, Any]:
 
     Without this the second sending would find the first one's claim, and the token would be held for nobody.
     """
-    if "ConditionExpression" not in params:
+    values = params.get("ExpressionAttributeValues", {})
+    if ":inprogress" not in values:  # no claim of Powertools'
         return params
     claimant = {"S": os.urandom(8).hex()}
     # In progress alone: a sending that comes late must not take the place of the outcome.
@@ -146,7 +147,7 @@ def _sign_claim(params: dict[str, Any], **_: Any) -> dict[str, Any]:
         **params,
         "Item": {**params["Item"], "claimant": claimant},
         "ConditionExpression": f"{params['ConditionExpression']} OR {still_this_claim}",
-        "ExpressionAttributeValues": {**params.get("ExpressionAttributeValues", {}), ":claimant": claimant},
+        "ExpressionAttributeValues": {**values, ":claimant": claimant},
     }
 
 
