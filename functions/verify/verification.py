@@ -21,6 +21,14 @@ from verify.platform import Platform, PlatformSilentError, PlatformUnreachableEr
 
 _QUOTED_CHARACTERS: Final = 128
 
+_VERDICTS: Final = {VERIFIED.code: Metric.NUMBER_VERIFIED, NOT_THIS_SIM.code: Metric.NUMBER_REFUSED}
+_CODES: Final = {
+    Who.OPERATOR: Metric.OPERATOR_CODE,
+    Who.PAGE: Metric.PAGE_CODE,
+    Who.USER: Metric.USER_CODE,
+    Who.PLATFORM: Metric.PLATFORM_CODE,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -161,6 +169,7 @@ class Verifier:
         try:
             reservation = self._attempts.reserve(number_hash, msg_id, instant)
         except BudgetExhaustedError as error:
+            count(Metric.BUDGET_REFUSED)
             detail = "This number's attempts of today are used up. Use another way to log in."
             raise ProblemError(Problem.ATTEMPTS_EXHAUSTED, detail, retry_after=error.retry_after) from None
         started = self._monotonic()
@@ -214,10 +223,9 @@ class Verifier:
 
 
 def _report(code: ReturnCode, outcome: Outcome, number_hash: str) -> None:
-    if code is VERIFIED:
-        count(Metric.NUMBER_VERIFIED)
-    elif code is NOT_THIS_SIM:
-        count(Metric.NUMBER_REFUSED)
+    count(_VERDICTS.get(code.code) or _CODES[code.who])
+    if code.problem is Problem.ATTEMPTS_EXHAUSTED:
+        count(Metric.PLATFORM_LIMIT_REACHED)
     log = logger.error if code.who in {Who.OPERATOR, Who.PLATFORM} else logger.info
     log(
         "the platform answered",

@@ -218,23 +218,23 @@ def _token_rejected(
         "retry",
         attempt,
         1,
-        frozenset({_LATENCY, "TokenRejected", *metrics}),
+        frozenset({_LATENCY, "TokenRejected", "PageCode", *metrics}),
         tuple(sorted((*log, f"INFO {_ANSWERED} (120020)"))),
         Again.SAME,
     )
 
 
 def _answered(
-    code: str, level: str, status: int, problem: str, action: str, attempt: Attempt = Attempt.GIVEN_BACK
+    code: str, level: str, status: int, problem: str, action: str, attempt: Attempt, *metrics: str
 ) -> Effect:
-    metric = {"000": "NumberVerified", "001": "NumberRefused"}.get(code) or problem.title().replace("_", "")
+    refusal = [problem.title().replace("_", "")] if problem else []
     return Effect(
         status,
         problem or code,
         action,
         attempt,
         1,
-        frozenset({_LATENCY, metric}),
+        frozenset({_LATENCY, *refusal, *metrics}),
         (f"{level} {_ANSWERED} ({code})",),
         Again.SAME,
     )
@@ -316,24 +316,34 @@ _ANSWER: Final = Part(
     ),
 )
 
-_REJECTED: Final = ("ERROR", 502, "platform_rejected", "use_other_method")
+_REJECTED: Final = (502, "platform_rejected", "use_other_method", Attempt.GIVEN_BACK)
+_OPERATORS: Final = ("ERROR", *_REJECTED, "OperatorCode")
 
 _CODES: Final = Part(
     "The platform's return codes",
     "000 and 001 are verdicts. The attempt is given back where the platform cannot have judged the number.",
     (
-        _code("000", "INFO", 200, "", "login", Attempt.SPENT),
-        _code("001", "INFO", 200, "", "refuse", Attempt.SPENT),
-        *(_code(code, *_REJECTED) for code in ("103605", "130010", "130016", "130018", "130032")),
-        _code("120020", "INFO", 422, "token_rejected", "retry"),
-        *(_code(code, *_REJECTED) for code in ("110022", "110023", "110025", "110027", "110004", "111075")),
-        _code("121011", "INFO", 429, "attempts_exhausted", "use_other_method", Attempt.SPENT),
-        _code("999999", "ERROR", 502, "platform_error", "retry", Attempt.SPENT),
-        _code("500", "INFO", 502, "platform_rejected", "use_other_method"),
-        _code("170001", *_REJECTED),
-        _code("111002", "INFO", 502, "platform_rejected", "use_other_method"),
+        _code("000", "INFO", 200, "", "login", Attempt.SPENT, "NumberVerified"),
+        _code("001", "INFO", 200, "", "refuse", Attempt.SPENT, "NumberRefused"),
+        *(_code(code, *_OPERATORS) for code in ("103605", "130010", "130016", "130018", "130032")),
+        _code("120020", "INFO", 422, "token_rejected", "retry", Attempt.GIVEN_BACK, "PageCode"),
+        *(_code(code, *_OPERATORS) for code in ("110022", "110023", "110025", "110027", "110004", "111075")),
+        _code(
+            "121011",
+            "INFO",
+            429,
+            "attempts_exhausted",
+            "use_other_method",
+            Attempt.SPENT,
+            "UserCode",
+            "PlatformLimitReached",
+        ),
+        _code("999999", "ERROR", 502, "platform_error", "retry", Attempt.SPENT, "PlatformCode"),
+        _code("500", "INFO", *_REJECTED, "PageCode"),
+        _code("170001", *_OPERATORS),
+        _code("111002", "INFO", *_REJECTED, "UserCode"),
         *(
-            _code(code, "ERROR", 502, "platform_error", "retry", Attempt.SPENT)
+            _code(code, "ERROR", 502, "platform_error", "retry", Attempt.SPENT, "PlatformCode")
             for code in ("000000", "110024", "110028", "121016", "130030", "105112", "424242")
         ),
         Row("a token that nobody issued", Cause(token=Token.MADE_UP), _token_rejected()),
@@ -537,8 +547,8 @@ _SECRETS: Final = Part(
                 moment=Moment.REFRESH,
             )
             for failure, error in (
-                (Failure.THROTTLED, "ClientError"),
-                (Failure.DOWN, "ClientError"),
+                (Failure.THROTTLED, "ThrottlingException"),
+                (Failure.DOWN, "InternalServerError"),
                 (Failure.SILENT, "ReadTimeoutError"),
             )
         ),
@@ -553,7 +563,7 @@ _SECRETS: Final = Part(
         Row(
             "the key pair replaced at the platform, the old one still in the secret",
             Cause(rotation=Rotation.PLATFORM_FIRST),
-            _answered("130018", *_REJECTED),
+            _answered("130018", *_OPERATORS),
         ),
     ),
 )

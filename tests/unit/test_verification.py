@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cmpassport.problems import Problem, ProblemError
 from cmpassport.secret_cache import SecretUnavailableError
 from cmpassport.signing import PlaintextTooLongError
+from cmpassport.telemetry import metrics
 from tests.support.fakes import FakeClock
 from verify.budget import AttemptBudget, ClientBudget
 from verify.keyring import Keyring
@@ -573,3 +574,38 @@ def test_an_answer_is_logged_for_whoever_can_mend_it(house: House, logged: Log, 
     assert (line["level"], line["resultCode"], line["taskId"]) == (level, code, "task-1")
     assert line["attempt"] == ("given back" if code in {"130018", "120020"} else "spent")
     assert len(line["number"]) == 16
+
+
+# --- What is counted -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "counted"),
+    [
+        ("000", {"NumberVerified"}),
+        ("001", {"NumberRefused"}),
+        ("130018", {"OperatorCode"}),
+        ("120020", {"PageCode"}),
+        ("111002", {"UserCode"}),
+        ("121011", {"UserCode", "PlatformLimitReached"}),
+        ("999999", {"PlatformCode"}),
+        ("424242", {"PlatformCode"}),
+    ],
+)
+def test_an_answer_is_counted_under_who_can_mend_it(house: House, code: str, counted: set[str]) -> None:
+    house.platform.ending = code
+
+    house.verify()
+
+    assert set(metrics.metric_set) == {"PlatformLatency", *counted}
+
+
+def test_a_refusal_by_the_own_budget_is_not_counted_as_the_platforms(house: House) -> None:
+    for count in range(LIMIT):
+        house.verify(f"VM_{count}")
+    metrics.clear_metrics()
+
+    with pytest.raises(ProblemError):
+        house.verify("VM_ONE_TOO_MANY")
+
+    assert set(metrics.metric_set) == {"BudgetRefused"}

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from cmpassport.errors import CmpassportError
+from cmpassport.errors import CmpassportError, error_name
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -100,20 +100,13 @@ class CachedSecret(Generic[_T]):
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the last good secret serves
             if last_good is None:
                 # Not chained: an AWS error's text is the service's, and a parser's may be about the content.
-                reason = str(error) if isinstance(error, CmpassportError) else _name(error)
+                reason = str(error) if isinstance(error, CmpassportError) else error_name(error)
                 raise SecretUnavailableError(f"a secret cannot be had: {reason}") from None
             self._refresh_at = self._monotonic() + min(RETRY_SECONDS, self._max_age)
             self._on_stale(error)
             return last_good
         self._refresh_at = self._monotonic() + self._max_age
         return value
-
-
-def _name(error: Exception) -> str:
-    """Name an error: by AWS's code where it has one, as botocore has one type for most of them."""
-    response = getattr(error, "response", None)
-    code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
-    return code if isinstance(code, str) and code.isidentifier() else type(error).__name__
 
 
 def fetcher(client: "SecretsManagerClient") -> Callable[[str], str]:

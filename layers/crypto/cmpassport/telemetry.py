@@ -15,7 +15,7 @@ from typing import Final
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from cmpassport.errors import CmpassportError
+from cmpassport.errors import CmpassportError, error_name
 from cmpassport.problems import Problem
 
 logger: Final = Logger()
@@ -26,13 +26,22 @@ LOGGED_HASH_DIGITS: Final = 16
 
 
 class Metric(StrEnum):
-    """Metric names; beside these, each refusal is counted under its code's name, as in `TokenRejected`."""
+    """Metric names; beside these, each refusal is counted under its code's name, as in `TokenRejected`.
+
+    The four that end in `_CODE` count the platform's answers other than verdicts, by who can mend them.
+    """
 
     COLD_START = "ColdStart"
     PRESIGN_SIGNED = "PreSignSigned"
     NUMBER_VERIFIED = "NumberVerified"
     NUMBER_REFUSED = "NumberRefused"
+    OPERATOR_CODE = "OperatorCode"
+    PAGE_CODE = "PageCode"
+    USER_CODE = "UserCode"
+    PLATFORM_CODE = "PlatformCode"
     PLATFORM_LATENCY = "PlatformLatency"
+    PLATFORM_LIMIT_REACHED = "PlatformLimitReached"
+    BUDGET_REFUSED = "BudgetRefused"
     SECRET_STALE = "SecretStale"  # noqa: S105 - a metric's name
     ATTEMPT_NOT_GIVEN_BACK = "AttemptNotGivenBack"
     OUTCOME_NOT_STORED = "OutcomeNotStored"
@@ -71,7 +80,7 @@ def flush_metrics() -> None:
 def secret_is_stale(error: Exception) -> None:
     """Warn that a secret's refresh failed and the last good one stays in use."""
     count(Metric.SECRET_STALE)
-    logger.warning("a secret could not be refreshed; the last good one is used", error=type(error).__name__)
+    logger.warning("a secret could not be refreshed; the last good one is used", error=error_name(error))
 
 
 def describe(error: BaseException) -> dict[str, object]:
@@ -81,7 +90,7 @@ def describe(error: BaseException) -> dict[str, object]:
     """
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
     description: dict[str, object] = {
-        "error": type(error).__name__,
+        "error": error_name(error),
         "frames": [f"{PurePath(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames],
     }
     if isinstance(error, CmpassportError):
