@@ -40,13 +40,15 @@ export interface Timeouts {
   sign: number;
   /** The SDK's getTokenInfo. Default 10000. */
   token: number;
+  /** The page's own way to its nonce. Default 8000. */
+  nonce: number;
   /** POST /verify. Default 15000. */
   verify: number;
 }
 
-/** The guide's steps: `sdk` 2, `presign` 3-4, `sign` 5-6, `network` 7-9, `token` 10-12, `verify` 13-16. */
+/** The guide's steps: `sdk` 2, `presign` 3-4, `sign` 5-6, `network` 7-9, `token` 10-12, `verify` 13-16; `nonce` is none of them. */
 export interface Step {
-  name: 'sdk' | 'network' | 'presign' | 'sign' | 'token' | 'verify';
+  name: 'sdk' | 'network' | 'presign' | 'sign' | 'token' | 'nonce' | 'verify';
   state: 'start' | 'done' | 'failed' | 'skipped';
 }
 
@@ -56,6 +58,8 @@ export type ClientCode =
   | 'ready'
   /** 000 */
   | 'match'
+  /** 000, but no receipt came although a nonce was given: the API has receipts off. */
+  | 'match_without_receipt'
   /** 001 */
   | 'mismatch'
   /** The phone is on Wi-Fi, where no carrier can tell its number. */
@@ -64,6 +68,8 @@ export type ClientCode =
   | 'sdk_unavailable'
   /** getTokenInfo failed; `resultCode` is the SDK's (500). */
   | 'token_unavailable'
+  /** The page's own nonce could not be had; nothing was sent. */
+  | 'nonce_unavailable'
   /** The browser says that it has no network. */
   | 'offline'
   /** No connection to the API. */
@@ -113,11 +119,16 @@ export interface Ready extends Report {
   code: 'ready';
 }
 
-/** The number is this SIM's. */
+/** The number is this SIM's. `match_without_receipt` can only come of a call with a nonce. */
 export interface Verified extends Report {
   kind: 'verified';
-  code: 'match';
+  code: 'match' | 'match_without_receipt';
   resultCode: '000';
+  /**
+   * A signed receipt (compact JWS), where the API gives them: your back end logs in by it, once, within its
+   * two minutes. The page just hands it on, and keeps it out of logs.
+   */
+  receipt?: string;
   msgId?: string;
   taskId?: string;
 }
@@ -161,6 +172,12 @@ export type Setback = UseOtherMethod | FixRequest | Retry | Wait | Cancelled;
 /** Everything that `verify()` can end in; switch over `kind`. */
 export type Outcome = Verified | Refused | Setback;
 
+/**
+ * The nonce that your back end gave this session: 1 to 256 printable ASCII characters. Best a function, which
+ * is called at the tap and again where it failed.
+ */
+export type Nonce = string | PromiseLike<string> | (() => string | PromiseLike<string>);
+
 export interface Verifier {
   /**
    * Load the SDK, look at the network and fetch a token, ahead of the user's typing.
@@ -171,9 +188,10 @@ export interface Verifier {
    * Verify the number, as typed. Fetches a token where none is at hand or the one at hand is
    * older than 50 seconds; tries again where the API says so, at most twice, and once where that may
    * cost an attempt. A second tap with the same number gets the first one's outcome. Token and
-   * number are forgotten when it ends.
+   * number are forgotten when it ends. With a `nonce` the receipt carries it; where it cannot be had, nothing
+   * is sent.
    */
-  verify(phoneNum: string): Promise<Outcome>;
+  verify(phoneNum: string, options?: { nonce?: Nonce }): Promise<Outcome>;
   /** Stop whatever is under way and forget the token. */
   dispose(): void;
 }

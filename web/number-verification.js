@@ -7,7 +7,9 @@
  *     verifier.prepare();                               // when the page opens
  *     const outcome = await verifier.verify(phoneNum);  // when the user taps
  *
- * @import { Outcome, Ready, Sdk, SdkAnswer, Setback, Step, Timeouts, Verifier } from './number-verification.d.ts'
+ * Where a back end logs in by receipt: `verify(phoneNum, { nonce })`, and hand it `outcome.receipt`.
+ *
+ * @import { Nonce, Outcome, Ready, Sdk, SdkAnswer, Setback, Step, Timeouts, Verifier } from './number-verification.d.ts'
  * @typedef {{ status: number, answer: any, headers: Headers }} Answer
  */
 
@@ -20,7 +22,7 @@ const POLLS = 6;
 /** No automatic attempt begins later than this after the tap: nobody waits longer. */
 const PATIENCE = 12000;
 /** @type {Timeouts} */
-const TIMEOUTS = { sdk: 8000, network: 2000, sign: 8000, token: 10000, verify: 15000 };
+const TIMEOUTS = { sdk: 8000, network: 2000, sign: 8000, token: 10000, nonce: 8000, verify: 15000 };
 
 /** The API's actions that are no verdict: they are the kinds of setbacks. */
 const ACTIONS = ['use_other_method', 'fix_request', 'retry', 'wait'];
@@ -28,8 +30,8 @@ const ACTIONS = ['use_other_method', 'fix_request', 'retry', 'wait'];
 /** These may have cost one of the number's attempts of the day: tried again once, so that a tap costs two at most. */
 const COSTLY = ['platform_error', 'platform_timeout'];
 
-/** After these nobody knows whether the request arrived: the same one again gets its one outcome. */
-const LOST = ['api_unreachable', 'api_timeout', 'api_error', 'offline', 'in_progress'];
+/** After these nobody knows whether the request arrived, or none was sent: the same one again gets its one outcome. */
+const LOST = ['api_unreachable', 'api_timeout', 'api_error', 'offline', 'in_progress', 'nonce_unavailable'];
 
 /** @type {Setback} */
 const CANCELLED = { kind: 'cancelled', code: 'cancelled' };
@@ -56,17 +58,22 @@ const sdk = () => (typeof YDRZ === 'object' && YDRZ ? YDRZ : undefined);
 const offline = () => typeof navigator === 'object' && navigator.onLine === false;
 
 /**
- * What an answer of /verify means: a verdict only if all of it says so.
+ * What an answer of /verify means: a verdict only if all of it says so. With a nonce a receipt is expected.
  *
  * @param {Answer} response
+ * @param {string} [nonce]
  * @returns {Outcome}
  */
-function outcomeOf(response) {
+function outcomeOf(response, nonce) {
   const { status, answer } = response;
   if (status === 200) {
-    const { resultCode, verified, action } = answer;
+    const { resultCode, verified, action, receipt } = answer;
     if (resultCode === '000' && verified === true && action === 'login') {
-      return withDetails({ kind: 'verified', code: 'match' }, response);
+      const signed = typeof receipt === 'string' && receipt;
+      const code = signed || nonce === undefined ? 'match' : 'match_without_receipt';
+      const outcome = withDetails({ kind: 'verified', code }, response);
+      if (signed) outcome.receipt = signed;
+      return outcome;
     }
     if (resultCode === '001' && verified === false && action === 'refuse') {
       return withDetails({ kind: 'refused', code: 'mismatch' }, response);
@@ -201,7 +208,7 @@ export function createVerifier(config) {
   /**
    * @param {'sign' | 'verify'} name
    * @param {string} path
-   * @param {Record<string, string>} body
+   * @param {Record<string, string | undefined>} body
    */
   async function post(name, path, body) {
     try {
@@ -284,12 +291,31 @@ export function createVerifier(config) {
     return age >= 0 && age < TOKEN_LIFE;
   }
 
-  /** @param {string} phoneNum @returns {Promise<Outcome>} */
-  async function send(phoneNum) {
+  /**
+   * The nonce, from wherever the page has it. Without one nothing is sent: the back end would refuse the receipt.
+   *
+   * @param {Nonce} [source]
+   */
+  async function obtain(source) {
+    if (source === undefined) return source;
+    try {
+      return await step('nonce', async () => {
+        const nonce = await (typeof source === 'function' ? source() : source);
+        if (typeof nonce !== 'string' || !nonce) throw nonce;
+        return nonce;
+      });
+    } catch {
+      throw stop('retry', offline() ? 'offline' : 'nonce_unavailable');
+    }
+  }
+
+  /** @param {string} phoneNum @param {string} [nonce] @returns {Promise<Outcome>} */
+  async function send(phoneNum, nonce) {
     const { token, userInformation } = /** @type {NonNullable<typeof held>} */ (held);
     /** @type {NonNullable<typeof held>} */ (held).sent = true;
     // userInformation comes URI-encoded and goes on as it is: encoding it again is a known 120020.
-    return outcomeOf(await post('verify', '/verify', { phoneNum, token, userInformation }));
+    // A nonce that is undefined is left out of the body.
+    return outcomeOf(await post('verify', '/verify', { phoneNum, token, userInformation, nonce }), nonce);
   }
 
   /**
@@ -346,15 +372,19 @@ export function createVerifier(config) {
       return preparing;
     },
 
-    verify(phoneNum) {
+    verify(phoneNum, { nonce: source } = {}) {
       if (running) {
         if (running.phoneNum === phoneNum) return running.end;
         return Promise.resolve({ kind: 'wait', code: 'in_progress' });
       }
+      /** @type {string | undefined} */
+      let nonce;
       const end = persist(async () => {
-        await preparing;
+        // One for all attempts, fetched while the token is: the API wants a repeated request to be the same.
+        const [given] = await Promise.all([nonce || obtain(source), preparing]);
+        nonce = given;
         if (!usable()) await acquire();
-        return send(phoneNum);
+        return send(phoneNum, nonce);
       }).finally(() => (running = held = undefined));
       running = { phoneNum, end };
       return end;

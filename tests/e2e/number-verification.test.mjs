@@ -113,6 +113,115 @@ for (const [what, answer] of Object.entries({
   });
 }
 
+test('a nonce is sent, and the receipt handed on as it came', async () => {
+  answers['/verify'] = [{ ...MATCH, receipt: 'h.c.s' }];
+  const outcome = await later(verifierWith().verify(NUMBER, { nonce: 'n-1' }));
+
+  assert.deepEqual(outcome, {
+    kind: 'verified', code: 'match', resultCode: '000', msgId: 'm', taskId: 't', attemptsLeft: 4, receipt: 'h.c.s',
+  });
+  assert.equal(sent('/verify')[0].body.nonce, 'n-1');
+});
+
+test('without a nonce none is sent, and a receipt is handed on all the same', async () => {
+  answers['/verify'] = [{ ...MATCH, receipt: 'h.c.s' }];
+  const { code, receipt } = await later(verifierWith().verify(NUMBER));
+
+  assert.deepEqual([code, receipt], ['match', 'h.c.s']);
+  assert.equal('nonce' in sent('/verify')[0].body, false);
+});
+
+for (const receipt of [undefined, '', null, 7, {}]) {
+  test(`a nonce that comes back in no receipt (${JSON.stringify(receipt)}) is told`, async () => {
+    answers['/verify'] = [{ ...MATCH, receipt }];
+    const outcome = await later(verifierWith().verify(NUMBER, { nonce: 'n-1' }));
+
+    assert.deepEqual([outcome.kind, outcome.code], ['verified', 'match_without_receipt']);
+    assert.equal('receipt' in outcome, false);
+  });
+}
+
+test('a refused number has no receipt, whatever the answer says', async () => {
+  answers['/verify'] = [{ ...MISMATCH, receipt: 'h.c.s' }];
+  const outcome = await later(verifierWith().verify(NUMBER, { nonce: 'n-1' }));
+
+  assert.deepEqual(outcome, { kind: 'refused', code: 'mismatch', resultCode: '001', attemptsLeft: 3 });
+});
+
+for (const [what, nonce] of Object.entries({
+  'a promise': () => Promise.resolve('n-1'),
+  'a function': () => () => 'n-1',
+  'a function that fetches': () => async () => 'n-1',
+})) {
+  test(`${what} gives the nonce`, async () => {
+    await later(verifierWith().verify(NUMBER, { nonce: nonce() }));
+
+    assert.equal(sent('/verify')[0].body.nonce, 'n-1');
+  });
+}
+
+test('the nonce is fetched at the tap, once for all attempts', async () => {
+  const nonce = mock.fn(async () => `n-${nonce.mock.callCount() + 1}`);
+  answers['/verify'] = [refusal(422, 'token_rejected', 'retry'), 'lost', MATCH];
+  const verifier = verifierWith();
+  await later(verifier.prepare());
+  assert.equal(nonce.mock.callCount(), 0);
+  const { kind } = await later(verifier.verify(NUMBER, { nonce }));
+
+  assert.equal(kind, 'verified');
+  assert.deepEqual(sent('/verify').map(({ body }) => body.nonce), ['n-1', 'n-1', 'n-1']);
+});
+
+for (const [what, nonce] of Object.entries({
+  'a back end that is down': async () => { throw new TypeError('Failed to fetch'); },
+  'a back end that says nothing': () => new Promise(() => {}),
+  'a function that throws': () => { throw new Error('no'); },
+  'no text': () => 7,
+  'an empty text': () => '',
+  'nothing': () => undefined,
+  'null': null,
+})) {
+  test(`with ${what} for a nonce, nothing is sent`, async () => {
+    const { kind, code } = await later(verifierWith().verify(NUMBER, { nonce }));
+
+    assert.deepEqual([kind, code], ['retry', 'nonce_unavailable']);
+    assert.deepEqual(sent('/verify'), []);
+  });
+}
+
+test('a back end that was down for a moment is asked again, and the token at hand is kept', async () => {
+  const nonce = mock.fn(async () => 'n-1');
+  nonce.mock.mockImplementationOnce(async () => { throw new TypeError('Failed to fetch'); });
+  const verifier = verifierWith();
+  await later(verifier.prepare());
+  const { kind } = await later(verifier.verify(NUMBER, { nonce }));
+
+  assert.equal(kind, 'verified');
+  assert.equal(nonce.mock.callCount(), 2);
+  assert.equal(tokens, 1);
+});
+
+test('a token that grows too old while the nonce is fetched is replaced', async () => {
+  const verifier = verifierWith();
+  await later(verifier.prepare());
+  const nonce = () => {
+    now += 50_000;
+    return 'n-1';
+  };
+  await later(verifier.verify(NUMBER, { nonce }));
+
+  assert.deepEqual(sent('/verify').map(({ body }) => body.token), ['VM_2']);
+});
+
+test('dispose ends the fetching of a nonce', async () => {
+  const verifier = verifierWith();
+  const running = verifier.verify(NUMBER, { nonce: () => new Promise(() => {}) });
+  for (let turn = 0; turn < 20; turn++) await new Promise((resume) => setImmediate(resume));
+  verifier.dispose();
+
+  assert.deepEqual(await later(running), { kind: 'cancelled', code: 'cancelled' });
+});
+
 test('prepare fetches one token however often it is called, and verify uses it', async () => {
   const verifier = verifierWith();
   const both = await later(Promise.all([verifier.prepare(), verifier.prepare()]));
@@ -403,6 +512,16 @@ test('steps are told by name as they start and end', async () => {
     'network skipped', 'presign start', 'presign done', 'sign start', 'sign done', 'token start', 'token done',
     'verify start', 'verify done',
   ]);
+});
+
+test('the nonce is a step of its own', async () => {
+  const steps = [];
+  const verifier = verifierWith({ onStep: ({ name, state }) => steps.push(`${name} ${state}`) });
+  await later(verifier.prepare());
+  steps.length = 0;
+  await later(verifier.verify(NUMBER, { nonce: 'n-1' }));
+
+  assert.deepEqual(steps, ['nonce start', 'nonce done', 'verify start', 'verify done']);
 });
 
 for (const missing of ['api', 'appId']) {

@@ -1,5 +1,5 @@
 /** How a business's TypeScript uses the client: this compiles, or the declarations have changed under it. */
-import { createVerifier, type Outcome, type Verifier } from '../../../web/number-verification.js';
+import { createVerifier, type Nonce, type Outcome, type Verifier } from '../../../web/number-verification.js';
 
 const verifier: Verifier = createVerifier({
   api: 'https://api.example.com',
@@ -13,7 +13,7 @@ const verifier: Verifier = createVerifier({
 export function say(outcome: Outcome): string {
   switch (outcome.kind) {
     case 'verified':
-      return `welcome ${outcome.taskId ?? ''}`;
+      return outcome.code === 'match_without_receipt' ? 'no receipt' : `welcome ${outcome.receipt ?? outcome.taskId}`;
     case 'refused':
       return `${outcome.attemptsLeft ?? 0} left`;
     case 'fix_request':
@@ -31,6 +31,12 @@ export function say(outcome: Outcome): string {
 
 const ready = await verifier.prepare();
 if (ready.kind === 'ready') say(await verifier.verify('13999994444'));
+const nonces: Nonce[] = ['n', Promise.resolve('n'), () => 'n', async () => 'n'];
+for (const nonce of nonces) say(await verifier.verify('13999994444', { nonce }));
+// @ts-expect-error a nonce is a text
+verifier.verify('13999994444', { nonce: async () => 1 });
+// @ts-expect-error a refused number has no receipt
+const unsigned = (outcome: Outcome) => outcome.kind === 'refused' && outcome.receipt;
 // @ts-expect-error no outcome carries a token
 (await verifier.verify('13999994444')).token;
 // @ts-expect-error api and appId are required
