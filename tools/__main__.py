@@ -1,0 +1,78 @@
+"""The command line: `python -m tools keys|doctor|explain`."""
+
+import argparse
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Final
+
+from tools import ROOT, doctor, explain, keys
+from tools.errors import FOUND, ToolError
+from tools.text import wrapped
+
+_INTERRUPTED: Final = 1
+
+_EXAMPLES: Final = """
+examples:
+  python -m tools keys new                 make the key pair, private half straight to Secrets Manager
+  python -m tools keys check               are the keys right, and what exactly is wrong if not
+  python -m tools doctor --help            look a deployment over
+  python -m tools explain 130018           what a return code means and who mends it
+
+exit codes: 0 all is well, 1 something is wrong or failed, 2 the command line cannot be followed
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; gives the exit code. No stack trace, whatever happens: it might quote a secret."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+        sys.stdout.flush()
+    except ToolError as error:
+        print(wrapped(f"{error}.", "error: ", ""), wrapped(error.remedy), sep="\n", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("\nstopped.", file=sys.stderr)
+        return _INTERRUPTED
+    except BrokenPipeError:  # the reader, such as head, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FOUND
+    except Exception as error:  # noqa: BLE001 - the last resort; its text may quote a secret
+        print(_unexpected(error), file=sys.stderr)
+        return FOUND
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tools",
+        description="What an operator needs around a deployment.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for command in (keys, doctor, explain):
+        if hasattr(command, "add_parser"):
+            command.add_parser(commands)
+    return parser
+
+
+def _unexpected(error: Exception) -> str:
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    own = [
+        place
+        for place in traceback.extract_tb(error.__traceback__)
+        if Path(place.filename).is_relative_to(ROOT)
+    ]
+    place = (own or [frame])[-1]
+    return (
+        f"error: this command has a mistake of its own ({type(error).__name__} in "
+        f"{Path(place.filename).name}, line {place.lineno}).\n"
+        "Nothing more of it is shown, since it might hold a secret. Please report that line with the command."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
