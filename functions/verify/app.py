@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from functools import cache, partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from urllib3.util import parse_url
 
@@ -30,7 +30,11 @@ from verify.platform import Platform, connection_pool
 from verify.settings import Settings
 from verify.verification import Outcome, Verifier
 
+if TYPE_CHECKING:
+    from verify.receipt import Receipts
+
 _TOKEN: Final = re.compile(r"[!-~]{1,1024}", re.ASCII)
+_NONCE: Final = re.compile(r"[!-~]{1,256}", re.ASCII)
 _MAX_TEXT_CHARACTERS: Final = 8192
 
 _DETAILS: Final = {
@@ -48,17 +52,18 @@ def _outcome_not_stored(error: Exception) -> None:
 
 
 _settings = Settings.from_environment(os.environ)
+_secrets = SecretReader(os.environ)
+_keyring = Keyring(_settings, _secrets.fetch)
 
 
 @cache
 def _verifier() -> Verifier:
     settings = _settings
     dynamodb = aws.client("dynamodb")
-    secrets = SecretReader(os.environ)
-    secrets.prepare()
+    _secrets.prepare()
     address = parse_url(settings.platform_url)
     return Verifier(
-        keyring=Keyring(settings, secrets.fetch),
+        keyring=_keyring,
         attempts=AttemptBudget(dynamodb, settings.table_name, settings.daily_attempt_limit),
         clients=ClientBudget(dynamodb, settings.table_name, settings.client_hourly_limit),
         once=OneOutcome(dynamodb, settings.table_name, _outcome_not_stored),
@@ -74,12 +79,39 @@ def _verifier() -> Verifier:
     )
 
 
+def _make_receipts() -> "Receipts | None":
+    if _settings.receipts is None:
+        return None
+    from verify.receipt import Receipts  # noqa: PLC0415 - brings a library, for receipts only
+
+    return Receipts(_settings.receipts, _settings.common.app_id, _keyring.receipts, utc_now)
+
+
+_receipts = _make_receipts()
 begin(_verifier, os.environ, "dynamodb", "secretsmanager")
 
 
 def verify_number(request: Request) -> Mapping[str, Any]:
-    """Verify the number that a page submits."""
-    outcome = _verifier().verify(_read_submission(request.fields), request.client_address)
+    """Verify the number that a page submits; give a receipt of a positive verdict where receipts are on."""
+    submission = _read_submission(request.fields)
+    if _receipts is None:
+        return _answer(_verifier().verify(submission, request.client_address))
+    issuer = _receipts.prepare(request.domain_name)
+    nonce = request.fields.get("nonce")
+    # A receipt is for one login alone, and so is the token.
+    purpose = f"{request.origin}\0{nonce or ''}"
+    outcome = _verifier().verify(submission, request.client_address, purpose)
+    answer = _answer(outcome)
+    if not outcome.verified:
+        return answer
+    receipt = _receipts.issue(outcome, submission.number, issuer=issuer, audience=request.origin, nonce=nonce)
+    if receipt is None:  # the verdict is given again, past the receipt's end
+        return answer
+    count(Metric.RECEIPT_ISSUED)
+    return {**answer, "receipt": receipt}
+
+
+def _answer(outcome: Outcome) -> Mapping[str, Any]:
     if outcome.problem is not None:
         raise _refusal(outcome.problem, outcome)
     return {
@@ -94,7 +126,7 @@ def verify_number(request: Request) -> Mapping[str, Any]:
 
 
 def _read_submission(fields: Mapping[str, Any]) -> Submission:
-    check_members(fields, ("phoneNum", "token", "userInformation"), ("expandParams",))
+    check_members(fields, ("phoneNum", "token", "userInformation"), ("expandParams", "nonce"))
     number = normalise(fields["phoneNum"])
     errors = []
     if number is None:
@@ -107,6 +139,8 @@ def _read_submission(fields: Mapping[str, Any]) -> Submission:
             errors.append(FieldError(name, f"must be printable, at most {_MAX_TEXT_CHARACTERS} characters"))
     if fields["userInformation"] == "":
         errors.append(FieldError("userInformation", "is empty; pass on what the SDK gave"))
+    if not _NONCE.fullmatch(fields.get("nonce", "-")):
+        errors.append(FieldError("nonce", "must be 1 to 256 printable ASCII characters without spaces"))
     if errors or number is None:
         raise invalid_request(*errors)
     return Submission(number, fields["token"], fields["userInformation"], fields.get("expandParams"))

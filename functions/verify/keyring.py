@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
@@ -14,11 +14,14 @@ from cmpassport.telemetry import secret_is_stale
 from verify.message import Credentials
 from verify.settings import Settings
 
+if TYPE_CHECKING:
+    from cmpassport.receipt_keys import ReceiptKeys
+
 MIN_PEPPER_CHARACTERS: Final = 32
 
 
 class Keyring:
-    """Signing key, appKey and platform key, and pepper.
+    """Signing key, appKey and platform key, pepper, and the keys of receipts where those are on.
 
     Parameters
     ----------
@@ -47,6 +50,9 @@ class Keyring:
         self._pepper = CachedSecret(
             self._load_pepper, max_age=max_age, monotonic=monotonic, on_stale=self._stale
         )
+        self._receipts = CachedSecret(
+            self._load_receipts, max_age=max_age, monotonic=monotonic, on_stale=self._stale
+        )
 
     def credentials(self) -> Credentials:
         """Give what a request is encrypted and signed with."""
@@ -58,6 +64,10 @@ class Keyring:
         """Give the key of the keyed hashes."""
         return self._pepper.get()
 
+    def receipts(self) -> "ReceiptKeys":
+        """Give the keys of receipts, which have to be on."""
+        return self._receipts.get()
+
     def refresh_soon(self) -> None:
         """Fetch both keys anew for the next request: the platform says that they do not match its own."""
         self._signing.refresh_soon()
@@ -66,7 +76,7 @@ class Keyring:
     def _stale(self, error: Exception) -> None:
         secret_is_stale(error)
         if not isinstance(error, CmpassportError):  # then it was not this secret's content
-            for secret in (self._signing, self._verification, self._pepper):
+            for secret in (self._signing, self._verification, self._pepper, self._receipts):
                 secret.put_off()
 
     def _load_signing(self) -> RSAPrivateKey:
@@ -83,3 +93,10 @@ class Keyring:
         if len(pepper) < MIN_PEPPER_CHARACTERS:
             raise SecretFormatError(f"the pepper has fewer than {MIN_PEPPER_CHARACTERS} characters")
         return pepper.encode()
+
+    def _load_receipts(self) -> "ReceiptKeys":
+        from verify.receipt import parse_keys  # noqa: PLC0415 - brings a library, for receipts only
+
+        receipts = self._settings.receipts
+        assert receipts is not None  # noqa: S101 - nobody asks for receipts that are off
+        return parse_keys(self._fetch(receipts.secret_id), receipts.number_form)

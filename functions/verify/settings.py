@@ -3,10 +3,12 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final, Self
 
 from cmpassport.settings import (
     CommonSettings,
+    read_choice,
     read_integer,
     read_number,
     read_secret_id,
@@ -15,7 +17,60 @@ from cmpassport.settings import (
 from verify.platform import Limits
 
 _URL: Final = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/[!-~]+")
+_ADDRESS: Final = re.compile(r"(?:https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?)?")
 _TABLE_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{3,255}")
+
+
+class Switch(StrEnum):
+    """What is either on or off."""
+
+    OFF = "off"
+    ON = "on"
+
+
+class NumberForm(StrEnum):
+    """How a receipt tells the business which number was verified."""
+
+    HASH = "hash"
+    """Hash keyed with a key that the business has too."""
+    MASKED = "masked"
+    """Middle digits hidden."""
+    ENCRYPTED = "encrypted"
+    """The number itself, for the business's key alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptSettings:
+    """What is told of receipts.
+
+    Attributes
+    ----------
+    secret_id
+        Name or ARN of the secret with the receipts' keys.
+    number_form
+        How the number is in a receipt.
+    life_seconds
+        Seconds from the verdict to the receipt's end.
+    issuer
+        Address of the API, without a trailing slash; empty for the name under which it is called.
+    """
+
+    secret_id: str
+    number_form: NumberForm
+    life_seconds: int
+    issuer: str
+
+    @classmethod
+    def from_environment(cls, env: Mapping[str, str]) -> Self | None:
+        """Read the variables; None where receipts are off."""
+        if read_choice(env, "RECEIPTS", Switch.OFF) is Switch.OFF:
+            return None
+        return cls(
+            secret_id=read_secret_id(env, "RECEIPT_SECRET_ID"),
+            number_form=read_choice(env, "RECEIPT_NUMBER", NumberForm.HASH),
+            life_seconds=read_integer(env, "RECEIPT_LIFE_SECONDS", 120, low=30, high=600),
+            issuer=read_text(env, "RECEIPT_ISSUER", _ADDRESS, "an address without a path is expected"),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +95,8 @@ class Settings:
         Requests per client address and hour; 0 for no limit.
     limits
         Bounds of the exchange with the platform.
+    receipts
+        What is told of receipts; None where they are off.
     """
 
     common: CommonSettings
@@ -50,6 +107,7 @@ class Settings:
     daily_attempt_limit: int
     client_hourly_limit: int
     limits: Limits
+    receipts: ReceiptSettings | None
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> Self:
@@ -69,4 +127,5 @@ class Settings:
                 read=read_number(env, "PLATFORM_READ_TIMEOUT", 5, low=0.1, high=20),
                 deadline=read_number(env, "PLATFORM_DEADLINE", 8, low=0.1, high=20),
             ),
+            receipts=ReceiptSettings.from_environment(env),
         )

@@ -48,6 +48,8 @@ class Outcome:
         The platform's serial number; may be empty.
     attempts_left
         How many more attempts the number has this day.
+    verified_at
+        When the answer came, in whole seconds since 1970.
     """
 
     problem: Problem | None
@@ -56,6 +58,7 @@ class Outcome:
     msg_id: str
     task_id: str
     attempts_left: int
+    verified_at: int
 
     @property
     def verified(self) -> bool:
@@ -77,6 +80,7 @@ class Outcome:
             msg_id=record["msg_id"],
             task_id=record["task_id"],
             attempts_left=record["attempts_left"],
+            verified_at=record.get("verified_at", 0),  # not in what an earlier release stored
         )
 
 
@@ -124,8 +128,17 @@ class Verifier:
         self._monotonic = monotonic
         self._new_msg_id = new_msg_id
 
-    def verify(self, submission: Submission, client_address: str) -> Outcome:
+    def verify(self, submission: Submission, client_address: str, purpose: str = "") -> Outcome:
         """Give the token's outcome, asking the platform if it has none yet.
+
+        Parameters
+        ----------
+        submission
+            What the page handed over.
+        client_address
+            The caller's IP address.
+        purpose
+            What else must be the same when the token comes again, beside the number.
 
         Raises
         ------
@@ -139,7 +152,9 @@ class Verifier:
         try:
             record = self._once.run(
                 token_hash=keyed_hash(pepper, Salt.TOKEN, submission.token),
-                request_hash=number_hash,
+                request_hash=keyed_hash(pepper, Salt.REQUEST, f"{submission.number}\0{purpose}")
+                if purpose
+                else number_hash,
                 work=lambda: self._ask(submission, number_hash).to_record(),
             )
         except TokenInUseError:
@@ -193,7 +208,9 @@ class Verifier:
         logger.error(
             "the platform gave no answer", extra={"msgId": reservation.attempt_id, **describe(error)}
         )
-        return Outcome(problem, "", "", reservation.attempt_id, "", reservation.attempts_left)
+        return Outcome(
+            problem, "", "", reservation.attempt_id, "", reservation.attempts_left, self._seconds()
+        )
 
     def _settle(
         self, answer: Answer, submission: Submission, number_hash: str, reservation: Reservation
@@ -210,9 +227,13 @@ class Verifier:
             msg_id=reservation.attempt_id,
             task_id=_quotable(answer.task_id, submission),
             attempts_left=reservation.attempts_left,
+            verified_at=self._seconds(),
         )
         _report(code, outcome, number_hash)
         return outcome
+
+    def _seconds(self) -> int:
+        return int(self._now().timestamp())
 
     def _give_back(self, reservation: Reservation) -> None:
         try:

@@ -93,9 +93,9 @@ def test_a_base64_body_is_decoded() -> None:
 
 
 def test_a_requests_repr_has_no_member() -> None:
-    assert repr(Request({"token": "planted"}, "203.0.113.7", "the request")) == (
-        "Request(request_id='the request')"
-    )
+    request = Request({"token": "planted"}, ORIGIN, "api.example.com", "203.0.113.7", "the request")
+
+    assert repr(request) == "Request(request_id='the request')"
 
 
 @pytest.mark.parametrize("origin", sorted(ORIGINS))

@@ -14,16 +14,20 @@ import boto3
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from joserfc import jwt
+from joserfc.jwk import KeySet
 
 from cmpassport.clock import format_timestamp, utc_now
 from cmpassport.settings import SettingsError
 from cmpassport.signing import SignatureAlgorithm, SignatureScheme
+from tests.support.receipt_secrets import LONG_AGO, new_key, part, secret
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 APP_ID: Final = "000340"
 ORIGIN: Final = "https://www.example.com"
+OTHER_ORIGIN: Final = "https://m.example.com"
 NUMBER: Final = "13912345678"
 SUBMISSION: Final = {
     "phoneNum": "+86 139-1234-5678",
@@ -36,6 +40,11 @@ VERIFY_ENVIRONMENT: Final = {
     "VERIFICATION_SECRET_ID": "verification",
     "PEPPER_SECRET_ID": "pepper",
     "TABLE_NAME": "attempts",
+}
+RECEIPTS_ENVIRONMENT: Final = {
+    "RECEIPTS": "on",
+    "RECEIPT_SECRET_ID": "receipts",
+    "RECEIPT_NUMBER": "masked",
 }
 
 Handler = Callable[[Mapping[str, Any], Any], dict[str, Any]]
@@ -109,11 +118,12 @@ def start(
         "signing": json.dumps({"privateKey": private}),
         "verification": json.dumps({"appKey": "A" * 32, "platformPublicKey": public}),
         "pepper": "p" * 48,
+        "receipts": secret((new_key(), LONG_AGO)),
     }.items():
         secrets.create_secret(Name=name, SecretString=text)
 
     def import_handler(module: str, environment: Mapping[str, str]) -> Handler:
-        for name in ("PLATFORM_URL", *VERIFY_ENVIRONMENT):
+        for name in ("PLATFORM_URL", *VERIFY_ENVIRONMENT, *RECEIPTS_ENVIRONMENT):
             monkeypatch.delenv(name, raising=False)
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
@@ -128,7 +138,11 @@ def event(body: Any, origin: str = ORIGIN) -> dict[str, Any]:
     return {
         "version": "2.0",
         "headers": {"origin": origin, "content-type": "application/json"},
-        "requestContext": {"requestId": "the request", "http": {"sourceIp": "203.0.113.7"}},
+        "requestContext": {
+            "requestId": "the request",
+            "domainName": "api.example.com",
+            "http": {"sourceIp": "203.0.113.7"},
+        },
         "body": json.dumps(body),
         "isBase64Encoded": False,
     }
@@ -463,3 +477,132 @@ def test_a_foreign_origin_is_refused_by_both(
     response = handler(event({}, origin="https://evil.example"), None)
 
     assert response["statusCode"] == 403
+
+
+# Receipts.
+
+
+@pytest.fixture
+def receipting(start: Start, platform: PlatformServer) -> Handler:
+    """The verification with receipts on, for two origins."""
+    origins = {"ALLOWED_ORIGINS": f"{ORIGIN},{OTHER_ORIGIN}"}
+    return start(
+        "verify.app",
+        {**VERIFY_ENVIRONMENT, **RECEIPTS_ENVIRONMENT, **origins, "PLATFORM_URL": platform.url},
+    )
+
+
+def test_a_positive_verdict_has_a_receipt_that_the_published_keys_check(
+    receipting: Handler, start: Start
+) -> None:
+    _, body = answer(receipting, {**SUBMISSION, "nonce": "n-1"})
+    response = start("jwks.app", {"RECEIPT_SECRET_ID": "receipts"})({"requestContext": {}}, None)
+
+    keys = KeySet.import_key_set(json.loads(response["body"]))
+    claims = jwt.decode(body["receipt"], keys, algorithms=["ES256"]).claims
+    assert claims["jti"] == body["msgId"]
+    assert (claims["iss"], claims["aud"], claims["nonce"]) == ("https://api.example.com", ORIGIN, "n-1")
+    assert claims["exp"] - claims["iat"] == 120
+
+
+def test_a_negative_verdict_has_none(receipting: Handler, platform: PlatformServer) -> None:
+    platform.code = "001"
+
+    assert "receipt" not in answer(receipting, SUBMISSION)[1]
+
+
+def test_with_receipts_off_there_is_none_though_the_page_sends_a_nonce(verify: Handler) -> None:
+    status, body = answer(verify, {**SUBMISSION, "nonce": "n-1"})
+
+    assert (status, "receipt" in body) == (200, False)
+
+
+def test_a_repeated_request_has_the_receipt_again_without_another_call(
+    receipting: Handler, platform: PlatformServer
+) -> None:
+    first, again = (answer(receipting, {**SUBMISSION, "nonce": "n-1"})[1] for _ in range(2))
+
+    assert part(first["receipt"], 1) == part(again["receipt"], 1)
+    assert len(platform.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("nonce", "origin"),
+    [("n-2", ORIGIN), (None, ORIGIN), ("n-1", OTHER_ORIGIN)],
+    ids=["nonce", "none", "origin"],
+)
+def test_a_verdict_is_not_taken_to_another_login(
+    receipting: Handler, platform: PlatformServer, nonce: str | None, origin: str
+) -> None:
+    answer(receipting, {**SUBMISSION, "nonce": "n-1"})
+
+    body = {**SUBMISSION, **({} if nonce is None else {"nonce": nonce})}
+    response = receipting(event(body, origin), None)
+
+    assert (response["statusCode"], json.loads(response["body"])["code"]) == (409, "token_reused")
+    assert len(platform.asked) == 1
+
+
+@pytest.mark.parametrize("nonce", ["", "a b", "a\n", "号", "n" * 257, 1, None])
+def test_a_nonce_of_another_form_is_refused_unread(
+    verify: Handler, platform: PlatformServer, nonce: object
+) -> None:
+    status, document = answer(verify, {**SUBMISSION, "nonce": nonce})
+
+    assert (status, [error["field"] for error in document["errors"]]) == (400, ["nonce"])
+    assert platform.asked == []
+
+
+def test_without_the_receipts_secret_nothing_is_asked_that_would_be_billed(
+    start: Start, platform: PlatformServer
+) -> None:
+    environment = {**VERIFY_ENVIRONMENT, **RECEIPTS_ENVIRONMENT, "PLATFORM_URL": platform.url}
+    handler = start("verify.app", {**environment, "RECEIPT_SECRET_ID": "no-such-secret"})
+
+    assert answer(handler, SUBMISSION)[1]["code"] == "internal_error"
+    assert platform.asked == []
+
+
+def test_the_published_keys_are_for_caches_and_everybody(
+    start: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    response = start("jwks.app", {"RECEIPT_SECRET_ID": "receipts"})({"requestContext": {}}, None)
+
+    assert (response["statusCode"], response["headers"]) == (
+        200,
+        {
+            "Content-Type": "application/jwk-set+json",
+            "Cache-Control": "public, max-age=300",
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
+    assert [set(key) & {"d", "privateKey"} for key in json.loads(response["body"])["keys"]] == [set()]
+    assert '"ReceiptKeysServed":[1.0]' in capsys.readouterr().out
+
+
+def test_keys_that_cannot_be_read_are_an_internal_error_that_no_cache_keeps(start: Start) -> None:
+    response = start("jwks.app", {"RECEIPT_SECRET_ID": "no-such-secret"})({"requestContext": {}}, None)
+
+    assert (response["statusCode"], response["headers"]["Cache-Control"]) == (500, "no-store")
+    assert json.loads(response["body"])["code"] == "internal_error"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"RECEIPTS": "yes"}, "RECEIPTS is none of: off, on"),
+        ({"RECEIPT_SECRET_ID": ""}, "RECEIPT_SECRET_ID is not set"),
+        ({"RECEIPT_NUMBER": "plain"}, "RECEIPT_NUMBER is none of: hash, masked, encrypted"),
+        ({"RECEIPT_LIFE_SECONDS": "29"}, "RECEIPT_LIFE_SECONDS is out of range"),
+        ({"RECEIPT_LIFE_SECONDS": "601"}, "RECEIPT_LIFE_SECONDS is out of range"),
+        ({"RECEIPT_ISSUER": "https://api.example.com/"}, "RECEIPT_ISSUER is not valid"),
+        ({"RECEIPT_ISSUER": "api.example.com"}, "RECEIPT_ISSUER is not valid"),
+    ],
+)
+def test_a_wrong_setting_of_receipts_stops_the_start_and_is_named(
+    start: Start, changes: dict[str, str], reason: str
+) -> None:
+    environment = {**VERIFY_ENVIRONMENT, **RECEIPTS_ENVIRONMENT, "PLATFORM_URL": "http://127.0.0.1:1/verify"}
+
+    with pytest.raises(SettingsError, match=reason):
+        start("verify.app", {**environment, **changes})

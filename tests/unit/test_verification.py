@@ -110,8 +110,10 @@ class House:
         self.fetched.append(secret_id)
         return self.secrets[secret_id]
 
-    def verify(self, token: str = TOKEN, number: str = NUMBER, address: str = "203.0.113.7") -> Outcome:
-        return self.verifier.verify(Submission(number, token, USER_INFORMATION, None), address)
+    def verify(
+        self, token: str = TOKEN, number: str = NUMBER, address: str = "203.0.113.7", purpose: str = ""
+    ) -> Outcome:
+        return self.verifier.verify(Submission(number, token, USER_INFORMATION, None), address, purpose)
 
     def spent(self) -> int:
         """Count the attempts that are spent."""
@@ -293,6 +295,32 @@ def test_a_token_with_another_number_is_refused_without_a_call_or_an_attempt(hou
 
     assert refusal.value.problem is Problem.TOKEN_REUSED
     assert (len(house.platform.asked), house.spent()) == (1, 1)
+
+
+def test_a_token_for_another_purpose_is_refused_without_a_call_or_an_attempt(house: House) -> None:
+    first = house.verify(purpose="one login")
+
+    with pytest.raises(ProblemError) as refusal:
+        house.verify(purpose="another")
+
+    assert refusal.value.problem is Problem.TOKEN_REUSED
+    assert house.verify(purpose="one login") == first
+    assert (len(house.platform.asked), house.spent()) == (1, 1)
+
+
+def test_an_outcome_keeps_the_time_of_its_answer(house: House) -> None:
+    now = int(house.clock.now().timestamp())
+    first = house.verify()
+    house.clock.advance(60)
+
+    assert first.verified_at == house.verify().verified_at == now
+
+
+def test_an_outcome_that_an_earlier_release_stored_is_read(house: House) -> None:
+    record = house.verify().to_record()
+    del record["verified_at"]
+
+    assert Outcome.from_record(record).verified_at == 0
 
 
 def test_a_request_that_is_being_worked_on_is_told_to_wait(house: House) -> None:
@@ -525,7 +553,7 @@ def test_nothing_personal_is_stored_and_no_plain_hash(house: House) -> None:
 def test_a_verdicts_record_is_its_outcome_and_nothing_more(house: House) -> None:
     items = house.table.scan(TableName="attempts")["Items"]
 
-    members = {"problem", "result_code", "result_desc", "msg_id", "task_id", "attempts_left"}
+    members = {"problem", "result_code", "result_desc", "msg_id", "task_id", "attempts_left", "verified_at"}
     records = [json.loads(item["data"]["S"]) for item in items if "data" in item]
     assert records
     assert all(set(record) == members for record in records)

@@ -1,4 +1,4 @@
-"""The HTTP side that both functions share: API Gateway payload 2.0 in, answers and problem documents out.
+"""The HTTP side that all functions share: API Gateway payload 2.0 in, answers and problem documents out.
 
 API Gateway routes by path and method before a function runs, so a function has one route and needs no router.
 What is checked here is what every request must satisfy whatever it asks: origin, media type, size, JSON.
@@ -28,6 +28,10 @@ class Request:
     ----------
     fields
         The body's JSON object.
+    origin
+        Origin of the page that calls, one of the allowed.
+    domain_name
+        Name under which the API was called, or an empty text; API Gateway answers under its own names only.
     client_address
         The caller's IP address as API Gateway saw it, or an empty text.
     request_id
@@ -35,6 +39,8 @@ class Request:
     """
 
     fields: Mapping[str, Any]
+    origin: str
+    domain_name: str
     client_address: str
     request_id: str
 
@@ -43,8 +49,40 @@ class Request:
         return f"Request(request_id={self.request_id!r})"
 
 
-class Endpoint:
-    """A Lambda handler around one operation: checks the request, maps every outcome to a response.
+class Handler:
+    """A Lambda handler: whatever it raises is mapped to a response.
+
+    Parameters
+    ----------
+    answer
+        Takes an event and its request's identifier, and gives the response or raises ProblemError.
+    """
+
+    def __init__(self, answer: Callable[[Mapping[str, Any], str], dict[str, Any]]) -> None:
+        self._answer = answer
+        self._cold = True
+
+    def __call__(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+        """Answer one payload 2.0 event with one payload 2.0 response, whatever goes wrong."""
+        request_id = _request_id(event, context)
+        logger.append_keys(requestId=request_id)
+        if self._cold:
+            self._cold = False
+            count(Metric.COLD_START)
+        try:
+            return self._answer(event, request_id)
+        except ProblemError as error:
+            return _refusal(error, request_id)
+        except Exception as error:  # noqa: BLE001 - the last resort: nobody sees a stack trace
+            logger.error("an unexpected error", extra=describe(error))
+            detail = "The request could not be worked on. Use another way to log in."
+            return _refusal(ProblemError(Problem.INTERNAL_ERROR, detail), request_id)
+        finally:
+            flush_metrics()
+
+
+class Endpoint(Handler):
+    """A handler around an operation of pages: checks the request and answers it.
 
     Parameters
     ----------
@@ -57,28 +95,28 @@ class Endpoint:
     def __init__(
         self, operation: Callable[[Request], Mapping[str, Any]], allowed_origins: frozenset[str]
     ) -> None:
-        self._operation = operation
-        self._allowed_origins = allowed_origins
-        self._cold = True
+        def answer(event: Mapping[str, Any], request_id: str) -> dict[str, Any]:
+            return _response(200, _JSON_HEADERS, operation(_accept(event, request_id, allowed_origins)))
 
-    def __call__(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
-        """Answer one payload 2.0 event with one payload 2.0 response, whatever goes wrong."""
-        request_id = _request_id(event, context)
-        logger.append_keys(requestId=request_id)
-        if self._cold:
-            self._cold = False
-            count(Metric.COLD_START)
-        try:
-            request = _accept(event, request_id, self._allowed_origins)
-            return _response(200, _JSON_HEADERS, self._operation(request))
-        except ProblemError as error:
-            return _refusal(error, request_id)
-        except Exception as error:  # noqa: BLE001 - the last resort: nobody sees a stack trace
-            logger.error("an unexpected error", extra=describe(error))
-            detail = "The request could not be worked on. Use another way to log in."
-            return _refusal(ProblemError(Problem.INTERNAL_ERROR, detail), request_id)
-        finally:
-            flush_metrics()
+        super().__init__(answer)
+
+
+class Publication(Handler):
+    """A handler that gives a public document to whoever asks, for caches to keep.
+
+    Parameters
+    ----------
+    read
+        Gives the document.
+    media_type
+        The document's.
+    max_age
+        Seconds for which it may be kept (RFC 9111 section 5.2.2.1).
+    """
+
+    def __init__(self, read: Callable[[], Mapping[str, Any]], media_type: str, max_age: int) -> None:
+        headers = {**_HEADERS, "Content-Type": media_type, "Cache-Control": f"public, max-age={max_age}"}
+        super().__init__(lambda _event, _request_id: _response(200, headers, read()))
 
 
 def check_members(
@@ -132,8 +170,14 @@ def _accept(event: Mapping[str, Any], request_id: str, allowed_origins: frozense
             Problem.UNSUPPORTED_MEDIA_TYPE, "Send the body as UTF-8 with Content-Type: application/json."
         )
     fields = _read_json(_read_body(event))
-    http = (event.get("requestContext") or {}).get("http") or {}
-    return Request(fields, str(http.get("sourceIp") or ""), request_id)
+    context = event.get("requestContext") or {}
+    return Request(
+        fields,
+        origin=headers["origin"],
+        domain_name=str(context.get("domainName") or ""),
+        client_address=str((context.get("http") or {}).get("sourceIp") or ""),
+        request_id=request_id,
+    )
 
 
 def _read_body(event: Mapping[str, Any]) -> bytes:

@@ -1,4 +1,4 @@
-"""RSA keys in the forms in which customers of the platform hold them (guide section 2.1).
+"""Keys in the forms in which customers of the platform hold them (guide section 2.1).
 
 The open platform shows and takes bare Base64 (X.509 SubjectPublicKeyInfo, PKCS#8); tools make PEM and PKCS#1.
 All of them are accepted. Parsing costs about a hundred signatures, so parse once and keep the object.
@@ -8,9 +8,10 @@ import base64
 import binascii
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
@@ -21,6 +22,9 @@ from cryptography.hazmat.primitives.serialization import (
 
 from cmpassport.errors import CmpassportError
 
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
 MIN_KEY_BITS: Final = 1024
 MAX_KEY_BITS: Final = 8192
 
@@ -30,7 +34,7 @@ _ENCRYPTED: Final = "the private key has a passphrase; store it without one"
 
 
 class KeyFormatError(CmpassportError):
-    """A text is no RSA key of the wanted kind; says what it is instead where that can be told."""
+    """A text is no key of the wanted kind; says what it is instead where that can be told."""
 
 
 def load_private_key(text: str) -> RSAPrivateKey:
@@ -47,26 +51,29 @@ def load_private_key(text: str) -> RSAPrivateKey:
     KeyFormatError
         The text is anything else, or the key is not consistent in itself.
     """
-    text = _with_line_breaks(text)
-    _refuse("PUBLIC KEY", text, _PUBLIC_INSTEAD)
-    _refuse("CERTIFICATE", text, "this is a certificate; the private key is wanted")
-    _refuse("ENCRYPTED", text, _ENCRYPTED)
-    try:
-        key = (
-            load_pem_private_key(text.strip().encode(), password=None)
-            if _is_pem(text)
-            else load_der_private_key(_der(text), password=None)
-        )
-    # The library's own texts are dropped, since these reach logs.
-    except TypeError:
-        raise KeyFormatError(_ENCRYPTED) from None
-    except (ValueError, UnsupportedAlgorithm):
-        if _parses(load_der_public_key, text):
-            raise KeyFormatError(_PUBLIC_INSTEAD) from None
-        raise KeyFormatError("no RSA private key: PKCS#8 or PKCS#1 is wanted, bare Base64 or PEM") from None
+    key = _load_private(text, "no RSA private key: PKCS#8 or PKCS#1 is wanted, bare Base64 or PEM")
     if not isinstance(key, RSAPrivateKey):
         raise KeyFormatError("the private key is not an RSA key")
     _check_size(key.key_size)
+    return key
+
+
+def load_p256_private_key(text: str) -> EllipticCurvePrivateKey:
+    """Parse a private key on the curve P-256, which signs receipts.
+
+    Parameters
+    ----------
+    text
+        Bare Base64 or PEM of PKCS#8 or SEC 1, without a passphrase.
+
+    Raises
+    ------
+    KeyFormatError
+        The text is anything else.
+    """
+    key = _load_private(text, "no private key: PKCS#8 of a key on P-256 is wanted, bare Base64 or PEM")
+    if not isinstance(key, EllipticCurvePrivateKey) or not isinstance(key.curve, SECP256R1):
+        raise KeyFormatError("the private key is not on the curve P-256")
     return key
 
 
@@ -98,6 +105,25 @@ def load_public_key(text: str) -> RSAPublicKey:
         raise KeyFormatError("the public key is not an RSA key")
     _check_size(key.key_size)
     return key
+
+
+def _load_private(text: str, expected: str) -> "PrivateKeyTypes":
+    """Parse a private key of any kind; `expected` is said of a text that is none."""
+    text = _with_line_breaks(text)
+    _refuse("PUBLIC KEY", text, _PUBLIC_INSTEAD)
+    _refuse("CERTIFICATE", text, "this is a certificate; the private key is wanted")
+    _refuse("ENCRYPTED", text, _ENCRYPTED)
+    try:
+        if _is_pem(text):
+            return load_pem_private_key(text.strip().encode(), password=None)
+        return load_der_private_key(_der(text), password=None)
+    # The library's own texts are dropped, since these reach logs.
+    except TypeError:
+        raise KeyFormatError(_ENCRYPTED) from None
+    except (ValueError, UnsupportedAlgorithm):
+        if _parses(load_der_public_key, text):
+            raise KeyFormatError(_PUBLIC_INSTEAD) from None
+        raise KeyFormatError(expected) from None
 
 
 def _with_line_breaks(text: str) -> str:

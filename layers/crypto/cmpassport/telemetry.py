@@ -42,6 +42,8 @@ class Metric(StrEnum):
     PLATFORM_LATENCY = "PlatformLatency"
     PLATFORM_LIMIT_REACHED = "PlatformLimitReached"
     BUDGET_REFUSED = "BudgetRefused"
+    RECEIPT_ISSUED = "ReceiptIssued"
+    RECEIPT_KEYS_SERVED = "ReceiptKeysServed"
     SECRET_STALE = "SecretStale"  # noqa: S105 - a metric's name
     ATTEMPT_NOT_GIVEN_BACK = "AttemptNotGivenBack"
     OUTCOME_NOT_STORED = "OutcomeNotStored"

@@ -1,0 +1,1 @@
+"""`GET /.well-known/jwks.json`: publishes the keys that check receipts (RFC 7517)."""

@@ -1,0 +1,152 @@
+"""Receipts: verdicts that a business's own services can check without calling back.
+
+A page can say anything; a receipt is signed. It is a JWT (RFC 7519) in JWS's compact form (RFC 7515), signed
+with ES256 by a key of its own, and bound to one login: its time, the page's origin, and the nonce that the
+business's server gave the page. The guide knows nothing of it. This module brings a library that is imported
+for receipts only.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+
+from joserfc import jwe, jwt
+
+from cmpassport.hashing import plain_keyed_hash
+from cmpassport.receipt_keys import ALGORITHM, ReceiptKeys
+from cmpassport.secret_cache import SecretFormatError
+from cmpassport.settings import SettingsError
+from verify.settings import NumberForm, ReceiptSettings
+from verify.verification import Outcome
+
+TYPE: Final = "number-verification+jwt"
+"""The header's `typ`, so that a receipt does not pass for another kind of token (RFC 8725 section 3.11)."""
+
+_KEY_ENCRYPTION: Final = "RSA-OAEP-256"
+_CONTENT_ENCRYPTION: Final = "A256GCM"
+
+
+def parse_keys(text: str, form: NumberForm) -> ReceiptKeys:
+    """Read the receipt secret, which must have what the number's form takes.
+
+    Raises
+    ------
+    SecretFormatError, KeyFormatError
+        It is of another form.
+    """
+    keys = ReceiptKeys.parse(text)
+    if form is NumberForm.HASH and keys.hash_key is None:
+        raise SecretFormatError("the secret has no hashKey, which RECEIPT_NUMBER=hash takes")
+    if form is NumberForm.ENCRYPTED and keys.encryption_key is None:
+        raise SecretFormatError("the secret has no encryptionKey, which RECEIPT_NUMBER=encrypted takes")
+    return keys
+
+
+class Receipts:
+    """Issues receipts; one for the life of the function.
+
+    Parameters
+    ----------
+    settings
+        How long they live, how the number is in them, who issues them.
+    app_id
+        The configured appId.
+    keys
+        Gives the keys.
+    now
+        Clock, aware.
+    """
+
+    def __init__(
+        self,
+        settings: ReceiptSettings,
+        app_id: str,
+        keys: Callable[[], ReceiptKeys],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._settings = settings
+        self._app_id = app_id
+        self._keys = keys
+        self._now = now
+
+    def prepare(self, domain_name: str) -> str:
+        """Have everything ready, so that no verdict is billed for which there will be no receipt.
+
+        Parameters
+        ----------
+        domain_name
+            Name under which the API was called: the issuer, where no address is configured.
+
+        Returns
+        -------
+        The issuer.
+
+        Raises
+        ------
+        SecretUnavailableError, SecretFormatError
+            There is no key that signs.
+        SettingsError
+            There is no issuer.
+        """
+        self._keys().signing_at(self._now())
+        if not (self._settings.issuer or domain_name):
+            raise SettingsError("RECEIPT_ISSUER is not set and the event has no domainName: set it")
+        return self._settings.issuer or f"https://{domain_name}"
+
+    def issue(
+        self, outcome: Outcome, number: str, *, issuer: str, audience: str, nonce: str | None
+    ) -> str | None:
+        """Give the receipt of a positive verdict; None past its end.
+
+        A verdict that is given again has a receipt of the same identifier and times.
+
+        Parameters
+        ----------
+        outcome
+            The verdict.
+        number
+            11 digits.
+        issuer
+            As `prepare` gave it.
+        audience
+            Origin of the page that asked.
+        nonce
+            As the page sent it.
+        """
+        now = self._now()
+        expires = outcome.verified_at + self._settings.life_seconds
+        if now.timestamp() >= expires:
+            return None
+        keys = self._keys()
+        claims: dict[str, Any] = {
+            "iss": issuer,
+            "aud": audience,
+            "iat": outcome.verified_at,
+            "exp": expires,
+            "jti": outcome.msg_id,
+            "appId": self._app_id,
+            **self._number(keys, number),
+        }
+        if outcome.task_id:
+            claims["taskId"] = outcome.task_id
+        if nonce is not None:
+            claims["nonce"] = nonce
+        signing = keys.signing_at(now)
+        header = {"alg": ALGORITHM, "typ": TYPE, "kid": signing.kid}
+        return jwt.encode(header, claims, signing.key, algorithms=[ALGORITHM])
+
+    def _number(self, keys: ReceiptKeys, number: str) -> dict[str, str]:
+        match self._settings.number_form:
+            case NumberForm.MASKED:
+                return {"phoneNumMasked": f"{number[:3]}****{number[-4:]}"}
+            case NumberForm.HASH if keys.hash_key:
+                return {"phoneNumHash": plain_keyed_hash(keys.hash_key, number)}
+            case NumberForm.ENCRYPTED if keys.encryption_key:
+                header = {
+                    "alg": _KEY_ENCRYPTION,
+                    "enc": _CONTENT_ENCRYPTION,
+                    "kid": keys.encryption_key.thumbprint(),
+                }
+                algorithms = [_KEY_ENCRYPTION, _CONTENT_ENCRYPTION]
+                return {"phoneNumJwe": jwe.encrypt_compact(header, number, keys.encryption_key, algorithms)}
+        raise SecretFormatError("the receipt secret lacks what RECEIPT_NUMBER takes")

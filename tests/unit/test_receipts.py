@@ -1,0 +1,156 @@
+"""Receipts: what they say, for how long, and in which of the three forms they name the number."""
+
+import hashlib
+import hmac
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Final
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from joserfc import jwe, jws
+from joserfc.jwk import KeySet, RSAKey
+
+from cmpassport.receipt_keys import ReceiptKeys
+from cmpassport.secret_cache import SecretFormatError
+from cmpassport.settings import SettingsError
+from tests.support.fakes import FakeClock
+from tests.support.receipt_secrets import HASH_KEY, LONG_AGO, new_key, part, public_pem, secret
+from verify.receipt import Receipts, parse_keys
+from verify.settings import NumberForm, ReceiptSettings
+from verify.verification import Outcome
+
+NUMBER: Final = "13912345678"
+ISSUER: Final = "https://api.example.com"
+AUDIENCE: Final = "https://www.example.com"
+LIFE: Final = 120
+SETTINGS: Final = ReceiptSettings("receipts", NumberForm.MASKED, LIFE, "")
+
+
+def verdict(clock: FakeClock, task_id: str = "task-1") -> Outcome:
+    return Outcome(None, "000", "", "message-1", task_id, 4, int(clock.now().timestamp()))
+
+
+def make(
+    clock: FakeClock, text: str | None = None, settings: ReceiptSettings = SETTINGS
+) -> tuple[Receipts, ReceiptKeys]:
+    keys = parse_keys(text or secret((new_key(), LONG_AGO)), settings.number_form)
+    return Receipts(settings, "000340", lambda: keys, clock.now), keys
+
+
+def issue(receipts: Receipts, outcome: Outcome, nonce: str | None = None) -> str:
+    receipt = receipts.issue(outcome, NUMBER, issuer=ISSUER, audience=AUDIENCE, nonce=nonce)
+    assert receipt is not None
+    return receipt
+
+
+def test_a_receipt_says_who_what_for_whom_and_how_long(clock: FakeClock) -> None:
+    receipts, keys = make(clock)
+    outcome = verdict(clock)
+
+    receipt = issue(receipts, outcome, nonce="n-1")
+
+    assert part(receipt, 0) == {"alg": "ES256", "typ": "number-verification+jwt", "kid": keys.signing[0].kid}
+    assert part(receipt, 1) == {
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "iat": outcome.verified_at,
+        "exp": outcome.verified_at + LIFE,
+        "jti": "message-1",
+        "appId": "000340",
+        "phoneNumMasked": "139****5678",
+        "taskId": "task-1",
+        "nonce": "n-1",
+    }
+    published: Any = keys.public_set()
+    jws.deserialize_compact(receipt, KeySet.import_key_set(published), algorithms=["ES256"])
+
+
+def test_what_there_is_not_is_left_out(clock: FakeClock) -> None:
+    claims = part(issue(make(clock)[0], verdict(clock, task_id="")), 1)
+
+    assert not {"nonce", "taskId"} & set(claims)
+
+
+def test_a_verdict_that_is_given_again_has_the_same_receipt_until_its_end_and_none_after(
+    clock: FakeClock,
+) -> None:
+    receipts, _ = make(clock)
+    outcome = verdict(clock)
+    first = part(issue(receipts, outcome), 1)
+
+    clock.advance(LIFE - 1)
+    assert part(issue(receipts, outcome), 1) == first
+    clock.advance(1)
+    assert receipts.issue(outcome, NUMBER, issuer=ISSUER, audience=AUDIENCE, nonce=None) is None
+
+
+def test_a_verdict_of_an_earlier_release_has_no_receipt(clock: FakeClock) -> None:
+    outcome = replace(verdict(clock), verified_at=0)
+
+    assert make(clock)[0].issue(outcome, NUMBER, issuer=ISSUER, audience=AUDIENCE, nonce=None) is None
+
+
+def test_the_next_key_signs_from_its_time_on(clock: FakeClock) -> None:
+    text = secret((new_key(), LONG_AGO), (new_key(), clock.now() + timedelta(minutes=1)))
+    receipts, keys = make(clock, text)
+
+    before = part(issue(receipts, verdict(clock)), 0)["kid"]
+    clock.advance(60)
+    after = part(issue(receipts, verdict(clock)), 0)["kid"]
+
+    assert [before, after] == [key.kid for key in keys.signing]
+
+
+def test_a_hash_is_one_that_the_business_can_make(clock: FakeClock) -> None:
+    text = secret((new_key(), LONG_AGO), hashKey=HASH_KEY)
+    receipts, _ = make(clock, text, replace(SETTINGS, number_form=NumberForm.HASH))
+
+    claims = part(issue(receipts, verdict(clock)), 1)
+
+    assert claims["phoneNumHash"] == hmac.new(HASH_KEY.encode(), NUMBER.encode(), hashlib.sha256).hexdigest()
+    assert not {"phoneNumMasked", "phoneNumJwe"} & set(claims)
+    assert NUMBER not in str(claims)
+
+
+def test_an_encrypted_number_is_for_the_business_alone(
+    clock: FakeClock, rsa_key: Callable[[int], RSAPrivateKey]
+) -> None:
+    text = secret((new_key(), LONG_AGO), encryptionKey=public_pem(rsa_key(2048)))
+    receipts, _ = make(clock, text, replace(SETTINGS, number_form=NumberForm.ENCRYPTED))
+
+    claims = part(issue(receipts, verdict(clock)), 1)
+
+    business = RSAKey.import_key(rsa_key(2048))
+    header = part(claims["phoneNumJwe"], 0)
+    assert header == {"alg": "RSA-OAEP-256", "enc": "A256GCM", "kid": business.thumbprint()}
+    algorithms = ["RSA-OAEP-256", "A256GCM"]
+    assert jwe.decrypt_compact(claims["phoneNumJwe"], business, algorithms).plaintext == NUMBER.encode()
+    assert NUMBER not in str(claims)
+
+
+@pytest.mark.parametrize(
+    ("form", "member"), [(NumberForm.HASH, "hashKey"), (NumberForm.ENCRYPTED, "encryptionKey")]
+)
+def test_a_secret_without_what_the_form_takes_is_refused_before_a_verdict(
+    form: NumberForm, member: str
+) -> None:
+    with pytest.raises(SecretFormatError, match=f"no {member}, which RECEIPT_NUMBER={form} takes"):
+        parse_keys(secret((new_key(), LONG_AGO)), form)
+
+
+def test_without_a_key_that_signs_nothing_is_prepared(clock: FakeClock) -> None:
+    receipts, _ = make(clock, secret((new_key(), clock.now() + timedelta(seconds=1))))
+
+    with pytest.raises(SecretFormatError, match="signs yet"):
+        receipts.prepare("api.example.com")
+
+
+def test_the_issuer_is_the_configured_address_or_else_the_name_that_was_called(clock: FakeClock) -> None:
+    named = replace(SETTINGS, issuer="http://127.0.0.1:3000")
+
+    assert make(clock)[0].prepare("api.example.com") == ISSUER
+    assert make(clock, settings=named)[0].prepare("api.example.com") == "http://127.0.0.1:3000"
+    with pytest.raises(SettingsError, match="RECEIPT_ISSUER"):
+        make(clock)[0].prepare("")
