@@ -2,7 +2,7 @@
 
 Nothing here repeats what the code says. The handlers are asked which members they take, by requests that lack
 them all and have one too many; which refusals an operation has, its source says, by the problems that it
-names; what an answer looks like, the handlers' own answers to two made-up verdicts say.
+names; what an answer looks like, the handlers' own answers to two made-up verdicts say. Receipts are on.
 """
 
 import ast
@@ -11,9 +11,11 @@ import json
 import os
 import re
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
 from importlib import import_module
@@ -24,6 +26,7 @@ from unittest.mock import patch
 
 from local import ROOT
 from local.template import Template
+from tests.support.receipt_secrets import LONG_AGO, new_key, secret
 
 DESCRIPTION: Final = ROOT / "docs" / "openapi.json"
 ORIGIN: Final = "https://www.example.com"
@@ -35,6 +38,10 @@ ENVIRONMENT: Final = {
     "PEPPER_SECRET_ID": "pepper",
     "TABLE_NAME": "attempts",
     "PLATFORM_URL": "http://127.0.0.1:9/NumberAbility/h5/verifyVmMobileApi.htm",
+    "RECEIPTS": "on",
+    "RECEIPT_SECRET_ID": "receipts",
+    "RECEIPT_NUMBER": "masked",
+    "RECEIPT_ISSUER": "https://api.example.com",
     "AWS_DEFAULT_REGION": "cn-north-1",
     "POWERTOOLS_SERVICE_NAME": "number-verification",
     "POWERTOOLS_METRICS_NAMESPACE": "NumberVerification",
@@ -46,10 +53,12 @@ EXAMPLES: Final = {
     "token": "VM_SAMPLE01",
     "userInformation": "sample%2Bfingerprint%3D%3D",
     "expandParams": "phoneNum=13999994444",
+    "nonce": "q8Zr1vTn5sWc3yBx",
 }
 SUMMARIES: Final = {
     "presign": "Sign the SDK's preSign with the customer's private key (the guide's steps 5 and 6)",
     "verify": "Ask the platform whether a number is the SIM's own (the guide's steps 13 to 16)",
+    "jwks": "The keys that check receipts (RFC 7517), where receipts are on",
 }
 _KNOWN: Final = "only these members are known: "
 
@@ -90,6 +99,7 @@ def text_of(name: str) -> dict[str, Any]:
         "token": {"pattern": f"^{verify._TOKEN.pattern}$"},  # noqa: SLF001 - what is described is inside
         "userInformation": {"minLength": 1, "maxLength": verify._MAX_TEXT_CHARACTERS},  # noqa: SLF001 - as above
         "expandParams": {"maxLength": verify._MAX_TEXT_CHARACTERS},  # noqa: SLF001 - as above
+        "nonce": {"pattern": f"^{verify._NONCE.pattern}$"},  # noqa: SLF001 - as above
         "phoneNum": {"maxLength": import_module("verify.number").MAX_TYPED_CHARACTERS},
     }
     return {"type": "string", **more.get(name, {}), "examples": [EXAMPLES[name]]}
@@ -121,16 +131,27 @@ def problems(name: str) -> list[Any]:
     return [problem for problem in Problem if problem.name in named]
 
 
+def receipt_keys() -> Any:
+    """Give the keys of a receipt secret that was just made."""
+    keys: Any = import_module("cmpassport.receipt_keys").ReceiptKeys
+    return keys.parse(secret((new_key(), LONG_AGO)))
+
+
 @contextmanager
 def _verdict(code: str) -> Iterator[None]:
     verification = import_module("verify.verification")
-    outcome = verification.Outcome(None, code, "是本机号码", "f5a18050-75da-4e0f", "39f1feb1", 4)
+    now = int(time.time())
+    outcome = verification.Outcome(None, code, "是本机号码", "f5a18050-75da-4e0f", "39f1feb1", 4, now)
 
     class Verdict:
         def verify(self, *_: object) -> Any:
             return outcome
 
-    with patch.object(function("verify"), "_verifier", Verdict):
+    verify = function("verify")
+    with (
+        patch.object(verify, "_verifier", Verdict),
+        patch.object(verify._receipts, "_keys", receipt_keys),  # noqa: SLF001 - as above
+    ):
         yield
 
 
@@ -148,7 +169,10 @@ _JSON_TYPES: Final = {bool: "boolean", int: "integer", str: "string"}
 
 
 def answer_schema(answers: list[Mapping[str, Any]], closed: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Describe answers by their members; those that are closed have no values but these."""
+    """Describe answers by their members; those that are closed have no values but these.
+
+    What the first answer has and another has not is optional.
+    """
     described: dict[str, dict[str, Any]] = {}
     for name, value in answers[0].items():
         described[name] = {"type": _JSON_TYPES[type(value)]}
@@ -158,7 +182,7 @@ def answer_schema(answers: list[Mapping[str, Any]], closed: tuple[str, ...] = ()
             described[name]["minimum"] = 0
     return {
         "type": "object",
-        "required": list(described),
+        "required": [name for name in described if all(name in answer for answer in answers)],
         "properties": described,
         "additionalProperties": False,
     }
@@ -263,6 +287,44 @@ def operation(name: str, success: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def publication(name: str) -> dict[str, Any]:
+    """Describe an operation that gives a public document."""
+    app = function(name)
+    with (
+        patch.object(app, "_keys", Published(receipt_keys().public_set())),
+        redirect_stdout(io.StringIO()),
+    ):
+        answer = app.handler({}, None)
+    (key,) = json.loads(answer["body"])["keys"]
+    keys = {"type": "array", "minItems": 1, "items": answer_schema([key], ("kty", "crv", "use", "alg"))}
+    headers = answer["headers"]
+    document = {
+        "type": "object",
+        "required": ["keys"],
+        "properties": {"keys": keys},
+        "additionalProperties": False,
+    }
+    cached = {"Cache-Control": {"schema": {"type": "string"}, "example": headers["Cache-Control"]}}
+    given = {
+        "description": "A JWK Set, which may be kept",
+        "headers": cached,
+        "content": {headers["Content-Type"]: {"schema": document}},
+    }
+    # Whoever asks is answered: of the shared refusals those alone are left that are no request's fault.
+    refused = {status: refusal for status, refusal in responses(name, {}).items() if status in {"429", "500"}}
+    return {"operationId": name, "summary": SUMMARIES[name], "responses": {"200": given, **refused}}
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A secret that is there."""
+
+    value: Mapping[str, Any]
+
+    def get(self) -> Mapping[str, Any]:
+        return self.value
+
+
 def describe() -> dict[str, Any]:
     """Describe the whole API."""
     template = Template.read(ROOT / "template.yaml").document["Resources"]
@@ -270,12 +332,15 @@ def describe() -> dict[str, Any]:
     for resource in template.values():
         for event in resource.get("Properties", {}).get("Events", {}).values():
             name = resource["Properties"]["Handler"].partition(".")[0]
+            method = event["Properties"]["Method"].lower()
+            if method == "get":
+                paths[event["Properties"]["Path"]] = {method: publication(name)}
+                continue
             success = (
                 answer_schema([{"sign": ""}])
                 if name == "presign"
                 else answer_schema(verdicts(), ("verified", "resultCode", "action"))
             )
-            method = event["Properties"]["Method"].lower()
             paths[event["Properties"]["Path"]] = {method: operation(name, success)}
     return {
         "openapi": "3.1.0",

@@ -56,7 +56,8 @@ def test_every_status_of_the_documented_table_is_described() -> None:
     described = {
         (status, code)
         for path in DESCRIBED["paths"].values()
-        for status, response in path["post"]["responses"].items()
+        for operation in path.values()
+        for status, response in operation["responses"].items()
         for code in problem_of(response).get("properties", {}).get("code", {}).get("enum", [])
     }
 
