@@ -146,6 +146,8 @@ ROWS: Final = [
     Row("an empty token", "stack", _verify(token=""), 400, "invalid_request", FIX),
     Row("no userInformation", "stack", _verify(userInformation=None), 400, "invalid_request", FIX),
     Row("expandParams is no text", "stack", _verify(expandParams={}), 400, "invalid_request", FIX),
+    Row("a nonce that is no text", "stack", _verify(nonce=1), 400, "invalid_request", FIX),
+    Row("a nonce with a space", "stack", _verify(nonce="n 1"), 400, "invalid_request", FIX),
     Row("an unknown member beside", "stack", _verify(sign="x"), 400, "invalid_request", FIX),
     Row("no preSign", "stack", _presign("hello"), 400, "presign_rejected", FIX),
     Row("token with another number", "stack", _token_with_another_number, 409, "token_reused", "retry"),

@@ -1,22 +1,26 @@
 """What the built functions import under Lambda's Python: no more than their budgets."""
 
+from typing import Final
+
 import pytest
 
 from local import ROOT
 from local.emulator import Parts
-from tests.support.imports import imported_by, over_budget
+from tests.support.imports import STARTS, imported_by, over_budget
 
-BUILD = ROOT / ".aws-sam" / "build"
+BUILD: Final = ROOT / ".aws-sam" / "build"
+FOLDERS: Final = {
+    "presign": "PreSignFunction",
+    "verify": "VerifyFunction",
+    "verify with receipts": "VerifyFunction",
+    "jwks": "ReceiptKeysFunction",
+}
 
 
-@pytest.mark.parametrize(
-    ("function", "folder"), [("presign", "PreSignFunction"), ("verify", "VerifyFunction")]
-)
-def test_a_built_function_imports_what_its_budget_has_and_no_more(
-    parts: Parts, function: str, folder: str
-) -> None:
-    roots = [BUILD / folder, BUILD / "DependenciesLayer" / "python", BUILD / "CryptoLayer" / "python"]
+@pytest.mark.parametrize("name", STARTS)
+def test_a_built_function_imports_what_its_budget_has_and_no_more(parts: Parts, name: str) -> None:
+    roots = [BUILD / FOLDERS[name], BUILD / "DependenciesLayer" / "python", BUILD / "CryptoLayer" / "python"]
 
-    imported = imported_by(f"{function}.app", roots, str(parts.python / "bin" / "python3.13"))
+    imported = imported_by(STARTS[name], roots, str(parts.python / "bin" / "python3.13"))
 
-    assert over_budget(function, imported) == []
+    assert over_budget(STARTS[name], imported) == []

@@ -42,7 +42,7 @@ FORMATTED: Final = (
     "The body has more than 16384 bytes. Send only the documented members.",
     "must be printable, at most 8192 characters",
     "only these members are known: preSign",
-    "only these members are known: phoneNum, token, userInformation, expandParams",
+    "only these members are known: phoneNum, token, userInformation, expandParams, nonce",
 )
 
 
@@ -99,7 +99,7 @@ VALUES: Final = st.one_of(
     st.integers(10**11),
 )
 NAMES: Final = st.one_of(
-    st.sampled_from(["preSign", "phoneNum", "token", "userInformation", "expandParams"]), CANARIES
+    st.sampled_from(["preSign", "phoneNum", "token", "userInformation", "expandParams", "nonce"]), CANARIES
 )
 HEADERS: Final = st.fixed_dictionaries(
     {},
@@ -133,7 +133,7 @@ def test_no_refusal_repeats_anything_that_was_sent(
 
     assert 400 <= reply.status < 500
     is_closed(path, reply)
-    known = {"preSign", "phoneNum", "token", "userInformation", "expandParams"}
+    known = {"preSign", "phoneNum", "token", "userInformation", "expandParams", "nonce"}
     sent = {*texts_of(body), *headers.values()} - known
     seen = reply.text + json.dumps(dict(reply.headers))
     assert not [text for text in sent if text in seen]

@@ -4,7 +4,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -46,14 +47,50 @@ _ON_LAMBDA: Final = {
     "PEPPER_SECRET_ID": "pepper",
     "TABLE_NAME": "attempts",
     "PLATFORM_URL": "http://127.0.0.1:1/verify",
+    "RECEIPT_SECRET_ID": "receipts",
     "PYTHONDONTWRITEBYTECODE": "1",
 }
 
 
-def imported_by(module: str, roots: Sequence[Path], python: str = sys.executable) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A start of a function.
+
+    Attributes
+    ----------
+    package
+        The function's.
+    budgets
+        The lists of what it may import.
+    modules
+        How many in all, with a little room for what differs between Pythons.
+    environment
+        Variables of this start.
+    """
+
+    package: str
+    budgets: tuple[str, ...]
+    modules: int
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+STARTS: Final = {
+    "presign": Start("presign", ("presign",), 200),
+    "verify": Start("verify", ("verify",), 470),
+    "verify with receipts": Start("verify", ("verify", "receipts"), 540, {"RECEIPTS": "on"}),
+    "jwks": Start("jwks", ("jwks",), 290),
+}
+
+
+def imported_by(start: Start, roots: Sequence[Path], python: str = sys.executable) -> dict[str, str]:
     """Import a handler as Lambda does, in a process of its own; give what that imports, and for whom."""
-    environment = {**_ON_LAMBDA, "PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(map(str, roots))}
-    command = [python, "-c", _RECORD, module]
+    environment = {
+        **_ON_LAMBDA,
+        **start.environment,
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.pathsep.join(map(str, roots)),
+    }
+    command = [python, "-c", _RECORD, f"{start.package}.app"]
     run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     imported: dict[str, str] = json.loads(run.stdout)
@@ -63,24 +100,24 @@ def imported_by(module: str, roots: Sequence[Path], python: str = sys.executable
 def budgeted(name: str) -> str:
     """Give the name under which a budget lists a module: own ones in full, packages to their parts."""
     package, *inner = name.split(".")
-    if package in {"cmpassport", "presign", "verify"}:
+    if package in {"cmpassport", "presign", "verify", "jwks"}:
         return name
     standard = package in sys.stdlib_module_names
     return package if standard or not inner else f"{package}.{inner[0]}"
 
 
-def read_budget(function: str) -> set[str]:
-    """Read what a function may import."""
-    lines = (BUDGETS / f"{function}.txt").read_text().splitlines()
+def read_budget(start: Start) -> set[str]:
+    """Read what a start may import."""
+    lines = [line for name in start.budgets for line in (BUDGETS / f"{name}.txt").read_text().splitlines()]
     return {line for line in lines if line and not line.startswith("#")}
 
 
-def over_budget(function: str, imported: dict[str, str]) -> list[str]:
-    """Say which imports are not in a function's budget, and who imports them first.
+def over_budget(start: Start, imported: dict[str, str]) -> list[str]:
+    """Say which imports are not in a start's budget, and who imports them first.
 
     What begins with an underscore is a public module's other half, and differs between Pythons.
     """
-    budget = read_budget(function)
+    budget = read_budget(start)
     return sorted(
         f"{name}, imported by {importer}"
         for name, importer in imported.items()
