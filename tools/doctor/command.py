@@ -1,0 +1,146 @@
+"""The command: finds the place, examines it, prints what was found."""
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import boto3
+
+from local.state import DEFAULT_FILE
+from tools.aws import client_config, errors_in_words, session
+from tools.doctor.examination import STEPS, Group, take
+from tools.doctor.facts import Asked, Facts, World
+from tools.doctor.place import VERIFY, NoPlaceError, Place, deployed_place, file_place, local_place
+from tools.doctor.report import Paper, failed, to_report, write_json
+from tools.doctor.steps.pages import is_page
+from tools.doctor.world import ThisMachine
+from tools.errors import FOUND, WRONG_USE, ToolError
+
+_ENDPOINTS: Final = {
+    "secretsmanager": "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+    "dynamodb": "AWS_ENDPOINT_URL_DYNAMODB",
+}
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Examine what the command line names; give the exit code."""
+    for url in (*arguments.page, *filter(None, (arguments.address_service,))):
+        _check_address(url)
+    public_key = None if arguments.public_key is None else _read_key(arguments.public_key)
+    paper = None if arguments.json else Paper(sys.stdout)
+    try:
+        place, client = _find(arguments)
+    except NoPlaceError as error:
+        group = Group("Deployment", (error.finding,))
+        if paper:
+            paper.group(group)
+        return _end(paper, arguments.stack, [group], {})
+    asked = Asked(
+        pages=tuple(arguments.page) or place.pages,
+        public_key=public_key,
+        address_service=arguments.address_service,
+        probe=arguments.probe,
+    )
+    return examine_place(place, asked, ThisMachine(client), paper)
+
+
+def examine_place(place: Place, asked: Asked, world: World, paper: Paper | None) -> int:
+    """Take all steps and print what they find; give the exit code.
+
+    Parameters
+    ----------
+    place
+        What is examined.
+    asked
+        What the operator asked for.
+    world
+        In which it is seen.
+    paper
+        Takes findings as they come; None for one JSON document on standard output.
+    """
+    groups = [Group("Deployment", place.findings)]
+    if paper:
+        paper.heading(place.name)
+        paper.group(groups[0])
+    facts = Facts(place, asked, world.now())
+    for step in STEPS:
+        group, facts = take(step, facts, world)
+        groups.append(group)
+        if paper:
+            paper.group(group)
+    return _end(paper, place.name, groups, to_report(facts))
+
+
+def _end(paper: Paper | None, name: str, groups: list[Group], lines: Mapping[str, str]) -> int:
+    if paper is None:
+        write_json(sys.stdout, name, groups, lines)
+    else:
+        paper.to_report(lines)
+        paper.summary()
+    return FOUND if failed(groups) else 0
+
+
+def _check_address(url: str) -> None:
+    if not is_page(url):
+        raise ToolError(
+            "an address given with --page or --address-service is not a whole one",
+            "Write it as the browser shows it, without wildcards: https://www.abc.com/a/mobile.html",
+            WRONG_USE,
+        )
+
+
+def _read_key(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise ToolError(
+            f"{path} cannot be read: {reason}",
+            "Put the customer's public key (客户公钥) into it as it stands in the open platform.",
+            WRONG_USE,
+        ) from None
+
+
+def _find(arguments: argparse.Namespace) -> tuple[Place, Callable[[str], Any]]:
+    """Find what is examined, and make what makes clients of AWS there."""
+    if arguments.stack:
+        own = session(arguments)
+
+        def client(service: str) -> Any:
+            return own.client(service, config=client_config())  # type: ignore[call-overload] # any service
+
+        place = deployed_place(
+            arguments.stack, str(own.region_name), client("cloudformation"), client("lambda")
+        )
+        return place, client
+    if arguments.env:
+        place = file_place(arguments.env)
+        own = _session(arguments, place.variables[VERIFY])
+        return replace(place, region=own.region_name), _clients(own, place.variables[VERIFY])
+    place = local_place(arguments.state or DEFAULT_FILE)
+    return place, _clients(_session(arguments, place.variables[VERIFY]), place.variables[VERIFY])
+
+
+def _session(arguments: argparse.Namespace, variables: Mapping[str, str]) -> boto3.Session:
+    """Make the session that the functions' variables name, as far as they do."""
+    region = arguments.region or variables.get("AWS_REGION") or variables.get("AWS_DEFAULT_REGION")
+    with errors_in_words():
+        if variables.get("AWS_ACCESS_KEY_ID") and not arguments.profile:
+            return boto3.Session(
+                variables["AWS_ACCESS_KEY_ID"],
+                variables.get("AWS_SECRET_ACCESS_KEY"),
+                variables.get("AWS_SESSION_TOKEN") or None,
+                region_name=region,
+            )
+        return boto3.Session(region_name=region, profile_name=arguments.profile)
+
+
+def _clients(own: boto3.Session, variables: Mapping[str, str]) -> Callable[[str], Any]:
+    def client(service: str) -> Any:
+        address = variables.get(_ENDPOINTS[service]) or variables.get("AWS_ENDPOINT_URL") or None
+        return own.client(service, config=client_config(), endpoint_url=address)  # type: ignore[call-overload] # any service
+
+    return client

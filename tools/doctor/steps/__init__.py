@@ -1,0 +1,1 @@
+"""The steps of the examination, in an order in which causes come before their consequences."""

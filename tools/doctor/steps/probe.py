@@ -1,0 +1,271 @@
+"""The signed probe: one verification with a made-up token, and one preSign. Sent only when asked for.
+
+The token is nobody's, so the platform gives no verdict and bills none; what it answers instead tells how far
+the request came, for it checks in the order of the guide's step 14. 120020, the token's own refusal, comes
+last: appId, white list, signature and encryption were right. The number is China Mobile's own top-up line, no
+subscriber's. A deployed stack is asked through its own API, since the white list has its address, not ours.
+"""
+
+import json
+import secrets
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import Any, Final
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+
+from cmpassport.clock import format_timestamp
+from cmpassport.problems import Problem
+from cmpassport.signing import SignatureMismatchError
+from tools.doctor.facts import Facts, Fetched, Probe, SignedPreSign, Stage, World
+from tools.doctor.findings import Finding, Severity, fault, fine, unknown, warning
+from tools.doctor.place import Origin
+from tools.doctor.steps.keys import (
+    credentials,
+    reported_key,
+    signing_key,
+    the_platform_key_is_not_ours,
+    the_reported_key_is_the_pair,
+)
+from tools.doctor.steps.line import app_id_and_line_agree
+from tools.doctor.steps.pages import allowed_origins, origin_of
+from tools.doctor.steps.step import Check, Step
+from tools.remedies import OWN, REMEDIES
+from verify.codes import NOT_THIS_SIM, VERIFIED
+from verify.message import NotTheProtocolError, Submission, read_answer, write_request
+from verify.platform import BadAnswerError, PlatformSilentError, PlatformUnreachableError
+
+_NUMBER: Final = "13800138000"
+_ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUV"
+_ALL_RIGHT: Final = "120020"
+_USED_UP: Final = "121011"
+
+_PROBLEMS: Final[Mapping[type[Exception], Problem]] = {
+    PlatformUnreachableError: Problem.PLATFORM_UNREACHABLE,
+    PlatformSilentError: Problem.PLATFORM_TIMEOUT,
+    BadAnswerError: Problem.PLATFORM_ERROR,
+    NotTheProtocolError: Problem.PLATFORM_ERROR,
+}
+_CAUSES: Final[Mapping[str, tuple[Check, ...]]] = {
+    "130018": (the_reported_key_is_the_pair, the_platform_key_is_not_ours),
+    "130016": (the_platform_key_is_not_ours, the_reported_key_is_the_pair),
+    "103605": (app_id_and_line_agree,),
+    "130010": (app_id_and_line_agree,),
+    "110022": (app_id_and_line_agree,),
+}
+"""Checks whose fault explains a return code."""
+
+
+def _look(facts: Facts, world: World) -> Facts:
+    if not facts.asked.probe:
+        return facts
+    if facts.place.origin is Origin.STACK:
+        facts = replace(facts, probe=_ask_api(facts, world))
+    else:
+        facts = replace(facts, probe=_ask_platform(facts, world))
+    return replace(facts, presign=_have_signed(facts, world))
+
+
+def _submission() -> Submission:
+    return Submission(_NUMBER, f"VM_DOCTOR{uuid.uuid4().hex}", "doctor", None)
+
+
+def _ask_platform(facts: Facts, world: World) -> Probe | None:
+    """Ask the platform from here, with the verify function's own message and exchange."""
+    own, verify = credentials(facts), facts.settings.verify
+    if own is None or verify is None or facts.contact is None or facts.contact.reached is not Stage.ANSWER:
+        return None
+    msg_id = str(uuid.uuid4())
+    request = write_request(_submission(), own, msg_id=msg_id, instant=world.now())
+    try:
+        data = world.ask_platform(verify.platform_url, verify.limits, request)
+        return Probe(code=read_answer(data, msg_id=msg_id, app_id=own.app_id).result_code)
+    except tuple(_PROBLEMS) as error:
+        return Probe(problem=_PROBLEMS[type(error)].code, detail=str(error))
+
+
+def _ask_api(facts: Facts, world: World) -> Probe | None:
+    """Have the deployed function ask the platform, by its own way out."""
+    origin = _origin(facts)
+    if facts.place.api is None or origin is None:
+        return None
+    submission = _submission()
+    body = {
+        "phoneNum": submission.number,
+        "token": submission.token,
+        "userInformation": submission.user_information,
+    }
+    reply = world.post(f"{facts.place.api}/verify", origin, body)
+    document = _document(reply)
+    code = document.get("resultCode")
+    if isinstance(code, str) and code:
+        return Probe(code=code)
+    problem = document.get("code")
+    if isinstance(problem, str) and problem in OWN:
+        return Probe(problem=problem)
+    return Probe(problem="api", detail=reply.error or f"HTTP status {reply.status}")
+
+
+def _origin(facts: Facts) -> str | None:
+    """Choose the origin to name: a page's, where one was given, else the first that is allowed."""
+    allowed = allowed_origins(facts)
+    return next((origin for url in facts.asked.pages if (origin := origin_of(url)) in allowed), None) or next(
+        iter(allowed), None
+    )
+
+
+def _have_signed(facts: Facts, world: World) -> SignedPreSign | None:
+    origin, verify = _origin(facts), facts.settings.verify
+    if facts.place.api is None or origin is None or verify is None or not facts.settings.has("APP_ID"):
+        return None
+    pre_sign = _new_pre_sign(verify.common.app_id, world.now())
+    reply = world.post(f"{facts.place.api}/presign", origin, {"preSign": pre_sign})
+    return SignedPreSign(origin, reply, pre_sign, str(_document(reply).get("sign", "")))
+
+
+def _new_pre_sign(app_id: str, now: datetime) -> str:
+    """Make a preSign as the SDK's current build does."""
+    msg_id, own_uuid = ("".join(secrets.choice(_ALPHABET) for _ in range(32)) for _ in range(2))
+    return f"{app_id}{msg_id}{format_timestamp(now)}{own_uuid}1.2"
+
+
+def _document(reply: Fetched) -> dict[str, Any]:
+    try:
+        content = json.loads(reply.body)
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+# --- What the platform said ---------------------------------------------------------------------------------
+
+
+def the_platform_takes_the_probe(facts: Facts) -> Iterator[Finding]:
+    """Say what the platform refuses: nothing but the made-up token, where all is right."""
+    if not facts.asked.probe:
+        yield unknown(
+            "probe",
+            "No probe was sent.",
+            "--probe sends one signed request with a made-up token: nothing is billed, no attempt is spent.",
+        )
+    elif facts.probe is None:
+        yield unknown(
+            "probe", "No probe was sent: it could only repeat what is wrong above.", "Mend that first."
+        )
+    elif facts.probe.code:
+        yield _judge_code(facts, facts.probe.code)
+    else:
+        yield _judge_failure(facts, facts.probe)
+
+
+def _judge_code(facts: Facts, code: str) -> Finding:
+    if code == _ALL_RIGHT:
+        return fine(
+            "probe",
+            "The platform refuses the made-up token alone (120020): appId, white list, signature and "
+            "encryption are right.",
+        )
+    if code in {VERIFIED.code, NOT_THIS_SIM.code}:
+        return fault(
+            "probe-verdict",
+            f"A made-up token got a verdict ({code}): what answers is not the platform.",
+            "See which platform the functions ask: the parameter Line, or PLATFORM_URL.",
+        )
+    if code == _USED_UP:
+        return warning(
+            "probe-121011",
+            "The platform's daily limit of the probe's number is used up (121011): appId and white list are "
+            "right, the keys are not known to be.",
+            "Send the probe again tomorrow, Shanghai time.",
+        )
+    known = REMEDIES.get(code)
+    if any(finding.severity is Severity.FAULT for check in _CAUSES.get(code, ()) for finding in check(facts)):
+        meaning = known.meaning if known else "refused"
+        return unknown(
+            "probe", f"The platform answers {code} ({meaning}), as is to be expected from above.", ""
+        )
+    if known is None:
+        return fault(
+            f"probe-{code}",
+            f"The platform answers {code}, which no table has.",
+            f"Ask the platform's support what {code} means for appId and address.",
+        )
+    return fault(f"probe-{code}", f"The platform answers {code}: {known.meaning}.", known.remedy)
+
+
+def _judge_failure(facts: Facts, probe: Probe) -> Finding:
+    detail = f" ({probe.detail})" if probe.detail else ""
+    if probe.problem == "api":
+        return fault(
+            "probe-api",
+            f"The API at {facts.place.api} gives no answer of this product{detail}.",
+            "Is it the stack's API, and does it let this machine in? The API's access log has the request.",
+        )
+    own = OWN[probe.problem]
+    return fault(f"probe-{probe.problem.replace('_', '-')}", f"The probe: {own.meaning}{detail}.", own.remedy)
+
+
+# --- What the API signed ------------------------------------------------------------------------------------
+
+
+def the_api_signs(facts: Facts) -> Iterator[Finding]:
+    """Say whether POST /presign signs a well-formed preSign with the key that is known."""
+    signed = facts.presign
+    if signed is None:
+        return
+    if not signed.sign:
+        yield _judge_reply(facts, signed)
+        return
+    yield _judge_signature(facts, signed)
+    allowed = signed.reply.headers.get("access-control-allow-origin")
+    if allowed != signed.origin:
+        yield fault(
+            "presign-cors",
+            f"The API does not let a page of {signed.origin} read its answers.",
+            "The API's CORS settings are the parameter AllowedOrigins too: deploy template.yaml as it is.",
+        )
+
+
+def _judge_reply(facts: Facts, signed: SignedPreSign) -> Finding:
+    reply = signed.reply
+    problem = _document(reply).get("code")
+    if isinstance(problem, str) and problem in OWN:
+        if problem == Problem.INTERNAL_ERROR.code and not isinstance(signing_key(facts), RSAPrivateKey):
+            return unknown(
+                "presign", "POST /presign cannot sign, as is to be expected from the signing secret.", ""
+            )
+        own = OWN[problem]
+        code = f"presign-{problem.replace('_', '-')}"
+        return fault(code, f"POST /presign from {signed.origin}: {own.meaning}.", own.remedy)
+    return fault(
+        "presign-api",
+        f"POST /presign at {facts.place.api} gives no answer of this product "
+        f"({reply.error or f'HTTP status {reply.status}'}).",
+        "Is it the stack's API, and does it let this machine in? The API's access log has the request.",
+    )
+
+
+def _judge_signature(facts: Facts, signed: SignedPreSign) -> Finding:
+    own, reported, verify = signing_key(facts), reported_key(facts), facts.settings.verify
+    public = own.public_key() if isinstance(own, RSAPrivateKey) else reported
+    if verify is None or not isinstance(public, RSAPublicKey):
+        return unknown(
+            "presign", "POST /presign signs; with which key is not known.", "Give --public-key FILE."
+        )
+    check = partial(verify.common.scheme.verify, public, signed.pre_sign, signed.sign)
+    try:
+        check()
+    except SignatureMismatchError:
+        return fault(
+            "presign-signature",
+            "POST /presign signs with another key than the signing secret has now, or in another form.",
+            f"Functions keep a secret for {verify.common.secret_max_age:g} s: wait that long and try again. "
+            "If it stays, see that both functions have the same SIGNING_SECRET_ID, and deploy again.",
+        )
+    return fine("presign", f"POST /presign signs for {signed.origin}, and the signature is the key's.")
+
+
+STEP: Final = Step("Probe", _look, (the_api_signs, the_platform_takes_the_probe))

@@ -1,0 +1,144 @@
+"""The functions' variables: do both functions' own settings take them, and do the two agree."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Final, TypeVar
+
+from cmpassport.settings import SettingsError
+from presign.settings import Settings as PreSignSettings
+from tools.doctor.facts import Facts, Parsed, SettingFault, World
+from tools.doctor.findings import Finding, fault, fine
+from tools.doctor.place import PRESIGN, VERIFY, Origin, Place
+from tools.doctor.steps.step import Step
+from verify.settings import Settings as VerifySettings
+
+_S = TypeVar("_S")
+
+PARAMETERS: Final[Mapping[str, str]] = {
+    "APP_ID": "AppId",
+    "ALLOWED_ORIGINS": "AllowedOrigins",
+    "SIGNING_SECRET_ID": "SigningSecretArn",
+    "VERIFICATION_SECRET_ID": "VerificationSecretArn",
+    "PLATFORM_URL": "Line",
+    "DAILY_ATTEMPT_LIMIT": "DailyAttemptLimit",
+    "CLIENT_HOURLY_LIMIT": "ClientHourlyLimit",
+    "PRESIGN_WINDOW_HOURS": "PreSignWindowHours",
+    "SIGNATURE_ALGORITHM": "SignatureAlgorithm",
+    "SIGNATURE_ENCODING": "SignatureEncoding",
+    "SECRET_MAX_AGE_SECONDS": "SecretMaxAgeSeconds",
+    "PLATFORM_CONNECT_TIMEOUT": "PlatformConnectTimeout",
+    "PLATFORM_READ_TIMEOUT": "PlatformReadTimeout",
+    "PLATFORM_DEADLINE": "PlatformDeadline",
+    "AWS_ENDPOINT_URL": "AwsEndpointUrl",
+    "RECEIPTS": "Receipts",
+    "RECEIPT_SECRET_ID": "ReceiptSecretArn",
+    "RECEIPT_NUMBER": "ReceiptNumber",
+    "RECEIPT_LIFE_SECONDS": "ReceiptLifeSeconds",
+    "RECEIPT_ISSUER": "DomainName",
+}
+"""The template's parameter behind each variable; the others follow from what the template makes."""
+
+_STAND_INS: Final = {
+    "APP_ID": "000000",
+    "ALLOWED_ORIGINS": "https://stand-in.invalid",
+    "SIGNING_SECRET_ID": "stand-in",
+    "VERIFICATION_SECRET_ID": "stand-in",
+    "PEPPER_SECRET_ID": "stand-in",
+    "TABLE_NAME": "stand-in",
+    "PLATFORM_URL": "https://stand-in.invalid/",
+    "RECEIPT_SECRET_ID": "stand-in",
+}
+"""What stands for a required variable that is wrong, so that the functions go on to the next."""
+
+_SHARED: Final = (
+    "APP_ID",
+    "ALLOWED_ORIGINS",
+    "SIGNING_SECRET_ID",
+    "SIGNATURE_ALGORITHM",
+    "SIGNATURE_ENCODING",
+)
+
+
+def where_to_set(place: Place, variable: str) -> str:
+    """Say where a variable gets its value, as the beginning of a remedy."""
+    parameter = PARAMETERS.get(variable)
+    if place.origin is Origin.FILE:
+        also = f" (in a deployment: the parameter {parameter})" if parameter else ""
+        return f"Set {variable} in {place.name}{also}"
+    if parameter is None:
+        return f"{variable} is the template's own: deploy template.yaml as it is"
+    if place.origin is Origin.LOCAL:
+        return f"End the local stack and start it anew; {variable} comes from its parameter {parameter}"
+    return f"Set the parameter {parameter} and deploy again"
+
+
+def parse(place: Place) -> Parsed:
+    """Have both functions parse their variables, past every one that is wrong."""
+    presign, faults = _parse(PRESIGN, PreSignSettings.from_environment, place.variables.get(PRESIGN, {}))
+    verify, more = _parse(VERIFY, VerifySettings.from_environment, place.variables.get(VERIFY, {}))
+    return Parsed(presign, verify, (*faults, *more))
+
+
+def _parse(
+    function: str, read: Callable[[Mapping[str, str]], _S], variables: Mapping[str, str]
+) -> tuple[_S | None, list[SettingFault]]:
+    trial = dict(variables)
+    faults: list[SettingFault] = []
+    while True:
+        try:
+            return read(trial), faults
+        except SettingsError as error:
+            reason = str(error)
+        name = reason.partition(" ")[0]
+        if name in {fault.variable for fault in faults}:
+            return None, faults  # nothing that stands for it is right either
+        faults.append(SettingFault(function, name, reason))
+        trial.pop(name, None)
+        if name in _STAND_INS:
+            trial[name] = _STAND_INS[name]
+
+
+def _look(facts: Facts, _world: World) -> Facts:
+    return replace(facts, settings=parse(facts.place))
+
+
+def variables_parse(facts: Facts) -> Iterator[Finding]:
+    """Say which variables the functions refuse."""
+    reasons: dict[str, list[SettingFault]] = {}
+    for wrong in facts.settings.faults:
+        reasons.setdefault(wrong.variable, []).append(wrong)
+    for variable, wrongs in reasons.items():
+        if variable == "ALLOWED_ORIGINS" and facts.place.variables[VERIFY].get(variable, "").strip():
+            continue  # the origins' own step says which one, and why
+        functions = " and ".join(wrong.function for wrong in wrongs)
+        remedy = f"{where_to_set(facts.place, variable)}."
+        yield fault("setting-wrong", f"{functions}: {wrongs[0].reason}.", remedy)
+    for function in (PRESIGN, VERIFY):
+        if function not in {wrong.function for wrong in facts.settings.faults}:
+            yield fine("settings", f"{function} takes all of its variables.")
+
+
+def functions_agree(facts: Facts) -> Iterator[Finding]:
+    """Look whether what both functions read is the same for both."""
+    own, other = (facts.place.variables.get(function, {}) for function in (PRESIGN, VERIFY))
+    for name in _SHARED:
+        if own.get(name) != other.get(name):
+            yield fault(
+                "settings-differ",
+                f"{name} is not the same for {PRESIGN} and {VERIFY}.",
+                f"{where_to_set(facts.place, name)}; never change one function by hand.",
+            )
+
+
+def aws_is_not_redirected(facts: Facts) -> Iterator[Finding]:
+    """Look whether a deployed function would look for AWS elsewhere."""
+    redirected = [name for name, each in facts.place.variables.items() if each.get("AWS_ENDPOINT_URL")]
+    if facts.place.origin is Origin.STACK and redirected:
+        yield fault(
+            "aws-redirected",
+            f"AWS_ENDPOINT_URL is set for {' and '.join(redirected)}: a deployed function finds no AWS.",
+            "Empty the parameter AwsEndpointUrl and deploy again: it is for a developer's machine.",
+        )
+
+
+STEP: Final = Step("Settings", _look, (variables_parse, functions_agree, aws_is_not_redirected))

@@ -1,0 +1,192 @@
+"""The secrets: can they be read, and do they hold what the functions look for."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from cmpassport.secret_cache import SecretFormatError, read_fields
+from tools.doctor.facts import Facts, Reading, World
+from tools.doctor.findings import Finding, fault, fine, unknown
+from tools.doctor.place import Origin, Place
+from tools.doctor.steps.settings import where_to_set
+from tools.doctor.steps.step import Step
+from tools.doctor.trouble import EVERYWHERE, Kind, Trouble
+from tools.doctor.words import AWS_REMEDIES
+from verify.keyring import MIN_PEPPER_CHARACTERS
+
+_ARN: Final = re.compile(
+    r"arn:(?P<partition>[a-z-]+):secretsmanager:(?P<region>[a-z0-9-]+):[0-9]{12}:secret:.+"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """One of the product's secrets.
+
+    Attributes
+    ----------
+    variable
+        The variable that names it.
+    title
+        For people.
+    fields
+        What a function looks for in it; none where the whole text counts.
+    """
+
+    variable: str
+    title: str
+    fields: tuple[str, ...] = ()
+
+
+SIGNING: Final = Secret("SIGNING_SECRET_ID", "Signing secret", ("privateKey",))
+VERIFICATION: Final = Secret("VERIFICATION_SECRET_ID", "Verification secret", ("appKey", "platformPublicKey"))
+PEPPER: Final = Secret("PEPPER_SECRET_ID", "Pepper")
+SECRETS: Final = (SIGNING, VERIFICATION, PEPPER)
+
+
+def fields_of(facts: Facts, secret: Secret) -> tuple[str, ...] | None:
+    """Give a secret's fields, or None where it cannot be read or lacks one: that has been said."""
+    reading = facts.secrets.get(secret.variable)
+    if reading is None or reading.text is None:
+        return None
+    try:
+        return read_fields(reading.text, *secret.fields)
+    except SecretFormatError:
+        return None
+
+
+def aws_takes_nothing(facts: Facts) -> bool:
+    """Tell whether AWS answers no call of this identity at all."""
+    troubles = [reading.trouble for reading in facts.secrets.values() if reading.trouble]
+    return any(trouble.kind in EVERYWHERE - {Kind.UNREACHABLE} for trouble in troubles)
+
+
+def secret_id(place: Place, secret: Secret) -> str:
+    """Give the name or ARN by which the functions know a secret."""
+    return next(each[secret.variable] for each in place.variables.values() if secret.variable in each).strip()
+
+
+def _name(place: Place, secret: Secret) -> str:
+    """Give a secret's name, out of its ARN where that is what the functions have."""
+    whole = secret_id(place, secret)
+    match = _ARN.fullmatch(whole)
+    return match["name"] if match else whole
+
+
+def look(facts: Facts, world: World, secrets: tuple[Secret, ...]) -> Facts:
+    """Read secrets, until AWS gives a reason for which it will not give the next one either."""
+    readings: dict[str, Reading] = dict(facts.secrets)
+    for secret in secrets:
+        if any(reading.trouble and reading.trouble.kind in EVERYWHERE for reading in readings.values()):
+            break
+        if facts.settings.has(secret.variable):
+            name = secret_id(facts.place, secret)
+            elsewhere = _elsewhere(name, facts.place.region)
+            readings[secret.variable] = (
+                Reading(trouble=Trouble(Kind.WRONG_REGION, elsewhere))
+                if elsewhere
+                else world.read_secret(name)
+            )
+    return replace(facts, secrets=readings)
+
+
+def _elsewhere(name: str, region: str | None) -> str:
+    match = _ARN.fullmatch(name)
+    return match["region"] if match and region and match["region"] != region else ""
+
+
+def _look(facts: Facts, world: World) -> Facts:
+    return look(facts, world, SECRETS)
+
+
+def secrets_can_be_read(facts: Facts) -> Iterator[Finding]:
+    """Say of each secret whether it can be read and holds what is looked for."""
+    for secret in SECRETS:
+        yield from judge(facts, secret)
+
+
+def judge(facts: Facts, secret: Secret) -> Iterator[Finding]:
+    """Say whether one secret can be read and is of its form."""
+    reading = facts.secrets.get(secret.variable)
+    if reading is None:
+        yield unknown("secret", f"{secret.title}: not looked at.", "Mend what stands above first.")
+    elif reading.trouble is not None:
+        yield _unreadable(facts.place, secret, reading.trouble)
+    elif secret.fields:
+        yield _judge_fields(facts.place, secret, reading.text or "")
+    else:
+        yield _judge_pepper(facts.place, secret, reading.text or "")
+
+
+def _unreadable(place: Place, secret: Secret, trouble: Trouble) -> Finding:
+    name, kind = _name(place, secret), trouble.kind
+    called = f"{secret.title} ({name})"
+    setting = where_to_set(place, secret.variable)
+    put = f"`aws secretsmanager put-secret-value --secret-id {name} --secret-string file://FILE`"
+    own = "This is about you, not about the function, which has a role of its own."
+    words: Mapping[Kind, tuple[str, str]] = {
+        Kind.NOT_FOUND: (
+            "there is none of this name in this account and region",
+            f"`aws secretsmanager list-secrets` shows what there is. {setting}.",
+        ),
+        Kind.WRONG_REGION: (
+            f"it is in {trouble.name}, and the functions, in {place.region}, look for it where they are",
+            f"Replicate it here (`aws secretsmanager replicate-secret-to-regions`). {setting}.",
+        ),
+        Kind.NO_VALUE: ("it is there, and nothing has been put into it", f"Put it in: {put}."),
+        Kind.DELETED: (
+            "it is marked for deletion",
+            f"`aws secretsmanager restore-secret --secret-id {name}`, unless another one took its place.",
+        ),
+        Kind.BINARY: ("it is binary; a text is expected", f"Store it as a text: {put}."),
+        Kind.DENIED: (
+            "you may not read it",
+            f"Have this identity allowed secretsmanager:GetSecretValue on it. {own}",
+        ),
+        Kind.KMS_DENIED: (
+            "its KMS key does not decrypt it",
+            "Have kms:Decrypt on its key allowed: for you, and by SecretsKmsKeyArn for the functions.",
+        ),
+    }
+    fallback = f"Run `aws secretsmanager describe-secret --secret-id {name}` to see more."
+    what, remedy = words.get(kind, ("it cannot be read", AWS_REMEDIES.get(kind, fallback)))
+    reason = "" if kind in {Kind.WRONG_REGION, Kind.BINARY} else f" ({trouble.name})"
+    return fault(f"secret-{kind.value}", f"{called}: {what}{reason}.", remedy)
+
+
+def _judge_fields(place: Place, secret: Secret, text: str) -> Finding:
+    name = _name(place, secret)
+    form = "{" + ", ".join(f'"{field}": "…"' for field in secret.fields) + "}"
+    try:
+        read_fields(text, *secret.fields)
+    except SecretFormatError as error:
+        reason = str(error)
+        code = "secret-field-missing" if " has no " in reason else "secret-not-json"
+        more = " `python -m tools keys new` writes it in this form." if secret is SIGNING else ""
+        return fault(
+            code,
+            f"{secret.title} ({name}): {reason}.",
+            f"Store {form}: `aws secretsmanager put-secret-value --secret-id {name} "
+            f"--secret-string file://FILE`.{more}",
+        )
+    return fine("secret", f"{secret.title} ({name}) can be read and has {' and '.join(secret.fields)}.")
+
+
+def _judge_pepper(place: Place, secret: Secret, text: str) -> Finding:
+    name = _name(place, secret)
+    if len(text.strip()) < MIN_PEPPER_CHARACTERS:
+        made = (
+            "The template makes one of 64: the stack's own was overwritten. Put a random text of 64 back"
+            if place.origin is Origin.STACK
+            else "Put a random text of 64 characters there"
+        )
+        return fault(
+            "pepper-short",
+            f"Pepper ({name}) has fewer than {MIN_PEPPER_CHARACTERS} characters: numbers could be found out.",
+            f"{made}; today's attempts then begin anew.",
+        )
+    return fine("secret", f"Pepper ({name}) can be read and has {MIN_PEPPER_CHARACTERS} characters or more.")
+
+
+STEP: Final = Step("Secrets", _look, (secrets_can_be_read,))

@@ -1,0 +1,206 @@
+"""The world as this machine sees it: AWS through boto3, the platform and pages over HTTP."""
+
+import http.client
+import json
+import socket
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import cache, partial
+from typing import Any, Final
+from urllib.parse import SplitResult, urlsplit
+
+from botocore.exceptions import BotoCoreError, ClientError
+from urllib3 import HTTPResponse, PoolManager, Timeout
+from urllib3.exceptions import HTTPError
+from urllib3.util import parse_url
+
+from cmpassport.clock import utc_now
+from tools.doctor.facts import Contact, Fetched, Reading, Stage, Table
+from tools.doctor.trouble import Kind, Trouble, classify
+from verify.platform import Limits, Platform, connection_pool
+
+_CLOCK_SECONDS: Final = 5.0
+_PAGE_SECONDS: Final = 10.0
+_API_SECONDS: Final = 30.0
+"""API Gateway's own limit."""
+_PAGE_BYTES: Final = 1 << 20
+_AGENT: Final = {"User-Agent": "number-verification-doctor"}
+
+
+class ThisMachine:
+    """What this machine sees.
+
+    Parameters
+    ----------
+    client
+        Makes a boto3 client of a service by its name.
+    now
+        Clock, aware.
+    """
+
+    def __init__(self, client: Callable[[str], Any], now: Callable[[], datetime] = utc_now) -> None:
+        self._client = cache(client)
+        self._now = now
+        self._http = PoolManager(retries=False, headers=_AGENT)
+
+    def now(self) -> datetime:
+        """Give the present instant, aware."""
+        return self._now()
+
+    def aws_address(self) -> str | None:
+        """Give the address of AWS's Secrets Manager; None where no region is known."""
+        try:
+            return str(self._client("secretsmanager").meta.endpoint_url)
+        except (BotoCoreError, ValueError):
+            return None
+
+    def server_clock(self, url: str) -> datetime | None:
+        """Give a server's own time, from the Date of whatever it answers."""
+        parts = urlsplit(url)
+        with suppress(OSError, http.client.HTTPException, ValueError, TypeError):
+            connection = _unverified(parts)
+            try:
+                connection.request("GET", "/", headers=_AGENT)
+                return parsedate_to_datetime(str(connection.getresponse().getheader("Date")))
+            finally:
+                connection.close()
+        return None
+
+    def contact(self, url: str, limits: Limits) -> Contact:
+        """Reach the platform as the functions do, with a request that asks for nothing."""
+        started = time.monotonic()
+        return replace(_contact(urlsplit(url), limits), seconds=time.monotonic() - started)
+
+    def read_secret(self, secret_id: str) -> Reading:
+        """Read a secret."""
+        try:
+            answer = self._client("secretsmanager").get_secret_value(SecretId=secret_id)
+        except (BotoCoreError, ClientError) as error:
+            return Reading(trouble=classify(error))
+        except ValueError:  # an endpoint's address that is none
+            return Reading(trouble=Trouble(Kind.UNREACHABLE, "ValueError"))
+        if "SecretString" not in answer:
+            return Reading(trouble=Trouble(Kind.BINARY, "SecretBinary"))
+        return Reading(text=answer["SecretString"])
+
+    def describe_table(self, name: str) -> Table:
+        """Have a table described."""
+        try:
+            client = self._client("dynamodb")
+            table = client.describe_table(TableName=name)["Table"]
+            life = client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+        except (BotoCoreError, ClientError) as error:
+            return Table(trouble=classify(error))
+        except ValueError:
+            return Table(trouble=Trouble(Kind.UNREACHABLE, "ValueError"))
+        types = {item["AttributeName"]: item["AttributeType"] for item in table["AttributeDefinitions"]}
+        keys = [
+            f"{key['AttributeName']} {key['KeyType']} {types.get(key['AttributeName'], '?')}"
+            for key in table["KeySchema"]
+        ]
+        expires = life.get("TimeToLiveStatus") in {"ENABLED", "ENABLING"}
+        return Table(tuple(keys), table["TableStatus"], life.get("AttributeName") if expires else None)
+
+    def get(self, url: str) -> Fetched:
+        """Fetch an address; redirections are not followed."""
+        return self._fetch("GET", url, _PAGE_SECONDS)
+
+    def post(self, url: str, origin: str, body: Mapping[str, str]) -> Fetched:
+        """Post JSON as a page of this origin does."""
+        headers = {**_AGENT, "Content-Type": "application/json", "Origin": origin}
+        return self._fetch("POST", url, _API_SECONDS, body=json.dumps(body).encode(), headers=headers)
+
+    def ask_platform(self, url: str, limits: Limits, request: bytes) -> bytes:
+        """Send a request to the platform as the verify function does; raises what that does."""
+        path = parse_url(url).request_uri
+        platform = Platform(partial(connection_pool, url), path, limits, time.monotonic)
+        try:
+            return platform.ask(request)
+        finally:
+            platform.disconnect()
+
+    def _fetch(self, method: str, url: str, seconds: float, **options: Any) -> Fetched:
+        try:
+            response = self._http.request(
+                method, url, redirect=False, preload_content=False, timeout=Timeout(seconds), **options
+            )
+            return _read(response)
+        except (HTTPError, OSError) as error:
+            return Fetched(error=type(error).__name__)
+
+
+def _read(response: Any) -> Fetched:
+    answer: HTTPResponse = response
+    try:
+        body = answer.read(_PAGE_BYTES, decode_content=True)
+    finally:
+        answer.close()
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    return Fetched(answer.status, headers, body)
+
+
+def _unverified(parts: SplitResult) -> http.client.HTTPConnection:
+    """Connect without looking at the certificate: whether it is valid depends on the clock asked for."""
+    host = parts.hostname or ""
+    if parts.scheme != "https":
+        return http.client.HTTPConnection(host, parts.port, timeout=_CLOCK_SECONDS)
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return http.client.HTTPSConnection(host, parts.port, timeout=_CLOCK_SECONDS, context=context)
+
+
+def _contact(parts: SplitResult, limits: Limits) -> Contact:
+    host = parts.hostname or ""
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        return Contact(Stage.NAME, type(error).__name__)
+    try:
+        sock = socket.create_connection((host, port), limits.connect)
+    except OSError as error:
+        return Contact(Stage.CONNECTION, _short(error), str(found[0][4][0]))
+    with sock:
+        address = str(sock.getpeername()[0])
+        if parts.scheme != "https":
+            return _answer(sock, parts, limits, Contact(Stage.HTTP, address=address))
+        try:
+            secured = ssl.create_default_context().wrap_socket(sock, server_hostname=host)
+        except OSError as error:
+            return Contact(Stage.TLS, _short(error), address)
+        with secured:
+            until = _end_of(secured.getpeercert() or {})
+            return _answer(secured, parts, limits, Contact(Stage.HTTP, "", address, until))
+
+
+def _answer(sock: socket.socket, parts: SplitResult, limits: Limits, so_far: Contact) -> Contact:
+    sock.settimeout(min(limits.read, limits.deadline))
+    connection = http.client.HTTPConnection(parts.netloc)
+    connection.sock = sock
+    try:
+        connection.request("GET", parts.path, headers=_AGENT)
+        status = connection.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        return replace(so_far, detail=_short(error))
+    return replace(so_far, reached=Stage.ANSWER, status=status)
+
+
+def _short(error: Exception) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message.rstrip(".")
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, OSError) and error.strerror and not isinstance(error, ssl.SSLError):
+        return error.strerror.lower()
+    return type(error).__name__
+
+
+def _end_of(certificate: Mapping[str, Any]) -> datetime | None:
+    until = certificate.get("notAfter")
+    return None if until is None else datetime.fromtimestamp(ssl.cert_time_to_seconds(until), UTC)
