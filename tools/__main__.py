@@ -9,14 +9,14 @@ from typing import Final
 
 from tools import ROOT, doctor, explain, keys
 from tools.errors import FOUND, ToolError
-from tools.text import wrapped
+from tools.text import HelpFormatter, wrapped
 
 _INTERRUPTED: Final = 1
 
 _EXAMPLES: Final = """
 examples:
   python -m tools keys new                 make the key pair, private half straight to Secrets Manager
-  python -m tools keys check               are the keys right, and what exactly is wrong if not
+  python -m tools keys check                are the keys right, and what exactly is wrong if not
   python -m tools doctor --help            look a deployment over
   python -m tools explain 130018           what a return code means and who mends it
 
@@ -50,12 +50,11 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m tools",
         description="What an operator needs around a deployment.",
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for command in (keys, doctor, explain):
-        if hasattr(command, "add_parser"):
-            command.add_parser(commands)
+        command.add_parser(commands)
     return parser
 
 

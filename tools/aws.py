@@ -5,6 +5,7 @@ operator gets the error's code, what it means here, and what to do next.
 """
 
 import argparse
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -28,6 +29,12 @@ def add_aws_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--profile", metavar="NAME", help="profile of ~/.aws/config")
     group.add_argument("--region", metavar="REGION", help="region, such as cn-north-1 or eu-central-1")
+
+
+def same_options(arguments: argparse.Namespace) -> str:
+    """Give the AWS options of a command line, for a command that is shown: empty, or with a space before."""
+    given = (("--profile", arguments.profile), ("--region", arguments.region))
+    return "".join(f" {name} {shlex.quote(value)}" for name, value in given if value)
 
 
 def session(arguments: argparse.Namespace) -> "boto3.Session":

@@ -9,7 +9,7 @@ from typing import Final
 from cmpassport.problems import Problem
 from tools.errors import WRONG_USE, ToolError
 from tools.remedies import OWN, REMEDIES, SEEN_ELSEWHERE, Language
-from tools.text import columns, wrapped
+from tools.text import HelpFormatter, columns, wrapped
 from verify.codes import ReturnCode, Settlement, Who, look_up
 
 _EXAMPLES: Final = """
@@ -83,7 +83,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="what a return code or a refusal means, and who mends it",
         description="Explain a return code of the platform's or a code of this API's refusals.",
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("code", nargs="?", metavar="CODE", help="such as 130018 or presign_rejected")

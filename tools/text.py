@@ -1,5 +1,6 @@
 """Text for people: wrapped to the terminal, with no command broken over two lines."""
 
+import argparse
 import re
 import shutil
 import textwrap
@@ -10,6 +11,13 @@ _COMMAND: Final = re.compile(r"`[^`]*`")
 _HELD: Final = "\N{NO-BREAK SPACE}"
 _FIRST_WIDE: Final = 0x2E80
 """From here on, roughly, a letter takes two columns: Chinese and its punctuation."""
+
+
+class HelpFormatter(argparse.HelpFormatter):
+    """Wraps descriptions, and leaves a text of several lines, such as examples, as it is."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if "\n" in text else super()._fill_text(text, width, indent)
 
 
 def columns(text: str) -> int:

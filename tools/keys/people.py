@@ -1,0 +1,93 @@
+"""Talking with the operator: files and standard input read, questions asked, secrets never echoed."""
+
+import getpass
+import re
+import sys
+from pathlib import Path
+from typing import Final
+
+from tools.errors import WRONG_USE, ToolError
+
+STANDARD_INPUT: Final = Path("-")
+
+_PEM_BEGINS: Final = re.compile(r"-+BEGIN ")
+_PEM_ENDS: Final = re.compile(r"-+END ")
+_DER_SEQUENCE: Final = 0x30
+
+
+def read_file(path: Path) -> str:
+    """Read a text file, or standard input for `-`.
+
+    Raises
+    ------
+    ToolError
+        It cannot be read, or is no text.
+    """
+    try:
+        data = sys.stdin.buffer.read() if path == STANDARD_INPUT else path.read_bytes()
+    except OSError as error:
+        raise ToolError(
+            f"{path} cannot be read: {error.strerror}",
+            "Check the name, or give - for standard input.",
+            WRONG_USE,
+        ) from None
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        pass
+    if data[0] == _DER_SEQUENCE:
+        raise ToolError(
+            f"{path} is binary: DER or PKCS#12, where Base64 or PEM is wanted",
+            f"Write DER as Base64: `openssl base64 -A -in {path} -out KEY.txt`; of PKCS#12 first make PEM: "
+            f"`openssl pkcs12 -in {path} -nodes -nocerts -out KEY.pem`.",
+        )
+    raise ToolError(f"{path} is no text in UTF-8", "Save it as UTF-8, without anything but the key in it.")
+
+
+def only_one_reads_standard_input(*paths: Path | None) -> None:
+    """Refuse a command line on which two files are `-`."""
+    if paths.count(STANDARD_INPUT) > 1:
+        raise ToolError("- can stand for one file only", "Write one of them to a file.", WRONG_USE)
+
+
+def ask_secretly(question: str) -> str:
+    """Ask for a text that is not shown; from a pipe, a line is read."""
+    if sys.stdin.isatty():
+        return getpass.getpass(f"{question} (not shown): ").strip()
+    return _line().strip()
+
+
+def ask_for_key(question: str) -> str:
+    """Ask for a key on one line, or a PEM over several."""
+    lines = [ask(question)]
+    if _PEM_BEGINS.match(lines[0]):
+        while not _PEM_ENDS.match(lines[-1]):
+            lines.append(_line())
+    return "\n".join(lines)
+
+
+def ask(question: str) -> str:
+    """Ask for a line. The question goes to standard error: standard output is for results."""
+    print(f"{question}: ", end="", file=sys.stderr, flush=True)
+    return _line().strip()
+
+
+def is_confirmed(question: str) -> bool:
+    """Ask whether to go on; only `yes` or `y` is a yes."""
+    return ask(f"{question} [yes/no]").lower() in {"yes", "y"}
+
+
+def say(text: str = "") -> None:
+    """Tell how it goes: to standard error, as standard output is for results."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _line() -> str:
+    line = sys.stdin.readline()
+    if not line:
+        raise ToolError(
+            "the input ended before the question was answered",
+            "Run it in a terminal, or give what it asks for by options (--help).",
+            WRONG_USE,
+        )
+    return line.rstrip("\r\n")

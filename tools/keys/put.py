@@ -1,0 +1,142 @@
+"""`keys put`: stores keys that are there already: appKey and platform key, or a private key."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Final
+
+from tools.aws import add_aws_options
+from tools.doctor.findings import Severity
+from tools.errors import FOUND, ToolError
+from tools.keys.contents import APP_KEY, PLATFORM_KEY, examine_verification
+from tools.keys.forms import examine_private
+from tools.keys.new import SIGNING_SECRET, create_signing, show_next_of_pair
+from tools.keys.people import ask_for_key, ask_secretly, only_one_reads_standard_input, read_file, say
+from tools.keys.report import show_findings, show_next, show_parameter, show_public_half
+from tools.keys.store import AlreadyThereError, Store
+from tools.text import HelpFormatter
+
+VERIFICATION_SECRET: Final = "number-verification/verification"  # noqa: S105 - a name
+
+_DESCRIPTION: Final = (
+    "What China Mobile's open platform shows for the app: appKey and the platform's public key."
+)
+_EXAMPLES: Final = """
+examples:
+  python -m tools keys put verification                          asks for both
+  python -m tools keys put verification --platform-public platform.txt
+  python -m tools keys put verification --replace                a new appKey or platform key
+  python -m tools keys put signing --private key.pem             a pair that was made elsewhere
+
+No key is taken from the command line, where the shell's history and other users would see it.
+"""
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "put",
+        help="store the appKey and the platform's key, or a private key that is there",
+        description="Store keys that are there already, after a look at their form.",
+        epilog=_EXAMPLES,
+        formatter_class=HelpFormatter,
+    )
+    kinds = parser.add_subparsers(title="what to store", required=True, metavar="KIND")
+    verification = kinds.add_parser(
+        "verification",
+        help="appKey and the platform's public key, as the open platform shows them",
+        description="Store appKey and the platform's public key, each asked for unless a file is named.",
+    )
+    verification.add_argument(
+        "--app-key", type=Path, metavar="FILE", help="file with the appKey; - for stdin"
+    )
+    verification.add_argument(
+        "--platform-public",
+        type=Path,
+        metavar="FILE",
+        help="file with the platform's public key; - for stdin",
+    )
+    verification.add_argument(
+        "--replace", action="store_true", help="give a secret that is there a new value"
+    )
+    signing = kinds.add_parser(
+        "signing",
+        help="a private key that was made elsewhere, such as by the platform's tool class",
+        description="Store a private key in a new secret; one that is there is changed by keys rotate.",
+    )
+    signing.add_argument(
+        "--private", type=Path, metavar="FILE", required=True, help="file with the private key; - for stdin"
+    )
+    for kind, name, run in (
+        (verification, VERIFICATION_SECRET, run_verification),
+        (signing, SIGNING_SECRET, run_signing),
+    ):
+        kind.add_argument("--secret", metavar="NAME", default=name, help=f"the secret (default: {name})")
+        kind.add_argument(
+            "--kms-key", metavar="ID", help="KMS key of a new secret (default: the account's own)"
+        )
+        add_aws_options(kind)
+        kind.set_defaults(run=run)
+
+
+def run_verification(arguments: argparse.Namespace) -> int:
+    """Store appKey and platform key."""
+    only_one_reads_standard_input(arguments.app_key, arguments.platform_public)
+    store = Store.reach(arguments)
+    if not arguments.replace:
+        say(f"The secret {arguments.secret} in {store.region} will hold what the open platform shows.")
+    app_key = read_file(arguments.app_key) if arguments.app_key else ask_secretly("appKey")
+    platform_key = (
+        read_file(arguments.platform_public)
+        if arguments.platform_public
+        else ask_for_key("the platform's public key (平台公钥)")
+    )
+    text = json.dumps({APP_KEY: app_key.strip(), PLATFORM_KEY: platform_key.strip()})
+    found = examine_verification(text, "what you gave").findings
+    faults = show_findings(found)
+    if faults:
+        say("Nothing was stored.")
+        return FOUND
+    if arguments.replace:
+        store.put(arguments.secret, text)
+    else:
+        _create(store, arguments, text)
+    there = store.describe(arguments.secret)
+    print()
+    show_parameter("VerificationSecretArn", there.arn, there.kms_key)
+    show_next(
+        arguments,
+        "Deploy with the parameter above, if it is new; running functions read a new value within "
+        "SECRET_MAX_AGE_SECONDS, 300 by default.",
+        "See whether all is well: `python -m tools keys check{aws}`.",
+    )
+    return 0
+
+
+def _create(store: Store, arguments: argparse.Namespace, text: str) -> None:
+    try:
+        store.create(arguments.secret, text, _DESCRIPTION, arguments.kms_key)
+    except AlreadyThereError as error:
+        raise ToolError(
+            str(error),
+            "If the open platform shows another appKey or platform key now, add --replace. For another "
+            "app, use "
+            "another name: --secret NAME.",
+        ) from None
+
+
+def run_signing(arguments: argparse.Namespace) -> int:
+    """Store a private key."""
+    examined = examine_private(read_file(arguments.private), str(arguments.private))
+    if examined.key is None or any(finding.severity is Severity.FAULT for finding in examined.findings):
+        show_findings(examined.findings)
+        say("Nothing was stored.")
+        return FOUND
+    store = Store.reach(arguments)
+    create_signing(store, arguments.secret, examined.key, arguments.kms_key)
+    show_findings(examined.findings)
+    print()
+    show_public_half(examined.key.public_key())
+    show_parameter("SigningSecretArn", store.describe(arguments.secret).arn, arguments.kms_key)
+    show_next_of_pair(arguments)
+    return 0

@@ -1,0 +1,133 @@
+"""Secrets of Secrets Manager as the key commands use them: created, read, a new value put, labels moved.
+
+A version's staging label says what it is: AWSCURRENT is what the functions read, AWSPREVIOUS what they read
+before, AWSPENDING what waits. Secrets Manager moves AWSPREVIOUS by itself when AWSCURRENT moves.
+"""
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final, Self
+
+from tools.aws import client_config, errors_in_words, session
+from tools.errors import ToolError
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+CURRENT: Final = "AWSCURRENT"
+PENDING: Final = "AWSPENDING"
+PREVIOUS: Final = "AWSPREVIOUS"
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A secret without its value.
+
+    Attributes
+    ----------
+    arn
+        The whole ARN, as the template's parameters want it.
+    kms_key
+        Its own KMS key; None for the account's default.
+    versions
+        Version by staging label.
+    """
+
+    arn: str
+    kms_key: str | None
+    versions: Mapping[str, str]
+
+
+class Store:
+    """Secrets Manager in one region. Every error is a ToolError that names the secret.
+
+    Parameters
+    ----------
+    client
+        boto3's.
+    region
+        Where it calls.
+    """
+
+    def __init__(self, client: "SecretsManagerClient", region: str) -> None:
+        self._client = client
+        self.region = region
+
+    @classmethod
+    def reach(cls, arguments: argparse.Namespace) -> Self:
+        """Make the store that --profile and --region ask for; nothing is called yet."""
+        made = session(arguments)
+        with errors_in_words():
+            return cls(made.client("secretsmanager", config=client_config()), made.region_name or "")
+
+    def describe(self, name: str) -> Description:
+        """Give what is known of a secret without reading it."""
+        with errors_in_words(f"secret {name}", self.region):
+            answer = self._client.describe_secret(SecretId=name)
+        versions = answer.get("VersionIdsToStages", {})
+        labels = {label: version for version, held in versions.items() for label in held}
+        return Description(answer["ARN"], answer.get("KmsKeyId"), labels)
+
+    def read(self, name: str, label: str = CURRENT) -> str:
+        """Give the text of the version that has a label."""
+        with errors_in_words(f"secret {name}", self.region):
+            answer = self._client.get_secret_value(SecretId=name, VersionStage=label)
+        if "SecretString" not in answer:
+            raise ToolError(
+                f"secret {name}: its value is binary, and the functions read text",
+                "Put the JSON in as text: `aws secretsmanager put-secret-value --secret-string file://FILE`.",
+            )
+        return answer["SecretString"]
+
+    def create(self, name: str, text: str, description: str, kms_key: str | None = None) -> str:
+        """Make a secret, or give its first value to one that has none; gives its ARN.
+
+        Raises
+        ------
+        ToolError
+            There is one with a value, which stays as it is.
+        """
+        with errors_in_words(f"secret {name}", self.region):
+            try:
+                create = partial(
+                    self._client.create_secret, Name=name, SecretString=text, Description=description
+                )
+                made = create() if kms_key is None else create(KmsKeyId=kms_key)
+                return made["ARN"]
+            except self._client.exceptions.ResourceExistsException:
+                pass
+        there = self.describe(name)
+        if CURRENT in there.versions:
+            raise AlreadyThereError(name)
+        self.put(name, text)
+        return there.arn
+
+    def put(self, name: str, text: str, label: str = CURRENT) -> str:
+        """Add a version with a label; gives the version."""
+        with errors_in_words(f"secret {name}", self.region):
+            return self._client.put_secret_value(SecretId=name, SecretString=text, VersionStages=[label])[
+                "VersionId"
+            ]
+
+    def move(self, name: str, label: str, *, to: str, source: str) -> None:
+        """Move a label from one version to another."""
+        with errors_in_words(f"secret {name}", self.region):
+            self._client.update_secret_version_stage(
+                SecretId=name, VersionStage=label, MoveToVersionId=to, RemoveFromVersionId=source
+            )
+
+    def drop(self, name: str, label: str, version: str) -> None:
+        """Take a label off a version; one without any label is deleted by Secrets Manager in time."""
+        with errors_in_words(f"secret {name}", self.region):
+            self._client.update_secret_version_stage(
+                SecretId=name, VersionStage=label, RemoveFromVersionId=version
+            )
+
+
+class AlreadyThereError(ToolError):
+    """A secret that should be made has a value already."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"secret {name} is there and has a value, which stays as it is", "Use another name.")
