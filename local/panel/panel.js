@@ -2,16 +2,21 @@
  * The developer's panel of the local stack: what the phone is made of, what the platform does next, and the
  * sixteen steps of the guide's section 1.2 as they happen, with what each message carried. It is no part of
  * the page: it listens to the page's own step events, watches its fetch and its SDK, and reads the
- * platform simulator's journal. Everything it shows stays in this tab.
+ * platform simulator's journal. Where the page logs in through a business back end, four more steps follow: the
+ * receipt's. Everything it shows stays in this tab.
  */
+
+import { receiptBoard } from './receipt.js';
 
 const configuration = JSON.parse(document.getElementById('configuration').textContent);
 const api = configuration.api.replace(/\/+$/, '');
 const platform = new URL(configuration.sdkUrl).origin;
+const business = configuration.business?.replace(/\/+$/, '');
 
 /* ---- the words ---- */
 
 const LANES = ['page', 'server', 'sdk', 'platform'];
+const RECEIPT_LANES = ['page', 'business', 'api'];
 
 /** Each step: where its arrow starts and ends; label and reason, Chinese and English; what its row shows at a glance. */
 const STEPS = [
@@ -49,6 +54,19 @@ const STEPS = [
     ['页面只看 action：login、refuse、retry、use_other_method……', 'The page goes by action alone: login, refuse, retry, use_other_method, …'], ['action', 'code']],
 ];
 
+/** What comes after them where a business back end logs in by receipt. */
+const RECEIPT_STEPS = [
+  ['page', 'business', ['领取 nonce', 'Ask for a nonce'],
+    ['点登录时、第 13 步之前领取：后台记在会话里，只用一次；第 13 步带上它，收据里就有它。', 'At the tap, before step 13. The back end keeps it with the session, for one use; step 13 carries it, and the receipt has it.'], ['nonce']],
+  ['page', 'business', ['转交收据', 'Hand the receipt on'],
+    ['页面不作判断，原样转交。', 'The page judges nothing: it passes on what it got.'], ['receipt']],
+  ['business', 'api', ['取公钥', 'Public keys'],
+    ['后台只认这个固定地址，缓存五分钟。面板也取一份，对照 kid。', 'The back end trusts this one address, and keeps the answer for five minutes. The panel fetches it too, to compare the kid.'], ['kid']],
+  ['business', 'page', ['后台说了算', 'The back end decides'],
+    ['签名、签发方、页面来源、有效期、nonce、是否用过，都对才算登录。', 'Signature, issuer, origin, life, nonce, first use: all of it right, or nobody is logged in.'],
+    ['phoneNum', 'phoneNumMasked', 'phoneNumHash', 'code', 'fetch']],
+];
+
 const WORDS = {
   zh: {
     title: '开发者面板', lead: '只在本地环境出现。左边是用户的手机，下面是背后发生的一切。', restart: '重新打开页面',
@@ -56,7 +74,7 @@ const WORDS = {
     cellular: '移动数据', wifi: 'Wi-Fi', unknown: '未知', typeMatch: '填入本机号码', typeOther: '填入别的号码',
     platform: '平台', fault: '接下来', times: '次数', once: '下一次', thrice: '接下来三次', always: '一直', arm: '设置', clear: '恢复正常',
     normal: '一切正常', armed: '已设置', expire: '让 token 过期', expired: '已发出的 token 都过期了',
-    steps: '十六步', lanes: ['页面', '业务服务端', 'JS SDK', '平台'], open: '开发者面板', waiting: '尚未发生', again: '第 {n} 次', skipped: '这版 SDK 没有这个方法',
+    steps: '十六步', lanes: ['页面', '业务服务端', 'JS SDK', '平台'], receiptSteps: '收据：业务后台只认它', receiptLanes: ['页面', '业务后台', '业务服务端'], open: '开发者面板', waiting: '尚未发生', again: '第 {n} 次', skipped: '这版 SDK 没有这个方法',
     groups: ['本机校验', '加载 SDK', '取 token'],
   },
   en: {
@@ -65,7 +83,7 @@ const WORDS = {
     cellular: 'Cellular', wifi: 'Wi-Fi', unknown: 'Unknown', typeMatch: 'Type this number', typeOther: 'Type another',
     platform: 'The platform', fault: 'Next', times: 'How often', once: 'once', thrice: 'three times', always: 'always', arm: 'Arm', clear: 'Back to normal',
     normal: 'All is well', armed: 'Armed', expire: 'Expire the token', expired: 'All tokens so far are too old now',
-    steps: 'The sixteen steps', lanes: ['Page', 'Business server', 'JS SDK', 'Platform'], open: "Developer's panel", waiting: 'Not yet', again: '× {n}', skipped: 'This SDK has no such method',
+    steps: 'The sixteen steps', lanes: ['Page', 'Business server', 'JS SDK', 'Platform'], receiptSteps: 'The receipt: what the back end goes by', receiptLanes: ['Page', 'Back end', 'Business server'], open: "Developer's panel", waiting: 'Not yet', again: '× {n}', skipped: 'This SDK has no such method',
     groups: ['Verification', 'Loading the SDK', 'Fetching the token'],
   },
 };
@@ -129,30 +147,35 @@ const control = (method, path, body) =>
 
 /* ---- the steps ---- */
 
-const rows = STEPS.map(([from, to], index) => {
+/** A row of a diagram, with an arrow between two of its lanes. */
+function newRow(number, from, to, lanes) {
   const values = h('dl', { class: 'values' });
   const why = h('p', { class: 'why' });
   const count = h('span', { class: 'count', hidden: true });
   const gist = h('span', { class: 'gist' });
   const label = h('span', { class: 'label' });
   const arrow = h('span', { class: 'arrow' });
-  const a = LANES.indexOf(from);
-  const b = LANES.indexOf(to);
+  const a = lanes.indexOf(from);
+  const b = lanes.indexOf(to);
   arrow.dataset.way = a === b ? 'self' : a < b ? 'right' : 'left';
-  arrow.style.left = `${(Math.min(a, b) + 0.5) * 25}%`;
-  arrow.style.width = `${Math.abs(a - b) * 25}%`;
-  const summary = h('summary', {}, h('span', { class: 'number' }, String(index + 1)),
+  arrow.style.left = `${((Math.min(a, b) + 0.5) * 100) / lanes.length}%`;
+  arrow.style.width = `${(Math.abs(a - b) * 100) / lanes.length}%`;
+  const summary = h('summary', {}, h('span', { class: 'number' }, String(number)),
     h('span', { class: 'track', 'aria-hidden': 'true' }, arrow), h('span', { class: 'what' }, label, count, gist));
   const row = h('details', { class: 'step', 'data-state': 'waiting' }, summary, h('div', { class: 'inside' }, why, values));
   return { row, label, why, values, count, gist, times: 0, shown: [] };
-});
+}
+
+const ALL_STEPS = business ? [...STEPS, ...RECEIPT_STEPS] : STEPS;
+const rows = ALL_STEPS.map(([from, to], index) => newRow(index + 1, from, to, index < STEPS.length ? LANES : RECEIPT_LANES));
 
 /** Put a step into a state, with what its message carried: [name, value] pairs. */
 function light(number, state, carried) {
   const step = rows[number - 1];
   step.row.dataset.state = state;
   if (carried) note(number, carried, []);
-  if (state !== 'waiting') follow(step.row);
+  // The nonce comes out of turn: the eye stays with the sixteen.
+  if (state !== 'waiting' && number !== 17) follow(step.row);
 }
 
 /** Show what a step's message carried, beside what is shown already. */
@@ -161,7 +184,7 @@ function note(number, carried, before = rows[number - 1].shown) {
   step.shown = [...before, ...carried].filter(([, value]) => value !== undefined && value !== null && value !== '');
   const texts = step.shown.map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]);
   step.values.replaceChildren(...texts.flatMap(([name, text]) => [h('dt', {}, name), h('dd', {}, short(text))]));
-  const gist = STEPS[number - 1][4];
+  const gist = ALL_STEPS[number - 1][4];
   step.gist.textContent = texts.filter(([name]) => gist.includes(name)).map(([, text]) => short(text)).join(' · ');
 }
 
@@ -218,6 +241,10 @@ const STEP_EVENTS = {
     done: () => { light(10, 'done'); read(); },
     failed: () => { light(10, 'failed'); light(12, 'failed'); read(); },
   },
+  nonce: {
+    start: () => { dim(17, 20); begin(17); },
+    failed: () => light(17, 'failed'),
+  },
   verify: {
     start: () => { dim(14, 16); begin(13); setTimeout(read, 250); },
     done: () => { light(13, 'done'); read(); },
@@ -263,24 +290,38 @@ function watchSdk() {
   };
 }
 
-/** What passes between the page and the business server. */
+/** What passes between the page and the business server, and its back end: the steps that ask and that tell. */
+const WATCHED = {
+  [`${api}/presign`]: [5, 6],
+  [`${api}/verify`]: [13, 16],
+  [`${business}/nonce`]: [17, 17],
+  [`${business}/login`]: [18, 20],
+};
 window.fetch = async (resource, options = {}) => {
-  const path = String(resource).startsWith(`${api}/`) && options.method === 'POST' && String(resource).slice(api.length);
-  const [ask, tell] = { '/presign': [5, 6], '/verify': [13, 16] }[path] || [];
+  const [ask, tell] = (options.method === 'POST' && WATCHED[resource]) || [];
   if (!ask) return nativeFetch(resource, options);
-  light(ask, 'active', [['POST', path], ...Object.entries(JSON.parse(options.body))]);
+  light(ask, 'active', [['POST', new URL(resource, location.href).pathname], ...Object.entries(JSON.parse(options.body))]);
   try {
     const response = await nativeFetch(resource, options);
     const answer = await response.clone().json().catch(() => ({}));
     const { title, detail, type, status, ...rest } = answer;
     const good = response.ok && answer.action !== 'refuse';
     light(tell, good ? 'done' : response.ok ? 'stopped' : 'failed', [['HTTP', String(response.status)], ...Object.entries(rest)]);
+    if (ask === 13 && answer.receipt) receipts?.keep(answer.receipt);
+    if (ask === 18) showKeys();
     return response;
   } catch (reason) {
     light(tell, 'failed', [['fetch', reason.name === 'AbortError' ? 'timeout' : 'network or CORS']]);
     throw reason;
   }
 };
+
+async function showKeys() {
+  light(18, 'done');
+  light(19, 'active', [['GET', '/.well-known/jwks.json']]);
+  const kids = await receipts.publishedKeys().catch(() => undefined);
+  light(19, kids ? 'done' : 'failed', [['GET', '/.well-known/jwks.json'], ...(kids || ['—']).map((kid) => ['kid', kid])]);
+}
 
 /** What the platform saw, from the simulator's journal: all of it that comes after this page was opened. */
 let last = control('GET', 'journal').then(({ entries }) => entries.reduce((newest, { id }) => Math.max(newest, id), 0));
@@ -401,9 +442,11 @@ async function refreshFaults(note) {
 
 const clear = t('button', { type: 'button', onclick: () => control('DELETE', 'faults').then(() => refreshFaults()) }, 'clear');
 
-const diagram = h('div', { class: 'diagram' },
-  h('div', { class: 'lanes', 'aria-hidden': 'true' }, h('span'), h('span', { class: 'track' }, ...LANES.map(() => h('span'))), h('span')),
-  ...rows.map(({ row }) => row));
+const diagramOf = (lanes, words, steps) => h('div', { class: 'diagram', 'data-count': lanes.length },
+  h('div', { class: 'lanes', 'aria-hidden': 'true' }, h('span'), h('span', { class: 'track', 'data-lanes': words }, ...lanes.map(() => h('span'))), h('span')),
+  ...steps.map(({ row }) => row));
+
+const receipts = business ? receiptBoard({ h, api, business, ask: nativeFetch }) : undefined;
 
 const inside = h('div', { class: 'panel-body', id: 'panel-body' },
   h('div', { class: 'head' }, h('div', {}, t('h2', {}, 'title'), t('p', { class: 'quiet' }, 'lead')),
@@ -421,8 +464,9 @@ const inside = h('div', { class: 'panel-body', id: 'panel-body' },
       armed,
       h('div', { class: 'row' }, t('button', { type: 'button', class: 'main', onclick: arm }, 'arm'), clear,
         t('button', { type: 'button', onclick: () => control('DELETE', 'tokens').then(() => refreshFaults(words.expired)) }, 'expire')))),
-  t('h3', { class: 'steps-title' }, 'steps'),
-  diagram);
+  t('h3', {}, 'steps'),
+  diagramOf(LANES, 'lanes', rows.slice(0, STEPS.length)),
+  ...(receipts ? [t('h3', {}, 'receiptSteps'), diagramOf(RECEIPT_LANES, 'receiptLanes', rows.slice(STEPS.length)), receipts.board] : []));
 
 const handle = h('button', { type: 'button', class: 'panel-handle', 'aria-controls': 'panel-body', 'aria-expanded': 'false' });
 const scroller = h('aside', { class: 'panel' }, handle, inside);
@@ -452,16 +496,17 @@ function speak() {
   scroller.setAttribute('aria-label', words.title);
   handle.textContent = words.open;
   for (const element of scroller.querySelectorAll('[data-word]')) element.textContent = words[element.dataset.word];
-  scroller.querySelectorAll('.lanes .track > span').forEach((lane, index) => (lane.textContent = words.lanes[index]));
+  for (const track of scroller.querySelectorAll('[data-lanes]')) [...track.children].forEach((lane, index) => (lane.textContent = words[track.dataset.lanes][index]));
   rows.forEach(({ label, why, count, times: n }, index) => {
-    label.textContent = STEPS[index][2][second];
-    why.textContent = STEPS[index][3][second];
+    label.textContent = ALL_STEPS[index][2][second];
+    why.textContent = ALL_STEPS[index][3][second];
     count.textContent = words.again.replace('{n}', n);
   });
   const chosen = fault.value;
   fault.replaceChildren(...words.groups.map((label, group) => h('optgroup', { label },
     ...FAULTS.flatMap(([in_, , zh, en], index) => (in_ === group ? [h('option', { value: String(index) }, second ? en : zh)] : [])))));
   fault.value = chosen || '0';
+  receipts?.speak(second);
   refreshFaults();
 }
 
