@@ -16,7 +16,7 @@ from tools.doctor.words import AWS_REMEDIES
 from verify.keyring import MIN_PEPPER_CHARACTERS
 
 _ARN: Final = re.compile(
-    r"arn:(?P<partition>[a-z-]+):secretsmanager:(?P<region>[a-z0-9-]+):[0-9]{12}:secret:.+"
+    r"arn:[a-z-]+:secretsmanager:(?P<region>[a-z0-9-]+):[0-9]{12}:secret:(?P<name>.+?)(?:-[A-Za-z0-9]{6})?"
 )
 
 
