@@ -61,9 +61,10 @@ def deploy(transformed: dict[str, Any], **parameters: str) -> Deployment:
         {**asked, **parameters}, Pseudo("eu-west-1", "123456789012", "demo")
     )
     deployment.created("NumberVerificationApi", "a1b2c3")
-    for name in ("PreSign", "Verify"):
+    for name in ("PreSign", "Verify", "ReceiptKeys"):
         deployment.created(f"{name}Function", name, Arn=f"arn:{name}")
         deployment.created(f"{name}Version", f"arn:{name}:7", Version="7")
+        deployment.created(f"{name}Snapshot", f"arn:{name}:8", Version="8")
         deployment.created(f"{name}Alias", f"arn:{name}:live")
     return deployment
 
@@ -78,7 +79,9 @@ def integrations(deployment: Deployment) -> dict[str, str]:
     """Give what the API calls, by path."""
     paths = deployment.properties("NumberVerificationApi").get("Body")["paths"]
     return {
-        path: methods["post"]["x-amazon-apigateway-integration"]["uri"] for path, methods in paths.items()
+        path: facts["x-amazon-apigateway-integration"]["uri"]
+        for path, methods in paths.items()
+        for facts in methods.values()
     }
 
 
@@ -86,31 +89,43 @@ def of_type(resources: dict[str, dict[str, Any]], kind: str) -> dict[str, dict[s
     return {name: resource for name, resource in resources.items() if resource["Type"] == kind}
 
 
-def test_no_role_is_made_beside_the_two_that_are_written_out(resources: dict[str, dict[str, Any]]) -> None:
-    assert set(of_type(resources, "AWS::IAM::Role")) == {"PreSignRole", "VerifyRole"}
+def test_no_role_is_made_beside_those_that_are_written_out(resources: dict[str, dict[str, Any]]) -> None:
+    assert set(of_type(resources, "AWS::IAM::Role")) == {
+        "PreSignRole",
+        "VerifyRole",
+        "ReceiptKeysRole",
+        "ReleaseRole",
+    }
 
 
-@pytest.mark.parametrize(
-    ("snap_start", "called"),
-    [("off", {"PreSign", "Verify"}), (RELEASE, {"PreSign", "arn:PreSign:live", "Verify", "arn:Verify:live"})],
-)
+@pytest.mark.parametrize("receipts", ["off", "on"])
+@pytest.mark.parametrize("release", ["off", RELEASE])
 def test_only_this_api_may_call_each_function_by_its_own_route(
-    transformed: dict[str, Any], snap_start: str, called: set[str]
+    transformed: dict[str, Any], release: str, receipts: str
 ) -> None:
-    deployment = deploy(transformed, SnapStart=snap_start)
+    deployment = deploy(transformed, Release=release, Receipts=receipts, ReceiptSecretArn=SECRET)
+    routes = {"PreSign": "POST/presign", "Verify": "POST/verify"}
+    if receipts == "on":
+        routes["ReceiptKeys"] = "GET/.well-known/jwks.json"
 
     permissions = evaluated(
         deployment, "AWS::Lambda::Permission", "FunctionName", "Action", "Principal", "SourceArn"
     )
 
-    routes = dict.fromkeys(called, "arn:aws:execute-api:eu-west-1:123456789012:a1b2c3/*/POST/presign")
-    routes |= {name: route.replace("presign", "verify") for name, route in routes.items() if "Verify" in name}
+    called = {name: (name, f"arn:{name}:live")[: 1 if release == "off" else 2] for name in routes}
     assert sorted(permissions) == sorted(
-        (name, "lambda:InvokeFunction", "apigateway.amazonaws.com", route) for name, route in routes.items()
+        (
+            function,
+            "lambda:InvokeFunction",
+            "apigateway.amazonaws.com",
+            f"arn:aws:execute-api:eu-west-1:123456789012:a1b2c3/*/{route}",
+        )
+        for name, route in routes.items()
+        for function in called[name]
     )
 
 
-def test_both_functions_run_alike(resources: dict[str, dict[str, Any]]) -> None:
+def test_all_functions_run_alike(resources: dict[str, dict[str, Any]]) -> None:
     for function in of_type(resources, "AWS::Lambda::Function").values():
         facts = function["Properties"]
         assert facts["Runtime"] == "python3.13"
@@ -140,7 +155,24 @@ def test_every_route_is_throttled(resources: dict[str, dict[str, Any]]) -> None:
     }
 
 
-# --- SnapStart -------------------------------------------------------------------------------------
+def test_a_name_of_its_own_takes_the_place_of_awss(transformed: dict[str, Any]) -> None:
+    own = {
+        "DomainName": "number.abc.com",
+        "CertificateArn": "arn:aws:acm:eu-west-1:123456789012:certificate/a",
+    }
+
+    for given, disabled, base in (
+        ({}, False, "https://a1b2c3.execute-api.eu-west-1.amazonaws.com"),
+        (own, True, "https://number.abc.com"),
+    ):
+        deployment = deploy(transformed, **given)
+        (server,) = deployment.properties("NumberVerificationApi").get("Body")["servers"]
+        assert server["x-amazon-apigateway-endpoint-configuration"] == {"disableExecuteApiEndpoint": disabled}
+        assert deployment.evaluate(transformed["Outputs"]["ApiUrl"]["Value"]) == base
+        assert deployment.evaluate(transformed["Outputs"]["VerifyUrl"]["Value"]) == f"{base}/verify"
+
+
+# --- Releases --------------------------------------------------------------------------------------
 
 
 def test_by_default_the_api_calls_the_functions_as_they_are(transformed: dict[str, Any]) -> None:
@@ -150,31 +182,49 @@ def test_by_default_the_api_calls_the_functions_as_they_are(transformed: dict[st
         "/presign": INVOCATIONS.format("arn:PreSign"),
         "/verify": INVOCATIONS.format("arn:Verify"),
     }
-    assert evaluated(deployment, "AWS::Lambda::Function", "SnapStart") == [({"ApplyOn": "None"},)] * 2
+    assert snap_start(deployment) == {"PreSignFunction": "None", "VerifyFunction": "None"}
     assert not evaluated(deployment, "AWS::Lambda::Version")
     assert not evaluated(deployment, "AWS::Lambda::Alias")
 
 
-def test_with_a_releases_name_the_api_calls_the_snapshots(transformed: dict[str, Any]) -> None:
-    deployment = deploy(transformed, SnapStart=RELEASE)
+def snap_start(deployment: Deployment) -> dict[str, str]:
+    """Give what each function says of snapshots; one that says nothing has none."""
+    properties = map(deployment.properties, deployment.resources("AWS::Lambda::Function"))
+    return {each.logical_id: (each.get("SnapStart") or {"ApplyOn": "None"})["ApplyOn"] for each in properties}
+
+
+@pytest.mark.parametrize(("switch", "version"), [("off", "7"), ("on", "8")])
+def test_a_release_has_the_api_call_its_versions(
+    transformed: dict[str, Any], switch: str, version: str
+) -> None:
+    deployment = deploy(transformed, Release=RELEASE, SnapStart=switch)
 
     assert integrations(deployment) == {
         "/presign": INVOCATIONS.format("arn:PreSign:live"),
         "/verify": INVOCATIONS.format("arn:Verify:live"),
     }
-    assert (
-        evaluated(deployment, "AWS::Lambda::Function", "SnapStart")
-        == [({"ApplyOn": "PublishedVersions"},)] * 2
-    )
+    applied = {"off": "None", "on": "PublishedVersions"}[switch]
+    assert snap_start(deployment) == {"PreSignFunction": applied, "VerifyFunction": applied}
     assert evaluated(deployment, "AWS::Lambda::Alias", "FunctionName", "Name", "FunctionVersion") == [
-        ("PreSign", "live", "7"),
-        ("Verify", "live", "7"),
+        ("PreSign", "live", version),
+        ("Verify", "live", version),
     ]
 
 
-def test_a_new_name_publishes_a_version(transformed: dict[str, Any]) -> None:
+def test_the_receipts_keys_are_released_with_what_signs_with_them(transformed: dict[str, Any]) -> None:
+    deployment = deploy(transformed, Release=RELEASE, SnapStart="on", Receipts="on", ReceiptSecretArn=SECRET)
+
+    assert integrations(deployment)["/.well-known/jwks.json"] == INVOCATIONS.format("arn:ReceiptKeys:live")
+    assert snap_start(deployment)["ReceiptKeysFunction"] == "None"
+    assert ("ReceiptKeys", "live", "7") in evaluated(
+        deployment, "AWS::Lambda::Alias", "FunctionName", "Name", "FunctionVersion"
+    )
+
+
+@pytest.mark.parametrize("switch", ["off", "on"])
+def test_a_new_name_publishes_a_version(transformed: dict[str, Any], switch: str) -> None:
     """CloudFormation does for a changed description; Lambda does where the function has changed too."""
-    deployment = deploy(transformed, SnapStart=RELEASE)
+    deployment = deploy(transformed, Release=RELEASE, SnapStart=switch)
 
     assert evaluated(deployment, "AWS::Lambda::Version", "FunctionName", "Description") == [
         ("PreSign", RELEASE),
@@ -182,3 +232,29 @@ def test_a_new_name_publishes_a_version(transformed: dict[str, Any]) -> None:
     ]
     descriptions = evaluated(deployment, "AWS::Lambda::Function", "Description")
     assert all(description.endswith(f" Release {RELEASE}.") for (description,) in descriptions)
+
+
+def test_traffic_is_shifted_where_that_is_asked_for(transformed: dict[str, Any]) -> None:
+    shift = "Canary10Percent30Minutes"
+    at_once = deploy(transformed, Release=RELEASE)
+    deployment = deploy(transformed, Release=RELEASE, TrafficShift=shift)
+    for name in ("ReleaseShifts", "PreSignShift", "VerifyShift"):
+        deployment.created(name, name)
+
+    aliases = {
+        name: transformed["Resources"][name]["UpdatePolicy"] for name in ("PreSignAlias", "VerifyAlias")
+    }
+    assert {name: deployment.evaluate(policy) for name, policy in aliases.items()} == {
+        f"{name}Alias": {
+            "CodeDeployLambdaAliasUpdate": {
+                "ApplicationName": "ReleaseShifts",
+                "DeploymentGroupName": f"{name}Shift",
+            }
+        }
+        for name in ("PreSign", "Verify")
+    }
+    assert (
+        evaluated(deployment, "AWS::CodeDeploy::DeploymentGroup", "DeploymentConfigName")
+        == [(f"CodeDeployDefault.Lambda{shift}",)] * 2
+    )
+    assert not evaluated(at_once, "AWS::CodeDeploy::DeploymentGroup")

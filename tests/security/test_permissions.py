@@ -8,15 +8,16 @@ from typing import Any, Final
 import pytest
 
 from local import ROOT
+from local.aws import ACCOUNT_ID, REGION
 from local.samples import EXHAUSTED_NUMBER
 from local.stack import Options, Stack
-from local.template import Template
+from local.template import Pseudo, Template
 from tests.integration.test_leaks import every_story
 from tests.security.recorder import Recorder, recorded
 from tests.support.phone import Phone, Ticket
 from tests.support.stacks import client_of, embedded, phone_of
 
-RESOURCES: Final = Template.read(ROOT / "template.yaml").document["Resources"]
+TEMPLATE: Final = Template.read(ROOT / "template.yaml")
 ROLES: Final = {"PreSignFunction": "PreSignRole", "VerifyFunction": "VerifyRole"}
 
 # Lambda itself writes logs and traces, and Secrets Manager decrypts, each with the role's permission.
@@ -62,30 +63,29 @@ def at_once(phone: Phone) -> None:
 def allowed(stack: Stack, function: str) -> set[tuple[str, str]]:
     """Give what a role allows: pairs of action and resource."""
     secrets = stack.secret_ids
-    names: dict[str, str] = {
+    given = {
+        "AppId": stack.app_id,
+        "AllowedOrigins": stack.page,
         "SigningSecretArn": secrets["SIGNING_SECRET_ID"],
         "VerificationSecretArn": secrets["VERIFICATION_SECRET_ID"],
-        "PepperSecret": secrets["PEPPER_SECRET_ID"],
-        "AttemptsTable.Arn": stack.table_name,
     }
+    deployment = TEMPLATE.deploy(given, Pseudo(REGION, ACCOUNT_ID, "permissions"))
+    deployment.created("PepperSecret", secrets["PEPPER_SECRET_ID"])
+    deployment.created("AttemptsTable", stack.table_name, Arn=stack.table_name)
+    for group in deployment.resources("AWS::Logs::LogGroup"):
+        deployment.created(group, group, Arn=group)
     pairs = set()
-    for policy in RESOURCES[ROLES[function]]["Properties"]["Policies"]:
-        for item in policy["PolicyDocument"]["Statement"]:
-            statement = item["Fn::If"][1] if "Fn::If" in item else item
+    for policy in deployment.properties(ROLES[function]).require("Policies"):
+        for statement in policy["PolicyDocument"]["Statement"]:
             assert statement["Effect"] == "Allow"
             for action in _list(statement["Action"]):
                 if not action.startswith(NOT_THE_CODES):
-                    pairs |= {(action, names[_name(resource)]) for resource in _list(statement["Resource"])}
+                    pairs |= {(action, resource) for resource in _list(statement["Resource"])}
     return pairs
 
 
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
-
-
-def _name(resource: dict[str, str]) -> str:
-    (name,) = resource.values()
-    return name
 
 
 @pytest.mark.parametrize("function", ROLES)

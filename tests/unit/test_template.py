@@ -1,33 +1,42 @@
 """What template.yaml promises operators and pages, read from the file itself."""
 
+import json
 import re
+from collections.abc import Mapping
+from ipaddress import IPv4Network
+from itertools import combinations
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
 from local import ROOT
-from local.template import Template
+from local.template import Pseudo, Template
 
 TEXT: Final = (ROOT / "template.yaml").read_text()
 
-# Which function reads which settings; both read the common ones.
-COMMON: Final = frozenset(
+# Which function reads which settings; all read the shared ones, those that sign read more.
+SHARED: Final = frozenset(
     {
-        "APP_ID",
-        "ALLOWED_ORIGINS",
-        "SIGNING_SECRET_ID",
-        "SIGNATURE_ALGORITHM",
-        "SIGNATURE_ENCODING",
         "SECRET_MAX_AGE_SECONDS",
         "POWERTOOLS_METRICS_NAMESPACE",
         "POWERTOOLS_LOG_LEVEL",
+        "POWERTOOLS_SERVICE_NAME",
         "AWS_ENDPOINT_URL",
     }
 )
-OF_PRESIGN: Final = frozenset({"PRESIGN_WINDOW_HOURS", "POWERTOOLS_SERVICE_NAME"})
-OF_VERIFY: Final = frozenset(
-    {
+OF_CUSTOMERS: Final = SHARED | {
+    "APP_ID",
+    "ALLOWED_ORIGINS",
+    "SIGNING_SECRET_ID",
+    "SIGNATURE_ALGORITHM",
+    "SIGNATURE_ENCODING",
+}
+SETTINGS: Final = {
+    "PreSignFunction": OF_CUSTOMERS | {"PRESIGN_WINDOW_HOURS"},
+    "VerifyFunction": OF_CUSTOMERS
+    | {
         "PLATFORM_URL",
         "VERIFICATION_SECRET_ID",
         "PEPPER_SECRET_ID",
@@ -37,9 +46,19 @@ OF_VERIFY: Final = frozenset(
         "PLATFORM_CONNECT_TIMEOUT",
         "PLATFORM_READ_TIMEOUT",
         "PLATFORM_DEADLINE",
-        "POWERTOOLS_SERVICE_NAME",
-    }
-)
+        "RECEIPTS",
+        "RECEIPT_SECRET_ID",
+        "RECEIPT_NUMBER",
+        "RECEIPT_LIFE_SECONDS",
+        "RECEIPT_ISSUER",
+    },
+    "ReceiptKeysFunction": SHARED | {"RECEIPT_SECRET_ID"},
+}
+ROUTES: Final = {
+    "PreSignFunction": ("POST", "/presign"),
+    "VerifyFunction": ("POST", "/verify"),
+    "ReceiptKeysFunction": ("GET", "/.well-known/jwks.json"),
+}
 
 
 TEMPLATE: Final = Template.parse(TEXT).document
@@ -188,8 +207,8 @@ def test_what_is_no_app_id_is_refused(app_id: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["off", "2026-11-24", "1.4.0", "v2", "3f2a91c", "r" * 63 + "1"])
-def test_snap_start_is_off_or_a_releases_name(name: str) -> None:
-    assert allows("SnapStart", name)
+def test_a_release_is_off_or_a_name(name: str) -> None:
+    assert allows("Release", name)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +216,102 @@ def test_snap_start_is_off_or_a_releases_name(name: str) -> None:
     ["", "Off", "OFF", "false", "no", "None", "0", "on", "true", "1", "-1", "release 2", "r" * 64 + "1"],
 )
 def test_no_other_word_for_off_or_on_is_taken_for_a_release(word: str) -> None:
-    assert not allows("SnapStart", word)
+    assert not allows("Release", word)
+
+
+@pytest.mark.parametrize("name", ["", "number.abc.com", "a.cn", "xn--fiqs8s.cn"])
+def test_a_domain_name_is_a_name_alone(name: str) -> None:
+    assert allows("DomainName", name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["https://number.abc.com", "number.abc.com/", "Number.abc.com", "*.abc.com", "localhost", "a..b", "-a.b"],
+)
+def test_what_is_no_domain_name_is_refused(name: str) -> None:
+    assert not allows("DomainName", name)
+
+
+def test_a_network_of_ones_own_is_named_by_ids() -> None:
+    assert allows("SubnetIds", "subnet-0a1b2c3d,subnet-0123456789abcdef0")
+    assert allows("SecurityGroupIds", "sg-0a1b2c3d")
+    assert not allows("SubnetIds", "subnet-0a1b2c3d, subnet-4e5f6a7b")
+    assert not allows("SecurityGroupIds", "default")
+
+
+# --- What goes together ------------------------------------------------------------------------------
+
+ARN_OF_SECRET: Final = "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:any-a1B2c3"
+ASKED: Final = {
+    "AppId": "000340",
+    "AllowedOrigins": "https://www.abc.com",
+    "SigningSecretArn": ARN_OF_SECRET,
+    "VerificationSecretArn": ARN_OF_SECRET,
+}
+DOMAIN: Final = {
+    "DomainName": "number.abc.com",
+    "CertificateArn": "arn:aws:acm:eu-west-1:123456789012:certificate/a-1",
+}
+OWN_VPC: Final = {"SubnetIds": "subnet-0a1b2c3d", "SecurityGroupIds": "sg-0a1b2c3d"}
+TOPIC: Final = {"AlarmTopicArn": "arn:aws:sns:eu-west-1:123456789012:alarms"}
+
+
+def refusals(given: Mapping[str, str]) -> list[str]:
+    """Evaluate the rules; give what CloudFormation would say of those that do not hold."""
+    deployment = Template(TEMPLATE).deploy({**ASKED, **given}, Pseudo("cn-north-1", "123456789012", "demo"))
+    assertions = [item for rule in TEMPLATE["Rules"].values() for item in rule["Assertions"]]
+    return [item["AssertDescription"] for item in assertions if not deployment.evaluate(item["Assert"])]
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"SnapStart": "on"}, ["SnapStart", "Release"]),
+        ({"TrafficShift": "Canary10Percent5Minutes"}, ["TrafficShift", "Release"]),
+        ({"SubnetIds": OWN_VPC["SubnetIds"]}, ["SubnetIds", "SecurityGroupIds"]),
+        ({"SecurityGroupIds": OWN_VPC["SecurityGroupIds"]}, ["SecurityGroupIds", "SubnetIds"]),
+        ({**OWN_VPC, "StaticEgress": "one-address"}, ["StaticEgress", "SubnetIds"]),
+        ({"SecretsEndpoint": "on"}, ["SecretsEndpoint", "StaticEgress"]),
+        ({**OWN_VPC, "SecretsEndpoint": "on"}, ["SecretsEndpoint", "StaticEgress"]),
+        ({"DomainName": DOMAIN["DomainName"]}, ["DomainName", "CertificateArn"]),
+        ({"CertificateArn": DOMAIN["CertificateArn"]}, ["CertificateArn", "DomainName"]),
+        ({"HostedZoneId": "Z0123"}, ["HostedZoneId", "DomainName"]),
+        ({"AlarmEmail": "a@abc.com", **TOPIC}, ["AlarmEmail", "AlarmTopicArn"]),
+        ({"Receipts": "on"}, ["Receipts", "ReceiptSecretArn"]),
+    ],
+)
+def test_what_does_not_go_together_is_refused_by_name(given: dict[str, str], named: list[str]) -> None:
+    (refusal,) = refusals(given)
+
+    assert [name for name in named if name in refusal] == named
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"Release": "v2"},
+        {"Release": "v2", "SnapStart": "on", "TrafficShift": "Linear10PercentEvery1Minute"},
+        {"StaticEgress": "two-addresses", "SecretsEndpoint": "on"},
+        OWN_VPC,
+        DOMAIN,
+        {**DOMAIN, "HostedZoneId": "Z0123"},
+        {"AlarmEmail": "a@abc.com"},
+        TOPIC,
+        {"Receipts": "on", "ReceiptSecretArn": ARN_OF_SECRET},
+        {"ReceiptSecretArn": ARN_OF_SECRET},  # made before it is used
+    ],
+)
+def test_what_goes_together_is_taken(given: dict[str, str]) -> None:
+    assert refusals(given) == []
+
+
+def test_rules_use_what_cloudformation_evaluates_in_them() -> None:
+    """No conditions and no mappings: only parameters, and of the functions only these."""
+    rules = json.dumps(TEMPLATE["Rules"])
+
+    assert set(re.findall(r'"(Fn::\w+|Condition|Ref)"', rules)) == {"Fn::Or", "Fn::Not", "Fn::Equals", "Ref"}
+    assert set(re.findall(r'"Ref": "([^"]+)"', rules)) <= PARAMETERS.keys()
 
 
 # --- The way in ------------------------------------------------------------------------------------
@@ -213,30 +327,27 @@ def test_cors_admits_the_configured_origins_and_no_more() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("function", "path"), [("PreSignFunction", "/presign"), ("VerifyFunction", "/verify")]
-)
-def test_each_function_has_one_route(function: str, path: str) -> None:
+@pytest.mark.parametrize("function", ROUTES)
+def test_each_function_has_one_route(function: str) -> None:
+    method, path = ROUTES[function]
     (event,) = properties(function)["Events"].values()
 
     assert event == {
         "Type": "HttpApi",
-        "Properties": {"ApiId": {"Ref": "NumberVerificationApi"}, "Method": "POST", "Path": path},
+        "Properties": {"ApiId": {"Ref": "NumberVerificationApi"}, "Method": method, "Path": path},
     }
 
 
 def test_the_apis_definition_has_the_functions_routes_and_no_more() -> None:
-    """SAM would add a route that is missing there, but with the function behind it even under SnapStart."""
-    events = [
-        event["Properties"]
-        for function in ("PreSignFunction", "VerifyFunction")
-        for event in properties(function)["Events"].values()
-    ]
+    """SAM would add a route that is missing there, but with the function behind it even under a Release."""
+    written = properties("NumberVerificationApi")["DefinitionBody"]["paths"]
+    paths = {path: item["Fn::If"][1] if "Fn::If" in item else item for path, item in written.items()}
 
-    paths = properties("NumberVerificationApi")["DefinitionBody"]["paths"]
-    assert {path: list(methods) for path, methods in paths.items()} == {
-        event["Path"]: [event["Method"].lower()] for event in events
-    }
+    assert {(method.upper(), path) for path, methods in paths.items() for method in methods} == set(
+        ROUTES.values()
+    )
+    conditional = {path: item["Fn::If"][0] for path, item in written.items() if "Fn::If" in item}
+    assert conditional == {ROUTES["ReceiptKeysFunction"][1]: RESOURCES["ReceiptKeysFunction"]["Condition"]}
 
 
 def test_the_access_log_names_nobody() -> None:
@@ -257,22 +368,40 @@ def test_the_access_log_names_nobody() -> None:
 # --- The functions ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("function", "own"), [("PreSignFunction", OF_PRESIGN), ("VerifyFunction", OF_VERIFY)]
-)
-def test_each_function_gets_the_settings_that_it_reads(function: str, own: frozenset[str]) -> None:
-    assert set(properties(function)["Environment"]["Variables"]) == COMMON | own
+@pytest.mark.parametrize("function", SETTINGS)
+def test_each_function_gets_the_settings_that_it_reads(function: str) -> None:
+    assert set(properties(function)["Environment"]["Variables"]) == SETTINGS[function]
 
 
-@pytest.mark.parametrize(
-    ("function", "package"), [("PreSignFunction", "presign"), ("VerifyFunction", "verify")]
-)
-def test_no_setting_is_read_that_is_not_set_nor_set_that_is_not_read(function: str, package: str) -> None:
-    modules = ROOT / "functions" / package / "settings.py", ROOT / "layers/crypto/cmpassport/settings.py"
-    read = {name for module in modules for name in re.findall(r'"([A-Z]+(?:_[A-Z]+)+)"', module.read_text())}
+@pytest.mark.parametrize("function", SETTINGS)
+def test_no_setting_is_read_that_is_not_set_nor_set_that_is_not_read(function: str) -> None:
+    package = ROOT / "functions" / properties(function)["Handler"].partition(".")[0]
+    modules = [package / "settings.py"]
+    if "CommonSettings" in modules[0].read_text():
+        modules.append(ROOT / "layers/crypto/cmpassport/settings.py")
+    read = {name for module in modules for name in re.findall(r'env, "([A-Z][A-Z_]+)"', module.read_text())}
 
-    of_libraries = {name for name in COMMON | OF_PRESIGN if name.startswith(("POWERTOOLS_", "AWS_"))}
+    of_libraries = {name for name in SHARED if name.startswith(("POWERTOOLS_", "AWS_"))}
     assert set(properties(function)["Environment"]["Variables"]) - of_libraries == read
+
+
+@pytest.mark.parametrize("function", SETTINGS)
+def test_each_functions_metrics_are_its_stacks_own(function: str) -> None:
+    package = properties(function)["Handler"].partition(".")[0]
+    name = {"jwks": "receipt-keys"}.get(package, package)
+
+    variables = properties(function)["Environment"]["Variables"]
+    assert variables["POWERTOOLS_SERVICE_NAME"] == {"Fn::Sub": f"${{AWS::StackName}}-{name}"}
+
+
+def test_without_receipts_verify_is_told_nothing_of_them() -> None:
+    variables = properties("VerifyFunction")["Environment"]["Variables"]
+    absent = {"Ref": "AWS::NoValue"}
+
+    told = {name: value["Fn::If"] for name, value in variables.items() if name.startswith("RECEIPT")}
+    assert {name: (choice[0], choice[2]) for name, choice in told.items()} == dict.fromkeys(
+        told, ("HasReceipts", absent)
+    )
 
 
 def test_each_line_has_the_guides_address() -> None:
@@ -293,10 +422,9 @@ def test_the_time_outs_fit_into_one_another() -> None:
     assert 12 < properties("PreSignFunction")["Timeout"] < api_limit
 
 
-@pytest.mark.parametrize(
-    ("role", "group"), [("PreSignRole", "PreSignLogGroup"), ("VerifyRole", "VerifyLogGroup")]
-)
-def test_every_role_writes_its_own_log_and_traces_only(role: str, group: str) -> None:
+@pytest.mark.parametrize("name", ["PreSign", "Verify", "ReceiptKeys"])
+def test_every_role_writes_its_own_log_and_traces_only(name: str) -> None:
+    role, group = f"{name}Role", f"{name}LogGroup"
     allowed = statements(role)
 
     assert allowed["WriteItsOwnLog"] == {
@@ -327,13 +455,30 @@ def test_presign_reads_the_signing_secret_and_nothing_else() -> None:
     assert decrypts("PreSignRole") == [{"Ref": "SigningSecretArn"}]
 
 
-def test_verify_reads_its_three_secrets_and_calls_its_table() -> None:
+WITH_RECEIPTS: Final = {"Fn::If": ["HasReceipts", {"Ref": "ReceiptSecretArn"}, {"Ref": "AWS::NoValue"}]}
+
+
+def test_the_receipt_keys_function_reads_the_receipts_secret_and_nothing_else() -> None:
+    allowed = statements("ReceiptKeysRole")
+
+    assert set(allowed) == {"ReadTheReceiptSecret", "DecryptTheSecrets", "WriteItsOwnLog", "SendTraces"}
+    assert allowed["ReadTheReceiptSecret"]["Action"] == "secretsmanager:GetSecretValue"
+    assert allowed["ReadTheReceiptSecret"]["Resource"] == {"Ref": "ReceiptSecretArn"}
+    assert decrypts("ReceiptKeysRole") == [{"Ref": "ReceiptSecretArn"}]
+
+
+def test_verify_reads_its_secrets_and_calls_its_table() -> None:
     allowed = statements("VerifyRole")
 
     assert set(allowed) == {
         "ReadItsSecrets",
         "DecryptTheSecrets",
+        "DecryptThePepper",
+        "DecryptTheTablesKey",
         "CountAttemptsAndKeepOutcomes",
+        "LetLambdaJoinTheVpc",
+        "LetLambdaSeeTheVpc",
+        "KeepTheCodeFromTheNetwork",
         "WriteItsOwnLog",
         "SendTraces",
     }
@@ -341,7 +486,12 @@ def test_verify_reads_its_three_secrets_and_calls_its_table() -> None:
         "Sid": "ReadItsSecrets",
         "Effect": "Allow",
         "Action": "secretsmanager:GetSecretValue",
-        "Resource": [{"Ref": "SigningSecretArn"}, {"Ref": "VerificationSecretArn"}, {"Ref": "PepperSecret"}],
+        "Resource": [
+            {"Ref": "SigningSecretArn"},
+            {"Ref": "VerificationSecretArn"},
+            {"Ref": "PepperSecret"},
+            WITH_RECEIPTS,
+        ],
     }
     assert allowed["CountAttemptsAndKeepOutcomes"] == {
         "Sid": "CountAttemptsAndKeepOutcomes",
@@ -349,7 +499,52 @@ def test_verify_reads_its_three_secrets_and_calls_its_table() -> None:
         "Action": ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
         "Resource": {"Fn::GetAtt": "AttemptsTable.Arn"},
     }
-    assert decrypts("VerifyRole") == [{"Ref": "SigningSecretArn"}, {"Ref": "VerificationSecretArn"}]
+    assert decrypts("VerifyRole") == [
+        {"Ref": "SigningSecretArn"},
+        {"Ref": "VerificationSecretArn"},
+        WITH_RECEIPTS,
+    ]
+
+
+def test_with_a_key_of_ones_own_verify_opens_its_pepper_and_its_table_alone() -> None:
+    allowed = statements("VerifyRole")
+
+    contexts = {
+        "DecryptThePepper": {"kms:EncryptionContext:SecretARN": {"Ref": "PepperSecret"}},
+        "DecryptTheTablesKey": {"kms:EncryptionContext:aws:dynamodb:tableName": {"Ref": "AttemptsTable"}},
+    }
+    for sid, context in contexts.items():
+        assert allowed[sid] == {
+            "Sid": sid,
+            "Effect": "Allow",
+            "Action": "kms:Decrypt",
+            "Resource": {"Ref": "DataKmsKeyArn"},
+            "Condition": {"StringEquals": context},
+        }
+
+
+def test_only_lambda_uses_what_joins_the_function_to_a_vpc() -> None:
+    allowed = statements("VerifyRole")
+    network = {
+        action
+        for statement in allowed.values()
+        if statement["Effect"] == "Allow"
+        for action in statement["Action"]
+        if action.startswith("ec2:")
+    }
+
+    assert network == {
+        "ec2:CreateNetworkInterface",
+        "ec2:DeleteNetworkInterface",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSubnets",
+        "ec2:AssignPrivateIpAddresses",
+        "ec2:UnassignPrivateIpAddresses",
+    }
+    refused = allowed["KeepTheCodeFromTheNetwork"]
+    assert (refused["Effect"], refused["Action"], refused["Resource"]) == ("Deny", "ec2:*", "*")
+    (function,) = refused["Condition"]["ArnLike"]["lambda:SourceFunctionArn"].values()
+    assert function.endswith(":lambda:${AWS::Region}:${AWS::AccountId}:function:*")
 
 
 def decrypts(role: str) -> Any:
@@ -361,7 +556,49 @@ def decrypts(role: str) -> Any:
     return secrets if isinstance(secrets, list) else [secrets]
 
 
+# --- Releases --------------------------------------------------------------------------------------
+
+
+def test_what_replaced_a_plain_version_leaves_it_and_a_snapshot_goes() -> None:
+    """To a version that is there an alias can be set back at once; one with a snapshot costs."""
+    versions = {
+        name: resource.get("UpdateReplacePolicy", "Delete")
+        for name, resource in RESOURCES.items()
+        if resource["Type"] == "AWS::Lambda::Version"
+    }
+
+    assert versions == {
+        "PreSignVersion": "Retain",
+        "VerifyVersion": "Retain",
+        "ReceiptKeysVersion": "Retain",
+        "PreSignSnapshot": "Delete",
+        "VerifySnapshot": "Delete",
+    }
+
+
+@pytest.mark.parametrize("name", ["PreSign", "Verify"])
+def test_each_shift_is_taken_back_by_the_alarm_of_its_own_release(name: str) -> None:
+    shift = properties(f"{name}Shift")
+
+    assert shift["AlarmConfiguration"] == {
+        "Enabled": True,
+        "Alarms": [{"Name": {"Ref": f"{name}ReleaseAlarm"}}],
+    }
+    assert shift["AutoRollbackConfiguration"]["Enabled"] is True
+    assert "DEPLOYMENT_STOP_ON_ALARM" in shift["AutoRollbackConfiguration"]["Events"]
+
+
+def test_codedeploy_knows_every_way_of_shifting() -> None:
+    predefined = {"AllAtOnce", "Linear10PercentEvery1Minute", "Linear10PercentEvery10Minutes"}
+    predefined |= {f"Canary10Percent{minutes}Minutes" for minutes in (5, 10, 15, 30)}
+
+    assert set(PARAMETERS["TrafficShift"]["AllowedValues"]) <= predefined
+
+
 # --- What is kept ----------------------------------------------------------------------------------
+
+
+WITH_A_KEY: Final = {"Fn::If": ["HasDataKmsKey", {"Ref": "DataKmsKeyArn"}, {"Ref": "AWS::NoValue"}]}
 
 
 def test_the_table_is_on_demand_encrypted_recoverable_and_outlives_the_stack() -> None:
@@ -374,7 +611,11 @@ def test_the_table_is_on_demand_encrypted_recoverable_and_outlives_the_stack() -
         "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
         "TimeToLiveSpecification": {"AttributeName": "expiration", "Enabled": True},
         "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
-        "SSESpecification": {"SSEEnabled": True},
+        "SSESpecification": {
+            "SSEEnabled": True,
+            "SSEType": {"Fn::If": ["HasDataKmsKey", "KMS", {"Ref": "AWS::NoValue"}]},
+            "KMSMasterKeyId": WITH_A_KEY,
+        },
     }
 
 
@@ -383,6 +624,79 @@ def test_the_pepper_is_made_by_aws_and_outlives_the_stack() -> None:
 
     assert pepper["DeletionPolicy"] == pepper["UpdateReplacePolicy"] == "Retain"
     assert pepper["Properties"]["GenerateSecretString"] == {"PasswordLength": 64, "ExcludePunctuation": True}
+    assert pepper["Properties"]["KmsKeyId"] == WITH_A_KEY
+
+
+@pytest.mark.parametrize(
+    "group", [name for name in RESOURCES if RESOURCES[name]["Type"] == "AWS::Logs::LogGroup"]
+)
+def test_every_log_ends_and_has_the_operators_key(group: str) -> None:
+    assert properties(group) == {"RetentionInDays": {"Ref": "LogRetentionDays"}, "KmsKeyId": WITH_A_KEY}
+
+
+# --- The way out -----------------------------------------------------------------------------------
+
+
+def test_the_verification_alone_is_in_the_vpc() -> None:
+    assert [name for name in SETTINGS if "VpcConfig" in properties(name)] == ["VerifyFunction"]
+
+
+def test_nothing_calls_the_verification_and_it_calls_only_what_it_has_to() -> None:
+    group = properties("VerifySecurityGroup")
+    https, test_line = group["SecurityGroupEgress"]
+    platform = urlsplit(TEMPLATE["Mappings"]["Lines"]["test"]["PlatformUrl"])
+
+    assert "SecurityGroupIngress" not in group
+    assert (https["FromPort"], https["ToPort"], https["CidrIp"]) == (443, 443, "0.0.0.0/0")
+    condition, http, otherwise = test_line["Fn::If"]
+    assert (condition, otherwise) == ("IsOnTestLine", {"Ref": "AWS::NoValue"})
+    assert (http["FromPort"], http["ToPort"]) == (80, 80)
+    assert platform.scheme == "http"
+    assert http["CidrIp"] == f"{platform.hostname}/32"
+
+
+def test_the_function_waits_for_the_way_out() -> None:
+    """It waits for its security group, and that for every route and the table's endpoint."""
+    waits = RESOURCES["VerifySecurityGroup"]["DependsOn"]
+    private = [
+        name
+        for name, resource in RESOURCES.items()
+        if name.startswith("Private")
+        and "Route" in resource["Type"]
+        and not resource["Type"].endswith("Table")
+    ]
+
+    assert sorted(waits) == sorted([*private, "DynamoDbEndpoint"])
+    assert {"Ref": "VerifySecurityGroup"} in properties("VerifyFunction")["VpcConfig"]["Fn::If"][1][
+        "SecurityGroupIds"
+    ]
+
+
+def test_the_endpoints_let_through_what_the_role_allows() -> None:
+    allowed = statements("VerifyRole")
+    for endpoint, sid in (
+        ("DynamoDbEndpoint", "CountAttemptsAndKeepOutcomes"),
+        ("SecretsManagerEndpoint", "ReadItsSecrets"),
+    ):
+        (statement,) = properties(endpoint)["PolicyDocument"]["Statement"]
+        assert statement == {
+            "Effect": "Allow",
+            "Principal": "*",
+            "Action": allowed[sid]["Action"],
+            "Resource": allowed[sid]["Resource"],
+        }
+
+
+def test_the_networks_ranges_are_apart() -> None:
+    vpc = IPv4Network(properties("EgressVpc")["CidrBlock"])
+    subnets = [
+        IPv4Network(resource["Properties"]["CidrBlock"])
+        for resource in RESOURCES.values()
+        if resource["Type"] == "AWS::EC2::Subnet"
+    ]
+
+    assert all(subnet.subnet_of(vpc) for subnet in subnets)
+    assert not [pair for pair in combinations(subnets, 2) if pair[0].overlaps(pair[1])]
 
 
 # --- Anywhere --------------------------------------------------------------------------------------
@@ -393,12 +707,13 @@ def test_no_partition_region_or_account_is_written_down() -> None:
     placed = TEXT.split("\nConditions:\n", 1)[1]
 
     assert not re.search(r"arn:aws", placed)
-    # As principals, Lambda and API Gateway have the same names everywhere.
+    # As principals, services have the same names everywhere.
     assert "amazonaws.com" not in re.sub(
-        r"(Service|Principal): (lambda|apigateway)\.amazonaws\.com", "", placed
+        r"(Service|Principal): (lambda|apigateway|codedeploy)\.amazonaws\.com", "", placed
     )
     assert not re.search(r"\b(us|eu|ap|cn|sa|ca|me|af|il|mx)(-[a-z]+)+-\d\b", placed)
     assert not re.search(r"\b\d{12}\b", placed)
+    assert not re.search(r"AvailabilityZone: (?!!Select \[[01], !GetAZs \"\"\])", placed)
 
 
 def test_the_template_reads_as_cloudformation_does() -> None:
@@ -411,9 +726,23 @@ def test_the_template_reads_as_cloudformation_does() -> None:
 
 @pytest.mark.parametrize(
     "output",
-    ["ApiUrl", "PreSignUrl", "VerifyUrl", "PageAppId", "PageOrigins", "PlatformUrl", "AttemptsTableName"],
+    [
+        "ApiUrl",
+        "PreSignUrl",
+        "VerifyUrl",
+        "ReceiptKeysUrl",
+        "DomainTarget",
+        "PageAppId",
+        "PageOrigins",
+        "PlatformUrl",
+        "EgressAddresses",
+        "AttemptsTableName",
+        "PepperSecretArn",
+        "AlarmTopic",
+        "DashboardUrl",
+    ],
 )
-def test_what_a_page_needs_is_an_output(output: str) -> None:
+def test_what_others_need_is_an_output(output: str) -> None:
     assert TEMPLATE["Outputs"][output]["Description"]
 
 
