@@ -36,7 +36,7 @@ def _take_turns(sides: dict[str, Callable[[], float]], rounds: int) -> dict[str,
 
 
 def _emulated(scene: Scene, side: Side) -> float:
-    function = Function(side.name, "arn", side.handler, scene.variables(), (), 30.0)
+    function = Function(side.name, "arn", side.handler, scene.variables(**side.settings), (), 30.0)
     view = View(side.task, side.opt, scene.stage)
     environment = EmulatedEnvironment(function, scene.folder / "functions.log", scene.parts, view)
     try:

@@ -67,6 +67,8 @@ class Results:
         Peak memory in kB, by side.
     anatomy
         Milliseconds of a cold presign's parts.
+    receipts
+        Nanoseconds of a warm verify without receipts and with them.
     concurrent, attempts
         How the cost grows.
     """
@@ -78,6 +80,7 @@ class Results:
     verify: dict[str, float]
     memory: dict[str, int]
     anatomy: dict[str, float]
+    receipts: dict[str, float]
     concurrent: list[growth.Concurrency]
     attempts: list[growth.Attempt]
 
@@ -91,7 +94,7 @@ def measure(scene: Scene, rounds: int, say: Callable[[str], None]) -> Results:
     memory = {side.name: warm.peak_memory(scene, side) for side in (scene.verify, scene.naive_verify)}
     say("cold starts under Lambda's runtime emulator")
     sides = [scene.presign, scene.naive_presign, scene.verify, scene.naive_verify]
-    sides += [scene.presign_on_plain_layer, scene.naive_on_plain_layer]
+    sides += [scene.verify_with_receipts, scene.presign_on_plain_layer, scene.naive_on_plain_layer]
     colds = cold.time_cold_starts(scene, sides, rounds)
     say("first signatures")
     first = cold.time_first_signatures(scene, rounds)
@@ -116,6 +119,7 @@ def measure(scene: Scene, rounds: int, say: Callable[[str], None]) -> Results:
         verify=verify,
         memory=memory,
         anatomy=cold_presign(scene, 5),
+        receipts=warm.receipts_times(scene, max(1, rounds // 3)),
         concurrent=[growth.concurrent_numbers(scene, numbers) for numbers in growth.CONCURRENT],
         attempts=growth.attempts_on_one_number(scene),
     )

@@ -34,6 +34,7 @@ def write(results: Results, scene: Scene) -> None:
         "cold": _cold(results),
         "warm": _warm(results),
         "anatomy": _anatomy(results),
+        "receipts": _receipts(results),
         "concurrent": _concurrent(results),
         "attempts": _attempts(results),
     }
@@ -118,6 +119,25 @@ def _anatomy(results: Results) -> str:
     whole = sum(results.anatomy.values())
     rows = [(name, f"{part:.1f}", f"{part / whole:.0%}") for name, part in results.anatomy.items()]
     return _table(("part", "ms", "share"), [*rows, ("**all**", f"**{whole:.1f}**", "")])
+
+
+def _receipts(results: Results) -> str:
+    without, receipts = "verify", "verify with receipts"
+    warm = {name: nanoseconds / 1e6 for name, nanoseconds in results.receipts.items()}
+    cold = {name: 1000 * median(results.cold[name]) for name in (without, receipts)}
+    rows = [
+        (
+            what,
+            f"{ms[without]:.{digits}f}",
+            f"{ms[receipts]:.{digits}f}",
+            f"{ms[receipts] - ms[without]:+.{digits}f}",
+        )
+        for what, ms, digits in (
+            ("a warm call's processor time, ms", warm, 2),
+            ("a cold start under the emulator, ms", cold, 0),
+        )
+    ]
+    return _table(("", "without", "with", "added"), rows)
 
 
 def _concurrent(results: Results) -> str:

@@ -10,14 +10,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from local import ROOT
@@ -59,6 +59,8 @@ class Side:
         Folders that stand where Lambda has /var/task and /opt.
     new_event
         Makes an event that it has not seen.
+    settings
+        Variables of its own.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Side:
     task: Path
     opt: Path
     new_event: Callable[[], dict[str, Any]]
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def module(self) -> str:
@@ -108,6 +111,8 @@ class Scene:
         self.verify = Side(
             "verify", "verify.app.handler", BUILD / "VerifyFunction", ours, self.new_submission
         )
+        receipts = {"RECEIPTS": "on", "RECEIPT_SECRET_ID": "receipts"}
+        self.verify_with_receipts = replace(self.verify, name="verify with receipts", settings=receipts)
         self.naive_presign = Side(
             "naive presign", "handler.handler", self._compiled("presign"), ours, self.new_presign
         )
@@ -159,7 +164,7 @@ class Scene:
         """Give the environment for running a side's handler without the emulator, read-only there too."""
         return {
             "PATH": os.environ["PATH"],
-            **self.variables(),
+            **self.variables(**side.settings),
             "PYTHONPATH": side.import_path,
             "PYTHONDONTWRITEBYTECODE": "1",
         }
@@ -229,6 +234,7 @@ def _event(route: str, body: Mapping[str, str]) -> dict[str, Any]:
         "requestContext": {
             "requestId": secrets.token_hex(8),
             "routeKey": f"POST /{route}",
+            "domainName": "api.example.com",
             "http": {"method": "POST", "path": f"/{route}", "sourceIp": "203.0.113.7"},
         },
         "body": json.dumps(body),
@@ -236,7 +242,7 @@ def _event(route: str, body: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _pem(key: rsa.RSAPrivateKey) -> str:
+def _pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> str:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
@@ -244,11 +250,18 @@ def _new_keys() -> dict[str, str]:
     signing, platform = (rsa.generate_private_key(65537, 2048) for _ in range(2))
     private = signing.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     public = platform.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    receipts = ec.generate_private_key(ec.SECP256R1())
     verification = {"appKey": "0" * 32, "platformPublicKey": base64.b64encode(public).decode()}
     return {
         "signing": json.dumps({"privateKey": base64.b64encode(private).decode()}),
         "verification": json.dumps(verification),
         "pepper": secrets.token_hex(32),
+        "receipts": json.dumps(
+            {
+                "keys": [{"privateKey": _pem(receipts), "signFrom": "2026-01-01T00:00:00Z"}],
+                "hashKey": secrets.token_hex(32),
+            }
+        ),
     }
 
 

@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any, Final, Self
 
@@ -40,6 +41,17 @@ def verify_times(scene: Scene, rounds: int) -> dict[str, float]:
     return times
 
 
+def receipts_times(scene: Scene, rounds: int) -> dict[str, float]:
+    """Time verify's own processor time without receipts and with them; nanoseconds, by the sides' names."""
+    sides = (scene.verify, scene.verify_with_receipts)
+    times: dict[str, list[int]] = {side.name: [] for side in sides}
+    for _ in range(rounds):
+        for side in sides:
+            (measured,) = time_each(scene, [[side.new_event() for _ in range(1 + 3 * BLOCK)]], side)
+            times[side.name] += measured[BLOCK:]  # the first warm up
+    return {name: median(values) for name, values in times.items()}
+
+
 def verify_calls(scene: Scene) -> list[tuple[str, Any]]:
     """Give the AWS calls of one warm successful verification: operation and message."""
     with Inside(scene, scene.verify, "each", events=2) as inside:
@@ -63,7 +75,7 @@ def peak_memory(scene: Scene, side: Side, invocations: int = 100) -> int:
     return peak
 
 
-def time_each(scene: Scene, events: Sequence[Sequence[Any]]) -> list[list[int]]:
+def time_each(scene: Scene, events: Sequence[Sequence[Any]], side: Side | None = None) -> list[list[int]]:
     """Time verify's own processor time for each event, in nanoseconds.
 
     Parameters
@@ -71,10 +83,12 @@ def time_each(scene: Scene, events: Sequence[Sequence[Any]]) -> list[list[int]]:
     events
         For each execution environment the events that it handles one after the other; all begin at once. The
         first event of each comes before, and is not timed.
+    side
+        The verify to time; the one without receipts if none is given.
     """
     with ExitStack() as stack:
         environments = [
-            stack.enter_context(Inside(scene, scene.verify, "each", events=mine)) for mine in events
+            stack.enter_context(Inside(scene, side or scene.verify, "each", events=mine)) for mine in events
         ]
         for environment in environments:
             environment.wait_until_ready()
