@@ -5,7 +5,19 @@ from typing import Final
 
 from tools.doctor.facts import Facts, World
 from tools.doctor.findings import Finding
-from tools.doctor.steps import address, clock, keys, line, pages, platform, probe, settings, stored, table
+from tools.doctor.steps import (
+    address,
+    clock,
+    keys,
+    line,
+    pages,
+    platform,
+    probe,
+    receipts,
+    settings,
+    stored,
+    table,
+)
 from tools.doctor.steps.step import Step
 
 STEPS: Final[tuple[Step, ...]] = (
@@ -17,6 +29,7 @@ STEPS: Final[tuple[Step, ...]] = (
     stored.STEP,
     keys.STEP,
     table.STEP,
+    receipts.STEP,
     address.STEP,
     probe.STEP,
 )

@@ -232,6 +232,7 @@ class Facts:
     table: Table | None = None
     pages: Mapping[str, Fetched] = field(default_factory=dict)
     own_address: Fetched | None = None
+    published: Fetched | None = None
     probe: Probe | None = None
     presign: SignedPreSign | None = None
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Final, TextIO
@@ -12,8 +11,8 @@ from tools.doctor.facts import Facts
 from tools.doctor.findings import Finding, Severity
 from tools.doctor.steps.address import outgoing_addresses
 from tools.doctor.steps.pages import allowed_origins, referer_of
+from tools.text import wrapped
 
-_WIDTH: Final = 100
 _MARKS: Final[Mapping[Severity, str]] = {
     Severity.OK: "✓",
     Severity.UNKNOWN: "·",
@@ -110,14 +109,12 @@ class Paper:
 
     def _lines(self, finding: Finding) -> Iterator[str]:
         mark = _MARKS[finding.severity]
-        coloured = f"\x1b[{_COLOURS[finding.severity]}m{mark}\x1b[0m" if self._colour else mark
-        first, *rest = _wrapped(finding.what, "    ")
-        yield f"  {coloured} {first.lstrip()}\n"
-        yield from (f"{line}\n" for line in rest)
+        text = wrapped(finding.what, f"  {mark} ", "    ")
+        if self._colour:
+            text = text.replace(mark, f"\x1b[{_COLOURS[finding.severity]}m{mark}\x1b[0m", 1)
+        yield f"{text}\n"
         if finding.remedy:
-            first, *rest = _wrapped(finding.remedy, "      ")
-            yield f"    → {first.lstrip()}\n"
-            yield from (f"{line}\n" for line in rest)
+            yield f"{wrapped(finding.remedy, '    → ', '      ')}\n"
 
     def _write(self, text: str) -> None:
         encoding = self._stream.encoding or "utf-8"
@@ -128,14 +125,3 @@ class Paper:
                 text = text.replace(mark, plain)
             text = text.encode(encoding, "backslashreplace").decode(encoding)
         self._stream.write(text)
-
-
-def _wrapped(text: str, indent: str) -> list[str]:
-    return textwrap.wrap(
-        text,
-        _WIDTH,
-        initial_indent=indent,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    ) or [""]

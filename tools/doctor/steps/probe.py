@@ -15,20 +15,17 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
-
 from cmpassport.clock import format_timestamp
 from cmpassport.problems import Problem
-from cmpassport.signing import SignatureMismatchError
+from cmpassport.signing import PlaintextTooLongError, SignatureMismatchError
 from tools.doctor.facts import Facts, Fetched, Probe, SignedPreSign, Stage, World
 from tools.doctor.findings import Finding, Severity, fault, fine, unknown, warning
 from tools.doctor.place import Origin
 from tools.doctor.steps.keys import (
     credentials,
+    keys_belong_together,
     reported_key,
     signing_key,
-    the_platform_key_is_not_ours,
-    the_reported_key_is_the_pair,
 )
 from tools.doctor.steps.line import app_id_and_line_agree
 from tools.doctor.steps.pages import allowed_origins, origin_of
@@ -50,8 +47,8 @@ _PROBLEMS: Final[Mapping[type[Exception], Problem]] = {
     NotTheProtocolError: Problem.PLATFORM_ERROR,
 }
 _CAUSES: Final[Mapping[str, tuple[Check, ...]]] = {
-    "130018": (the_reported_key_is_the_pair, the_platform_key_is_not_ours),
-    "130016": (the_platform_key_is_not_ours, the_reported_key_is_the_pair),
+    "130018": (keys_belong_together,),
+    "130016": (keys_belong_together,),
     "103605": (app_id_and_line_agree,),
     "130010": (app_id_and_line_agree,),
     "110022": (app_id_and_line_agree,),
@@ -79,10 +76,12 @@ def _ask_platform(facts: Facts, world: World) -> Probe | None:
     if own is None or verify is None or facts.contact is None or facts.contact.reached is not Stage.ANSWER:
         return None
     msg_id = str(uuid.uuid4())
-    request = write_request(_submission(), own, msg_id=msg_id, instant=world.now())
     try:
+        request = write_request(_submission(), own, msg_id=msg_id, instant=world.now())
         data = world.ask_platform(verify.platform_url, verify.limits, request)
         return Probe(code=read_answer(data, msg_id=msg_id, app_id=own.app_id).result_code)
+    except PlaintextTooLongError:
+        return None  # said of the appKey
     except tuple(_PROBLEMS) as error:
         return Probe(problem=_PROBLEMS[type(error)].code, detail=str(error))
 
@@ -233,7 +232,7 @@ def _judge_reply(facts: Facts, signed: SignedPreSign) -> Finding:
     reply = signed.reply
     problem = _document(reply).get("code")
     if isinstance(problem, str) and problem in OWN:
-        if problem == Problem.INTERNAL_ERROR.code and not isinstance(signing_key(facts), RSAPrivateKey):
+        if problem == Problem.INTERNAL_ERROR.code and signing_key(facts) is None:
             return unknown(
                 "presign", "POST /presign cannot sign, as is to be expected from the signing secret.", ""
             )
@@ -250,8 +249,8 @@ def _judge_reply(facts: Facts, signed: SignedPreSign) -> Finding:
 
 def _judge_signature(facts: Facts, signed: SignedPreSign) -> Finding:
     own, reported, verify = signing_key(facts), reported_key(facts), facts.settings.verify
-    public = own.public_key() if isinstance(own, RSAPrivateKey) else reported
-    if verify is None or not isinstance(public, RSAPublicKey):
+    public = reported if own is None else own.public_key()
+    if verify is None or public is None:
         return unknown(
             "presign", "POST /presign signs; with which key is not known.", "Give --public-key FILE."
         )

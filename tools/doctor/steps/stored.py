@@ -1,11 +1,10 @@
-"""The secrets: can they be read, and do they hold what the functions look for."""
+"""The secrets: can they be read, and is the pepper long enough."""
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from cmpassport.secret_cache import SecretFormatError, read_fields
 from tools.doctor.facts import Facts, Reading, World
 from tools.doctor.findings import Finding, fault, fine, unknown
 from tools.doctor.place import Origin, Place
@@ -45,17 +44,6 @@ PEPPER: Final = Secret("PEPPER_SECRET_ID", "Pepper")
 SECRETS: Final = (SIGNING, VERIFICATION, PEPPER)
 
 
-def fields_of(facts: Facts, secret: Secret) -> tuple[str, ...] | None:
-    """Give a secret's fields, or None where it cannot be read or lacks one: that has been said."""
-    reading = facts.secrets.get(secret.variable)
-    if reading is None or reading.text is None:
-        return None
-    try:
-        return read_fields(reading.text, *secret.fields)
-    except SecretFormatError:
-        return None
-
-
 def aws_takes_nothing(facts: Facts) -> bool:
     """Tell whether AWS answers no call of this identity at all."""
     troubles = [reading.trouble for reading in facts.secrets.values() if reading.trouble]
@@ -67,7 +55,7 @@ def secret_id(place: Place, secret: Secret) -> str:
     return next(each[secret.variable] for each in place.variables.values() if secret.variable in each).strip()
 
 
-def _name(place: Place, secret: Secret) -> str:
+def name_of(place: Place, secret: Secret) -> str:
     """Give a secret's name, out of its ARN where that is what the functions have."""
     whole = secret_id(place, secret)
     match = _ARN.fullmatch(whole)
@@ -101,26 +89,26 @@ def _look(facts: Facts, world: World) -> Facts:
 
 
 def secrets_can_be_read(facts: Facts) -> Iterator[Finding]:
-    """Say of each secret whether it can be read and holds what is looked for."""
+    """Say of each secret whether it can be read."""
     for secret in SECRETS:
         yield from judge(facts, secret)
 
 
 def judge(facts: Facts, secret: Secret) -> Iterator[Finding]:
-    """Say whether one secret can be read and is of its form."""
+    """Say whether one secret can be read."""
     reading = facts.secrets.get(secret.variable)
     if reading is None:
         yield unknown("secret", f"{secret.title}: not looked at.", "Mend what stands above first.")
     elif reading.trouble is not None:
         yield _unreadable(facts.place, secret, reading.trouble)
-    elif secret.fields:
-        yield _judge_fields(facts.place, secret, reading.text or "")
-    else:
+    elif secret is PEPPER:
         yield _judge_pepper(facts.place, secret, reading.text or "")
+    else:
+        yield fine("secret", f"{secret.title} ({name_of(facts.place, secret)}) can be read.")
 
 
 def _unreadable(place: Place, secret: Secret, trouble: Trouble) -> Finding:
-    name, kind = _name(place, secret), trouble.kind
+    name, kind = name_of(place, secret), trouble.kind
     called = f"{secret.title} ({name})"
     setting = where_to_set(place, secret.variable)
     put = f"`aws secretsmanager put-secret-value --secret-id {name} --secret-string file://FILE`"
@@ -155,26 +143,8 @@ def _unreadable(place: Place, secret: Secret, trouble: Trouble) -> Finding:
     return fault(f"secret-{kind.value}", f"{called}: {what}{reason}.", remedy)
 
 
-def _judge_fields(place: Place, secret: Secret, text: str) -> Finding:
-    name = _name(place, secret)
-    form = "{" + ", ".join(f'"{field}": "…"' for field in secret.fields) + "}"
-    try:
-        read_fields(text, *secret.fields)
-    except SecretFormatError as error:
-        reason = str(error)
-        code = "secret-field-missing" if " has no " in reason else "secret-not-json"
-        more = " `python -m tools keys new` writes it in this form." if secret is SIGNING else ""
-        return fault(
-            code,
-            f"{secret.title} ({name}): {reason}.",
-            f"Store {form}: `aws secretsmanager put-secret-value --secret-id {name} "
-            f"--secret-string file://FILE`.{more}",
-        )
-    return fine("secret", f"{secret.title} ({name}) can be read and has {' and '.join(secret.fields)}.")
-
-
 def _judge_pepper(place: Place, secret: Secret, text: str) -> Finding:
-    name = _name(place, secret)
+    name = name_of(place, secret)
     if len(text.strip()) < MIN_PEPPER_CHARACTERS:
         made = (
             "The template makes one of 64: the stack's own was overwritten. Put a random text of 64 back"
