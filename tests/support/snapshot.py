@@ -23,6 +23,7 @@ UNUSED_RANDOM = ("multiprocessing.process",)
 def main(module: str, event: Any) -> dict[str, Any]:
     """Go through the life of an environment that starts from a snapshot."""
     done: list[str] = []
+    drawn: list[str] = []
     taken = False
 
     def note(name: str, arguments: tuple[Any, ...]) -> None:
@@ -41,6 +42,8 @@ def main(module: str, event: Any) -> dict[str, Any]:
         caller = sys._getframe(1).f_globals["__name__"]  # noqa: SLF001 - Python's way to know the caller
         if not taken and caller not in UNUSED_RANDOM:
             done.append(f"os.urandom for {caller}")
+        if taken:
+            drawn.append(caller)
         return os_random(size)
 
     os.urandom = urandom
@@ -54,12 +57,13 @@ def main(module: str, event: Any) -> dict[str, Any]:
     imported, state = set(sys.modules), random.getstate()
     for function, arguments, named in snapshot_restore_py.get_after_restore():
         function(*arguments, **named)
-    restored = random.getstate()
+    restored, drawn_at_restore = random.getstate(), list(drawn)
     response = handler(event, None)
     return {
         "before": done,
         "response": response,
         "diverged": restored != state,
+        "random after": drawn_at_restore,
         "imported after": sorted(set(sys.modules) - imported),
     }
 

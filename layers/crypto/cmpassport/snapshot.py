@@ -28,22 +28,26 @@ def begin(make: Callable[[], object], env: Mapping[str, str], *services: aws.Ser
     if env.get("AWS_LAMBDA_INITIALIZATION_TYPE") != "snap-start":
         make()
         return
-    # Lambda's runtime has this module, and only where there are snapshots is it worth its import.
+    # Only where there are snapshots is any of these worth its import; Lambda's runtime has the last one.
+    import random  # noqa: PLC0415
+    import ssl  # noqa: PLC0415
+
+    from cryptography.hazmat.bindings.openssl.binding import Binding  # noqa: PLC0415
     from snapshot_restore_py import register_after_restore, register_before_snapshot  # noqa: PLC0415
 
+    add_to_cryptography: Callable[[bytes, int, float], None] = Binding().lib.RAND_add
+
+    def diverge() -> None:
+        """Give this copy random numbers of its own.
+
+        Python's generator (botocore's pauses between attempts) has its state in the snapshot, and each of the
+        two OpenSSLs, under `ssl` and under `cryptography`, may have. Two receipts of one key that were signed
+        with one random number would give the key away.
+        """
+        random.seed()
+        ssl.RAND_add(os.urandom(_ENTROPY_BYTES), _ENTROPY_BYTES)
+        add_to_cryptography(os.urandom(_ENTROPY_BYTES), _ENTROPY_BYTES, _ENTROPY_BYTES)
+
     register_before_snapshot(aws.read_descriptions, *services)
-    register_after_restore(_diverge)
+    register_after_restore(diverge)
     register_after_restore(make)
-
-
-def _diverge() -> None:
-    """Give this copy random numbers of its own.
-
-    Python's generator (botocore's pauses between attempts) has its state in the snapshot, and OpenSSL's under
-    `ssl` may have. That under `cryptography` has none yet: no key is touched before the first request.
-    """
-    import random  # noqa: PLC0415 - as above
-    import ssl  # noqa: PLC0415 - as above
-
-    random.seed()
-    ssl.RAND_add(os.urandom(_ENTROPY_BYTES), _ENTROPY_BYTES)
