@@ -16,7 +16,7 @@ _INTERRUPTED: Final = 1
 _EXAMPLES: Final = """
 examples:
   python -m tools keys new                 make the key pair, private half straight to Secrets Manager
-  python -m tools keys check                are the keys right, and what exactly is wrong if not
+  python -m tools keys check               are the keys right, and what exactly is wrong if not
   python -m tools doctor --help            look a deployment over
   python -m tools explain 130018           what a return code means and who mends it
 
@@ -68,8 +68,8 @@ def _unexpected(error: Exception) -> str:
     place = (own or [frame])[-1]
     return (
         f"error: this command has a mistake of its own ({type(error).__name__} in "
-        f"{Path(place.filename).name}, line {place.lineno}).\n"
-        "Nothing more of it is shown, since it might hold a secret. Please report that line with the command."
+        f"{Path(place.filename).name}, line {place.lineno}).\nNothing more of it is shown, since it might "
+        "hold a secret. Please report that line with the command."
     )
 
 

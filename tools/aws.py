@@ -99,8 +99,8 @@ def _in_words(error: "BotoCoreError | ClientError", subject: str, where: str) ->
         Kind.NOT_FOUND: (
             f"there is no such secret{where}",
             (
-                "Check its name and the region (--region); "
-                "`aws secretsmanager list-secrets --query 'SecretList[].Name'` lists what there is."
+                "Check its name and the region (--region); `aws secretsmanager list-secrets --query "
+                "'SecretList[].Name'` lists what there is."
             ),
         ),
         Kind.NO_VALUE: (

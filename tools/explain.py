@@ -61,8 +61,7 @@ _NO_TABLE: Final = {
         "no table of this product has this code",
         (
             "It is treated as a fault of the platform, never as a verdict. Ask the platform what it means, "
-            "with the "
-            "msgId and taskId from the function's log."
+            "with the msgId and taskId from the function's log."
         ),
         "It belongs to another product of the platform's: {}.",
         "It has been seen in other products of the platform's; what it means is documented nowhere known.",

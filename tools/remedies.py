@@ -44,29 +44,24 @@ class Remedy:
 
 _WRONG_LINE: Final = (
     "A production app belongs on Line=production and a test app on Line=test: compare the parameters Line "
-    "and AppId, "
-    "and the SDK's isTest on the page."
+    "and AppId, and the SDK's isTest on the page."
 )
 _WRONG_LINE_ZH: Final = (
-    "现网应用须用 Line=production，测试应用须用 Line=test：请核对参数 Line 与 AppId，"
-    "以及页面上 SDK 的 isTest。"
+    "现网应用须用 Line=production，测试应用须用 Line=test：请核对参数 Line 与 AppId，以及页面上 SDK 的 "
+    "isTest。"
 )
 _KEYS: Final = (
-    "Compare the public half on the open platform with the private half in the signing secret: "
-    "`python -m tools keys check --public FILE`, FILE being what was pasted there. If they are no pair, "
-    "paste the "
-    "right public half or finish the rotation: `python -m tools keys rotate`. If they are, see that "
+    "Compare the public half on the open platform with the private half in the signing secret: `python -m "
+    "tools keys check --public FILE`, FILE being what was pasted there. If they are no pair, paste the right "
+    "public half or finish the rotation: `python -m tools keys rotate`. If they are, see that "
     "SignatureAlgorithm is MD5withRSA and SignatureEncoding base64, and that platformPublicKey is the "
-    "platform's "
-    "key, not yours."
+    "platform's key, not yours."
 )
 _KEYS_ZH: Final = (
-    "核对开放平台上填写的客户公钥与签名密钥（signing secret）中的私钥是否配对："
-    "`python -m tools keys check --public FILE`，FILE 为当时填写的公钥。不配对时，重新填写正确的公钥，"
-    "或完成轮换："
-    "`python -m tools keys rotate`。配对时，确认 SignatureAlgorithm 为 MD5withRSA、SignatureEncoding 为 "
-    "base64，"
-    "并确认 platformPublicKey 是平台公钥而不是自己的公钥。"
+    "核对开放平台上填写的客户公钥与签名密钥（signing secret）中的私钥是否配对：`python -m tools keys check "
+    "--public FILE`，FILE 为当时填写的公钥。不配对时，重新填写正确的公钥，或完成轮换：`python -m tools keys "
+    "rotate`。配对时，确认 SignatureAlgorithm 为 MD5withRSA、SignatureEncoding 为 base64，并确认 "
+    "platformPublicKey 是平台公钥而不是自己的公钥。"
 )
 
 REMEDIES: Final[Mapping[str, Remedy]] = {
@@ -74,16 +69,14 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
     "001": Remedy(
         "the number is not this SIM's",
         "Nothing to mend: the user types the number of the SIM whose mobile data the page uses, or logs in "
-        "another "
-        "way. Phones with two SIMs: the one that carries the data counts.",
+        "another way. Phones with two SIMs: the one that carries the data counts.",
         "无需处理：请用户输入当前使用移动数据的 SIM 卡的号码，或改用其他登录方式。"
         "双卡手机以承载数据流量的卡为准。",
     ),
     "103605": Remedy(
         "the encryption method or the key is empty",
-        f"{_WRONG_LINE} If they agree, the open platform's configuration is not live yet: wait, and ask "
-        "its support "
-        "if it lasts.",
+        f"{_WRONG_LINE} If they agree, the open platform's configuration is not live yet: wait, and ask its "
+        "support if it lasts.",
         f"{_WRONG_LINE_ZH}若一致，则是开放平台的配置尚未生效：稍候再试，长时间不生效请联系平台。",
     ),
     "130010": Remedy(
@@ -96,23 +89,18 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
     "130032": Remedy(
         "the parameters could not be parsed",
         "The platform found no standard JSON. Something between this service and the platform changes the "
-        "message, or "
-        "the address is not verifyVmMobileApi.htm: look at PLATFORM_URL, then ask the platform with the "
-        "msgId.",
+        "message, or the address is not verifyVmMobileApi.htm: look at PLATFORM_URL, then ask the platform "
+        "with the msgId.",
         "平台收到的不是标准 JSON。可能是中间网络设备改动了报文，或地址不是 verifyVmMobileApi.htm：请检查 "
-        "PLATFORM_URL，"
-        "再凭 msgId 联系平台。",
+        "PLATFORM_URL，再凭 msgId 联系平台。",
     ),
     "120020": Remedy(
         "the token check failed",
         "The page gets a new token and tries again. If it happens often: the token is older than a minute "
-        "(the user "
-        "types slowly: get it when the button is pressed), it was used before, or userInformation is "
-        "changed on its "
-        "way (it goes on verbatim, neither decoded nor encoded again).",
+        "(the user types slowly: get it when the button is pressed), it was used before, or userInformation "
+        "is changed on its way (it goes on verbatim, neither decoded nor encoded again).",
         "页面重新获取 token 后重试。若频繁出现：token 已超过一分钟（建议在用户点击登录时再获取）、token "
-        "被重复使用，"
-        "或 userInformation 在传递中被改动（必须原样传递，不得再次编码或解码）。",
+        "被重复使用，或 userInformation 在传递中被改动（必须原样传递，不得再次编码或解码）。",
     ),
     "110022": Remedy(
         "the appId does not exist",
@@ -133,15 +121,14 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
     "110027": Remedy(
         "the capability is not available",
         "See on the open platform that a contract is bound and its balance is enough; a new configuration "
-        "takes a "
-        "while to be live.",
+        "takes a while to be live.",
         "请在开放平台检查合同是否绑定、合同余额是否充足；新申请的配置需等待生效。",
     ),
     "110004": Remedy(
         "the address is not on the white list",
         "Report this service's outgoing addresses on the open platform. They are the stack's output "
-        "EgressAddresses; "
-        "without StaticEgress (or a VPC of your own) Lambda's addresses change and cannot be reported.",
+        "EgressAddresses; without StaticEgress (or a VPC of your own) Lambda's addresses change and cannot "
+        "be reported.",
         "请在开放平台报备本服务的出口 IP，即堆栈输出 EgressAddresses；未启用 StaticEgress（或自有 VPC）时，"
         "Lambda 的出口 IP 不固定，无法报备。",
     ),
@@ -153,39 +140,33 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
     "121011": Remedy(
         "the number's attempts of the day are used up at the platform",
         "The user logs in another way until tomorrow. The limit is 10 a day unless the open platform's "
-        "configuration "
-        "says otherwise; set DailyAttemptLimit below it, so that this service refuses before a call is made.",
+        "configuration says otherwise; set DailyAttemptLimit below it, so that this service refuses before a "
+        "call is made.",
         "该号码当天只能改用其他登录方式。上限默认每天 10 次，可在开放平台的配置项修改；请将 "
-        "DailyAttemptLimit 设为不高于"
-        "该上限，使本服务在调用平台之前就拒绝。",
+        "DailyAttemptLimit 设为不高于该上限，使本服务在调用平台之前就拒绝。",
     ),
     "999999": Remedy(
         "the platform had a system error",
         "The page tries again with a new token. If it lasts, see that platformPublicKey is the platform's "
-        "present "
-        "key (`python -m tools keys check`), then ask the platform with the msgId.",
+        "present key (`python -m tools keys check`), then ask the platform with the msgId.",
         "页面重新获取 token 后重试。若持续出现，请确认 platformPublicKey 为平台当前公钥（`python -m tools "
-        "keys check`），"
-        "再凭 msgId 联系平台。",
+        "keys check`），再凭 msgId 联系平台。",
     ),
     "500": Remedy(
         "(SDK) fetching the number failed, whatever the cause",
-        "The page uses another way to log in. Wi-Fi is the usual cause. To find another, capture the "
-        "phone's traffic: "
-        "getToken.htm's answer has the code beneath, which this command explains. On the test line see that "
-        "expandParams has phoneNum=NUMBER.",
+        "The page uses another way to log in. Wi-Fi is the usual cause. To find another, capture the phone's "
+        "traffic: getToken.htm's answer has the code beneath, which this command explains. On the test line "
+        "see that expandParams has phoneNum=NUMBER.",
         "页面改用其他登录方式。最常见的原因是用户使用 Wi-Fi。如需查明原因，可抓包查看 getToken.htm "
-        "应答中的具体返回码，"
-        "再用本命令查询。测试环境请检查 expandParams 中是否传了 phoneNum=手机号。",
+        "应答中的具体返回码，再用本命令查询。测试环境请检查 expandParams 中是否传了 phoneNum=手机号。",
     ),
     "170001": Remedy(
         "(SDK) the referer or the origin is not the reported one",
         'Referer: put <meta content="always" name="referrer"> into the page\'s head, and report the full '
-        "address of "
-        "each page, without ? and #. Origin: report protocol://host[:port], with no / at its end.",
+        "address of each page, without ? and #. Origin: report protocol://host[:port], with no / at its end.",
         'referer：在页面 head 中加入 <meta content="always" name="referrer">，'
-        "并报备每个页面的完整地址（不含 ? 与 # 部分）。"
-        "origin：按 protocol://host[:port] 报备，结尾不得有“/”。",
+        "并报备每个页面的完整地址（不含 ? 与 # 部分）。origin：按 protocol://host[:port] 报备，"
+        "结尾不得有“/”。",
     ),
     "111002": Remedy(
         "(SDK) the gateway inserted no number",
@@ -216,9 +197,8 @@ OWN: Final[Mapping[str, Remedy]] = {
     ),
     "presign_rejected": Remedy(
         "the string is no preSign of this app, or its time is too far from now",
-        "Pass on what the SDK's getSign(appId, version) gave, unchanged and soon. AppId here and on the "
-        "page must be "
-        "the same. If phones' clocks are the trouble, PreSignWindowHours is how far they may be off.",
+        "Pass on what the SDK's getSign(appId, version) gave, unchanged and soon. AppId here and on the page "
+        "must be the same. If phones' clocks are the trouble, PreSignWindowHours is how far they may be off.",
         "请原样、及时地传递 SDK 的 getSign(appId, version) 返回的字符串；页面与本服务的 AppId 必须相同。"
         "若是手机时钟不准，可调整 PreSignWindowHours。",
         "该字符串不是本应用的 preSign，或时间相差过大",
@@ -226,11 +206,9 @@ OWN: Final[Mapping[str, Remedy]] = {
     "origin_not_allowed": Remedy(
         "the page's Origin is missing or not in AllowedOrigins",
         "Add the page's origin to AllowedOrigins as the browser sends it, protocol://host[:port] with no / "
-        "at its end, "
-        "and deploy; a back end has no business calling this route.",
+        "at its end, and deploy; a back end has no business calling this route.",
         "把页面的 origin 按浏览器发送的形式（protocol://host[:port]，结尾无“/”）加入 AllowedOrigins "
-        "并重新部署；"
-        "后端程序不应调用此接口。",
+        "并重新部署；后端程序不应调用此接口。",
         "页面的 Origin 缺失或不在 AllowedOrigins 中",
     ),
     "body_too_large": Remedy(
@@ -265,9 +243,8 @@ OWN: Final[Mapping[str, Remedy]] = {
     ),
     "attempts_exhausted": Remedy(
         "the number's attempts of the day are used up, here or at the platform (121011)",
-        "The user logs in another way; Retry-After says when the day in Shanghai ends. DailyAttemptLimit "
-        "is the "
-        "limit here.",
+        "The user logs in another way; Retry-After says when the day in Shanghai ends. DailyAttemptLimit is "
+        "the limit here.",
         "请用户改用其他登录方式；Retry-After 为距北京时间零点的秒数。本服务的上限由 DailyAttemptLimit 设置。",
         "该号码当天的次数已用完（本服务的预算，或平台的 121011）",
     ),
@@ -286,17 +263,15 @@ OWN: Final[Mapping[str, Remedy]] = {
     "platform_error": Remedy(
         "the platform gave no verdict: 999999, an unknown code, or no answer of its protocol",
         "The page tries again with a new token. If it lasts: the answer's resultCode or the function's log "
-        "says which, "
-        "and the platform finds the call by its msgId.",
+        "says which, and the platform finds the call by its msgId.",
         "页面重新获取 token 后重试。若持续出现：应答中的 resultCode 或函数日志会说明原因，平台可凭 msgId "
         "查询。",
         "平台没有给出结果：999999、未知返回码，或应答不符合协议",
     ),
     "platform_unreachable": Remedy(
         "the platform cannot be reached: nothing was sent",
-        "The same token may be sent again. If it lasts, see whether the function gets out: its VPC's "
-        "routes and NAT "
-        "gateway, DNS, PLATFORM_URL; `python -m tools doctor` looks.",
+        "The same token may be sent again. If it lasts, see whether the function gets out: its VPC's routes "
+        "and NAT gateway, DNS, PLATFORM_URL; `python -m tools doctor` looks.",
         "可用同一 token 重发。若持续出现，请检查函数能否访问外网：VPC 路由与 NAT 网关、DNS、PLATFORM_URL；"
         "可运行 `python -m tools doctor`。",
         "无法连接平台，请求没有发出",
@@ -304,8 +279,7 @@ OWN: Final[Mapping[str, Remedy]] = {
     "platform_timeout": Remedy(
         "the platform did not answer in time: the verdict is unknown and may be billed",
         "The page tries again with a new token. If it happens often, look at the metric PlatformLatency, "
-        "then at "
-        "PlatformReadTimeout and PlatformDeadline.",
+        "then at PlatformReadTimeout and PlatformDeadline.",
         "页面重新获取 token 后重试。若频繁出现，请先看指标 PlatformLatency，再看 PlatformReadTimeout 与 "
         "PlatformDeadline。",
         "平台没有及时应答：结果未知，可能计费",

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
-from tools.keys import check, new, put
+from tools.keys import check, new, put, receipts, rotate
 from tools.text import HelpFormatter
 
 if TYPE_CHECKING:
@@ -24,5 +24,5 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         formatter_class=HelpFormatter,
     )
     subcommands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (new, put, check):
+    for command in (new, put, check, rotate, receipts):
         command.add_parser(subcommands)

@@ -42,8 +42,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "check",
         help="are the keys right, and what exactly is wrong if not",
         description="Look at keys in secrets or files: form, size, whether the halves are a pair. Without "
-        "options "
-        f"the secrets {SIGNING_SECRET} and {VERIFICATION_SECRET} are read. No private key is shown.",
+        f"options the secrets {SIGNING_SECRET} and {VERIFICATION_SECRET} are read. No private key is shown.",
         epilog=_EXAMPLES,
         formatter_class=HelpFormatter,
     )

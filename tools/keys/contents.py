@@ -83,8 +83,7 @@ def examine_reported(text: str, name: str) -> tuple[RSAPublicKey | None, tuple[F
     finding = fault(
         "reported-form",
         f"{name} is the right kind of key, but as {form}; the open platform wants X.509 as Base64 on one "
-        "line, "
-        "without armour.",
+        "line, without armour.",
         f"If this is how it was pasted there, paste this line instead: `{wanted}`",
     )
     return examined.key, (size, finding)
@@ -102,11 +101,10 @@ def examine_together(
     if platform_key in (own, reported):
         yield fault(
             "own-key-as-platforms",
-            f"{PLATFORM_KEY} is your own public key: the platform cannot decrypt what is encrypted with "
-            "it, and "
-            "answers 130016 or 999999.",
-            "Take the platform's public key (平台公钥) from the app's page on the open platform: "
-            "`python -m tools keys put verification --replace`.",
+            f"{PLATFORM_KEY} is your own public key: the platform cannot decrypt what is encrypted with it, "
+            "and answers 130016 or 999999.",
+            "Take the platform's public key (平台公钥) from the app's page on the open platform: `python -m "
+            "tools keys put verification --replace`.",
         )
     elif own is not None:
         yield fine("platform-key-apart", f"{PLATFORM_KEY} is another key than your own, as it should be.")
@@ -117,12 +115,10 @@ def _pair(own: RSAPublicKey, reported: RSAPublicKey) -> Finding:
         return fine("pair", f"The halves are a pair; SHA-256 {fingerprint(own)}.")
     return fault(
         "no-pair",
-        f"The halves are no pair: the private key's public half has SHA-256 {fingerprint(own)}, the "
-        "reported one "
-        f"{fingerprint(reported)}. The platform answers 130018 or 130016.",
+        f"The halves are no pair: the private key's public half has SHA-256 {fingerprint(own)}, the reported "
+        f"one {fingerprint(reported)}. The platform answers 130018 or 130016.",
         f"Paste this into the open platform as the customer's public key: `{bare_public(own)}`. Or, in the "
-        "midst of "
-        "a rotation, finish it: `python -m tools keys rotate`.",
+        "midst of a rotation, finish it: `python -m tools keys rotate`.",
     )
 
 
@@ -190,8 +186,7 @@ def _no_json(text: str, name: str, form: str, command: str) -> Finding:
         return fault(
             "json-broken",
             f"{name} begins like JSON, but is none: a shell has eaten its quotation marks, or a PEM's line "
-            "breaks "
-            "stand in it as they are.",
+            "breaks stand in it as they are.",
             f"Its text has to be {form}: {command}, which needs no shell quoting.",
         )
     return fault("not-json", f"{name} is not JSON.", f"Its text has to be {form}: {command}.")
@@ -221,8 +216,8 @@ def _app_key(app_key: str, name: str, platform_key: RSAPublicKey | None) -> Iter
         yield fault(
             "app-key-blanks",
             f"{what} has blanks, line breaks or other characters inside that no appKey has.",
-            "Copy it again from the app's page on the open platform: "
-            "`python -m tools keys put verification --replace`.",
+            "Copy it again from the app's page on the open platform: `python -m tools keys put verification "
+            "--replace`.",
         )
         return
     room = None if platform_key is None else platform_key.key_size // 8 - _PADDING - _NUMBER_AND_TIMESTAMP

@@ -29,8 +29,8 @@ _LONG_FORM: Final = 0x80
 _SEQUENCE: Final = 0x30
 
 _AGAIN: Final = (
-    "Make a new pair with `python -m tools keys new`, or export this key again: "
-    "`openssl pkey -in KEY.pem -outform DER | openssl base64 -A`."
+    "Make a new pair with `python -m tools keys new`, or export this key again: `openssl pkey -in KEY.pem "
+    "-outform DER | openssl base64 -A`."
 )
 _STORE: Final = "`python -m tools keys put signing --private FILE` stores it in the right form."
 
@@ -188,8 +188,8 @@ def _damaged(text: str, name: str) -> Finding:
         )
     return fault(
         "inconsistent",
-        f"{name} has a key's form and length, but its numbers do not belong together: it was changed on "
-        "its way.",
+        f"{name} has a key's form and length, but its numbers do not belong together: it was changed on its "
+        "way.",
         f"Take the original. {_AGAIN}",
     )
 
@@ -210,8 +210,8 @@ _REASONS: Final[Sequence[tuple[str, str, str]]] = (
         "public-for-private",
         (
             "The halves are swapped or the wrong one was taken: the private half belongs here, the public "
-            "half on "
-            "the open platform. If the private half is lost, make a new pair: `python -m tools keys new`."
+            "half on the open platform. If the private half is lost, make a new pair: `python -m tools keys "
+            "new`."
         ),
     ),
     (
@@ -219,10 +219,8 @@ _REASONS: Final[Sequence[tuple[str, str, str]]] = (
         "private-for-public",
         (
             "The public half belongs here: `openssl pkey -in KEY.pem -pubout -outform DER | openssl base64 "
-            "-A` "
-            "writes it. If this private key has been pasted into the open platform, sent or shown, it is "
-            "no secret "
-            "any more: replace it with `python -m tools keys rotate`."
+            "-A` writes it. If this private key has been pasted into the open platform, sent or shown, it is "
+            "no secret any more: replace it with `python -m tools keys rotate`."
         ),
     ),
     (
@@ -230,8 +228,7 @@ _REASONS: Final[Sequence[tuple[str, str, str]]] = (
         "certificate",
         (
             "The key alone is wanted. A certificate's public key: `openssl x509 -in CERT.pem -noout "
-            "-pubkey`; "
-            "its private key is in a file of its own."
+            "-pubkey`; its private key is in a file of its own."
         ),
     ),
     (
@@ -261,8 +258,8 @@ _FOREIGN: Final[Sequence[tuple[re.Pattern[str], str, str, str]]] = (
         "openssh",
         "is in OpenSSH's own form, which the platform and the functions do not read",
         (
-            "Convert a copy of it (the file is overwritten): `ssh-keygen -p -m PKCS8 -N '' -f COPY`. "
-            "Better, make a pair for this purpose alone: `python -m tools keys new`."
+            "Convert a copy of it (the file is overwritten): `ssh-keygen -p -m PKCS8 -N '' -f COPY`. Better, "
+            "make a pair for this purpose alone: `python -m tools keys new`."
         ),
     ),
     (

@@ -30,10 +30,9 @@ examples:
   python -m tools keys new --out key.pem        a file and nothing in AWS; keys put signing stores it later
 """
 _WHY_NOT_1024: Final = (
-    "1024 bits is what the platform's own tool class makes, and nothing says that it refuses 2048. A key "
-    "of 1024 "
-    "bits is within the reach of those with much money: use this one only if the platform has refused 2048 "
-    "bits."
+    "1024 bits is what the platform's own tool class makes, and nothing says that it refuses 2048. A key of "
+    "1024 bits is within the reach of those with much money: use this one only if the platform has refused "
+    "2048 bits."
 )
 
 
@@ -44,8 +43,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="make the key pair",
         description="Make the customer's key pair. The private half goes straight to Secrets Manager, as "
         'JSON {"privateKey": Base64 of PKCS#8}, and is neither shown nor written to disk; the public half is '
-        "printed as "
-        "the open platform wants it. A secret that has a value is never overwritten.",
+        "printed as the open platform wants it. A secret that has a value is never overwritten.",
         epilog=_EXAMPLES,
         formatter_class=HelpFormatter,
     )
@@ -128,8 +126,7 @@ def show_next_of_pair(arguments: argparse.Namespace) -> None:
     show_next(
         arguments,
         "Paste the public half, the whole line, into the app's configuration on the open platform; the "
-        "platform "
-        "then shows its own public key (平台公钥).",
+        "platform then shows its own public key (平台公钥).",
         "Store that key and the appKey: `python -m tools keys put verification{aws}`.",
         "Deploy with the parameter above: `sam build && sam deploy --guided`.",
         "See whether all is well: `python -m tools keys check{aws}`, then `python -m tools doctor --help`.",

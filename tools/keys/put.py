@@ -119,9 +119,8 @@ def _create(store: Store, arguments: argparse.Namespace, text: str) -> None:
     except AlreadyThereError as error:
         raise ToolError(
             str(error),
-            "If the open platform shows another appKey or platform key now, add --replace. For another "
-            "app, use "
-            "another name: --secret NAME.",
+            "If the open platform shows another appKey or platform key now, add --replace. For another app, "
+            "use another name: --secret NAME.",
         ) from None
 
 
