@@ -214,10 +214,10 @@ def platforms_own() -> set[Any]:
     return {code.problem for code in codes._KNOWN.values()} - {None}  # noqa: SLF001 - as above
 
 
-def responses(name: str, success: Mapping[str, Any]) -> dict[str, Any]:
+def responses(name: str, success: Mapping[str, Any], refusals: Iterable[Any]) -> dict[str, Any]:
     """Describe an operation's answers by status."""
     by_status = defaultdict(list)
-    for problem in problems(name):
+    for problem in refusals:
         by_status[problem.status].append(problem)
     described: dict[str, Any] = {
         "200": {
@@ -283,7 +283,7 @@ def operation(name: str, success: Mapping[str, Any]) -> dict[str, Any]:
                 }
             },
         },
-        "responses": responses(name, success),
+        "responses": responses(name, success, problems(name)),
     }
 
 
@@ -310,9 +310,10 @@ def publication(name: str) -> dict[str, Any]:
         "headers": cached,
         "content": {headers["Content-Type"]: {"schema": document}},
     }
-    # Whoever asks is answered: of the shared refusals those alone are left that are no request's fault.
-    refused = {status: refusal for status, refusal in responses(name, {}).items() if status in {"429", "500"}}
-    return {"operationId": name, "summary": SUMMARIES[name], "responses": {"200": given, **refused}}
+    # Whoever asks is answered: no request of its own can be at fault.
+    internal_error = import_module("cmpassport.problems").Problem.INTERNAL_ERROR
+    answers = {**responses(name, {}, [internal_error]), "200": given}
+    return {"operationId": name, "summary": SUMMARIES[name], "responses": answers}
 
 
 @dataclass(frozen=True, slots=True)
