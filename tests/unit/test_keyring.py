@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from tests.support.fakes import FakeClock
+from tests.support.receipt_secrets import HASH_KEY, LONG_AGO, new_key, secret
 from verify.keyring import Keyring
 from verify.settings import Settings
 
@@ -20,6 +21,8 @@ ENVIRONMENT = {
     "PEPPER_SECRET_ID": "pepper",
     "TABLE_NAME": "attempts",
     "PLATFORM_URL": "http://127.0.0.1:1/verify",
+    "RECEIPTS": "on",
+    "RECEIPT_SECRET_ID": "receipts",
 }
 MAX_AGE = 300
 
@@ -36,6 +39,7 @@ class Safe:
                 {"appKey": "planted", "platformPublicKey": base64.b64encode(public).decode()}
             ),
             "pepper": "p" * 64,
+            "receipts": secret((new_key(), LONG_AGO), hashKey=HASH_KEY),
         }
         self.out_of_reach = False
         self.asked: list[str] = []
@@ -58,6 +62,7 @@ def keyring(safe: Safe, clock: FakeClock) -> Keyring:
     keyring = Keyring(Settings.from_environment(ENVIRONMENT), safe.fetch, clock.monotonic)
     keyring.pepper()
     keyring.credentials()
+    keyring.receipts()
     clock.advance(MAX_AGE)
     safe.asked.clear()
     return keyring
@@ -68,6 +73,7 @@ def test_when_secrets_manager_does_not_answer_one_secret_is_asked_for(keyring: K
 
     keyring.pepper()
     keyring.credentials()
+    keyring.receipts()
 
     assert safe.asked == ["pepper"]
 
@@ -90,3 +96,20 @@ def test_a_secret_with_a_mistake_in_it_holds_up_no_other(keyring: Keyring, safe:
     keyring.credentials()
 
     assert safe.asked == ["verification", "signing"]
+
+
+def test_a_rotation_of_receipts_is_noticed_with_the_next_refresh(
+    keyring: Keyring, safe: Safe, clock: FakeClock
+) -> None:
+    former = keyring.receipts()
+    safe.texts["receipts"] = secret((new_key(), LONG_AGO), hashKey=HASH_KEY)
+    clock.advance(MAX_AGE)
+
+    assert keyring.receipts().signing[0].kid != former.signing[0].kid
+
+
+def test_a_receipt_secret_that_lacks_something_leaves_the_last_good_one(keyring: Keyring, safe: Safe) -> None:
+    safe.texts["receipts"] = secret((new_key(), LONG_AGO))  # no hashKey
+
+    assert keyring.receipts().hash_key == HASH_KEY.encode()
+    assert safe.asked == ["receipts"]
