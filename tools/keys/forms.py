@@ -301,12 +301,12 @@ def _foreign(text: str, name: str) -> Finding | None:
 
 
 def _without_quotes(text: str) -> str:
-    text = text.strip()
+    bare = text.strip()
     try:
-        content = json.loads(text)
+        content = json.loads(bare)
     except ValueError:
-        quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\"`"
-        return text[1:-1] if quoted else text
+        quoted = len(bare) > 1 and bare[0] == bare[-1] and bare[0] in "'\"`"
+        return bare[1:-1] if quoted else text
     return content if isinstance(content, str) else text
 
 

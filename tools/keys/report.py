@@ -3,6 +3,7 @@
 import argparse
 from collections import Counter
 from collections.abc import Iterable
+from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
@@ -11,15 +12,18 @@ from tools.doctor.findings import Finding, Severity
 from tools.keys.pairs import bare_public, fingerprint
 from tools.text import wrapped
 
+_MARGIN: Final = 13
+"""Columns before a finding's words, as many as the longest severity and two."""
+
 
 def show_findings(findings: Iterable[Finding]) -> int:
     """Print findings, each with its remedy, and how many of each there are; gives the number of faults."""
     counted = Counter[Severity]()
     for finding in findings:
         counted[finding.severity] += 1
-        print(wrapped(finding.what, f"{finding.severity.value:<9}"))
+        print(wrapped(finding.what, f"{finding.severity.value:<{_MARGIN}}"))
         if finding.remedy:
-            print(wrapped(finding.remedy, " " * 9))
+            print(wrapped(finding.remedy, " " * _MARGIN))
     print()
     faults, warnings = counted[Severity.FAULT], counted[Severity.WARNING]
     print(f"{faults} wrong, {warnings} to look at, {counted[Severity.OK]} in order.")
