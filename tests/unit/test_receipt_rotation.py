@@ -1,0 +1,138 @@
+"""The keys of receipts change without a gap: at no time does a back end meet a receipt that it cannot check.
+
+Time is simulated. Functions and back ends keep what they read for as long as they may, each since another
+moment, and no back end is so kind as to look again when it meets a key that it does not know.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+import pytest
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey
+
+from cmpassport.receipt_keys import ReceiptKeys
+from cmpassport.secret_cache import CachedSecret
+from tests.support.fakes import FakeClock
+from tests.support.receipt_secrets import LONG_AGO, new_key, part, secret
+from tools.keys.receipts import KEPT, LEAD
+from verify.receipt import Receipts
+from verify.settings import NumberForm, ReceiptSettings
+from verify.verification import Outcome
+
+MAX_AGE: Final = 300
+"""Seconds for which a function keeps a secret, and a back end the published keys."""
+LIFE: Final = 600
+"""Seconds: the longest life that a receipt may be given."""
+STEP: Final = 20
+PHASE: Final = 60
+"""Seconds after which the next of a kind begins to read: five of them are spread over the age."""
+
+
+class World:
+    """A secret, five verify functions, one that publishes its keys, and five back ends."""
+
+    def __init__(self, clock: FakeClock, text: str) -> None:
+        self.clock = clock
+        self.secret = text
+        self.refused = 0
+        self.signed_with: list[str] = []
+        self._issued: list[tuple[float, str]] = []
+        published = self._kept(lambda: ReceiptKeys.parse(self.secret).public_set())
+        published.get()
+        self._issuers, self._back_ends = [], []
+        for _ in range(MAX_AGE // PHASE):
+            self.clock.advance(PHASE)
+            settings = ReceiptSettings("receipts", NumberForm.MASKED, LIFE, "https://api.example.com")
+            keys = self._kept(lambda: ReceiptKeys.parse(self.secret))
+            self._issuers.append(Receipts(settings, "000340", keys.get, self.clock.now))
+            self._back_ends.append(self._kept(lambda: _by_kid(published.get())))
+            self.step()
+
+    def _kept(self, load: Callable[[], Any]) -> CachedSecret[Any]:
+        return CachedSecret(
+            load,
+            max_age=MAX_AGE,
+            monotonic=self.clock.monotonic,
+            on_stale=lambda error: pytest.fail(repr(error)),
+        )
+
+    def step(self) -> None:
+        """Issue receipts, and have every back end check the new ones and those about to end."""
+        now = self.clock.now().timestamp()
+        new = [self._issue(issuer, int(now)) for issuer in self._issuers]
+        self.signed_with += [part(receipt, 0)["kid"] for receipt in new]
+        self._issued += [(now, receipt) for receipt in new]
+        ending = [receipt for issued, receipt in self._issued if issued <= now - LIFE + STEP]
+        self._issued = [(issued, receipt) for issued, receipt in self._issued if issued > now - LIFE + STEP]
+        for receipt in [*new, *ending]:
+            self.refused += sum(not _checks(back_end.get(), receipt) for back_end in self._back_ends)
+
+    @staticmethod
+    def _issue(issuer: Receipts, now: int) -> str:
+        verdict = Outcome(None, "000", "", "message-1", "", 4, now)
+        receipt = issuer.issue(
+            verdict, "13912345678", issuer="https://api.example.com", audience="a", nonce=None
+        )
+        assert receipt is not None
+        return receipt
+
+    def live(self, span: timedelta) -> None:
+        """Let time pass."""
+        for _ in range(span // timedelta(seconds=STEP)):
+            self.clock.advance(STEP)
+            self.step()
+
+
+def _by_kid(published: Any) -> Mapping[str, ECKey]:
+    return {key["kid"]: ECKey.import_key(key) for key in published["keys"]}
+
+
+def _checks(keys: Mapping[str, ECKey], receipt: str) -> bool:
+    try:
+        jws.deserialize_compact(receipt, keys[part(receipt, 0)["kid"]], algorithms=["ES256"])
+    except (KeyError, JoseError):
+        return False
+    return True
+
+
+def test_a_rotation_leaves_no_gap(clock: FakeClock) -> None:
+    former, following = new_key(), new_key()
+    world = World(clock, secret((former, LONG_AGO)))
+
+    taken_over = clock.now() + LEAD
+    world.secret = secret((former, LONG_AGO), (following, taken_over))
+    world.live(LEAD + timedelta(minutes=20))
+    clock.advance(KEPT.total_seconds())
+    world.live(timedelta(minutes=12))
+    world.secret = secret((following, taken_over))
+    world.live(timedelta(minutes=20))
+
+    assert world.refused == 0
+    kids = list(dict.fromkeys(world.signed_with))
+    assert len(kids) == 2
+    assert world.signed_with == sorted(world.signed_with, key=kids.index)  # no function goes back
+
+
+@pytest.mark.parametrize("lead", [0, MAX_AGE])
+def test_with_less_lead_than_the_caches_take_there_is_a_gap(clock: FakeClock, lead: int) -> None:
+    former, following = new_key(), new_key()
+    world = World(clock, secret((former, LONG_AGO)))
+    world.live(timedelta(seconds=STEP))
+
+    takes_over = clock.now() + timedelta(seconds=lead)
+    world.secret = secret((former, LONG_AGO), (following, takes_over))
+    world.live(timedelta(minutes=20))
+
+    assert world.refused
+
+
+def test_a_key_that_is_dropped_while_its_receipts_live_leaves_a_gap(clock: FakeClock) -> None:
+    world = World(clock, secret((new_key(), LONG_AGO)))
+
+    world.secret = secret((new_key(), LONG_AGO))
+    world.live(timedelta(minutes=20))
+
+    assert world.refused
