@@ -151,7 +151,7 @@ def _unknown_head(code: str, language: Language) -> Iterator[str]:
     yield f"{code}  {unknown}"
     if code in SEEN_ELSEWHERE:
         meaning = SEEN_ELSEWHERE[code]
-        yield from _row("", undocumented if meaning is None else other.format(meaning))
+        yield from _row("", undocumented if meaning is None else other.format(meaning[language]))
     elif near := _near(code):
         yield from _row("", f"Did you mean {near}?" if language is Language.ENGLISH else f"是否想查 {near}？")
     yield from _row(_LABELS[language][1], treated)

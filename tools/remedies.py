@@ -140,8 +140,8 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
     "121011": Remedy(
         "the number's attempts of the day are used up at the platform",
         "The user logs in another way until tomorrow. The limit is 10 a day unless the open platform's "
-        "configuration says otherwise; set DailyAttemptLimit below it, so that this service refuses before a "
-        "call is made.",
+        "configuration says otherwise; set DailyAttemptLimit no higher, so that this service refuses before "
+        "a call is made.",
         "该号码当天只能改用其他登录方式。上限默认每天 10 次，可在开放平台的配置项修改；请将 "
         "DailyAttemptLimit 设为不高于该上限，使本服务在调用平台之前就拒绝。",
     ),
@@ -176,9 +176,12 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
 }
 """By the platform's return code."""
 
-SEEN_ELSEWHERE: Final[Mapping[str, str | None]] = {
-    "000000": "the SDK's own success, which is no verdict",
-    "105112": "illegal timestamp",
+SEEN_ELSEWHERE: Final[Mapping[str, Mapping[Language, str] | None]] = {
+    "000000": {
+        Language.ENGLISH: "the SDK's own success, which is no verdict",
+        Language.CHINESE: "SDK 自己的成功码，不是校验结果",
+    },
+    "105112": {Language.ENGLISH: "illegal timestamp", Language.CHINESE: "时间戳非法"},
     **dict.fromkeys(
         (
             *("110024", "110028", "121016", "130030", "103101"),

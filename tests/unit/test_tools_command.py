@@ -1,0 +1,139 @@
+"""The command line as a whole: help, exit codes, errors in words, and never a stack trace."""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Final
+
+import pytest
+
+from local import ROOT
+from tools import explain
+from tools.__main__ import main
+from tools.errors import WRONG_USE, ToolError
+from tools.text import columns, wrapped
+
+COMMANDS: Final = (
+    (),
+    ("keys",),
+    ("keys", "new"),
+    ("keys", "put"),
+    ("keys", "put", "verification"),
+    ("keys", "put", "signing"),
+    ("keys", "check"),
+    ("keys", "rotate"),
+    ("keys", "receipts"),
+    ("keys", "receipts", "new"),
+    ("keys", "receipts", "rotate"),
+    ("keys", "receipts", "encryption-key"),
+    ("keys", "receipts", "check"),
+    ("doctor",),
+    ("explain",),
+)
+
+Fails = Callable[[BaseException], None]
+
+
+@pytest.fixture
+def fails(monkeypatch: pytest.MonkeyPatch) -> Fails:
+    """Have `explain` fail in a way of its own."""
+
+    def set_up(error: BaseException) -> None:
+        def run(_: argparse.Namespace) -> int:
+            raise error
+
+        monkeypatch.setattr(explain, "run", run)
+
+    return set_up
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_each_command_has_help(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main([*command, "--help"])
+
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"usage: python -m tools {' '.join(command)}".strip())
+    assert max(map(columns, shown.splitlines())) <= 120
+
+
+@pytest.mark.parametrize("command", [(), ("keys",), ("keys", "put"), ("keys", "receipts")], ids=" ".join)
+def test_a_group_without_a_command_is_wrong_use(command: tuple[str, ...]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main([*command])
+
+
+def test_an_error_is_what_is_wrong_and_what_to_do(fails: Fails, capsys: pytest.CaptureFixture[str]) -> None:
+    fails(ToolError("the key is lost", "Make another.", WRONG_USE))
+
+    assert main(["explain", "000"]) == WRONG_USE
+
+    shown = capsys.readouterr()
+    assert shown.err == "error: the key is lost.\nMake another.\n"
+    assert shown.out == ""
+
+
+def test_a_mistake_of_the_tool_shows_its_place_and_nothing_of_what_it_was_about(
+    fails: Fails, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fails(RuntimeError("the private key is MIIEvQ"))
+
+    assert main(["explain", "000"]) == 1
+
+    shown = capsys.readouterr().err
+    assert "RuntimeError in test_tools_command.py, line" in shown
+    assert "MIIEvQ" not in shown
+    assert "Traceback" not in shown
+
+
+def test_ctrl_c_is_no_stack_trace(fails: Fails, capsys: pytest.CaptureFixture[str]) -> None:
+    fails(KeyboardInterrupt())
+
+    assert main(["explain", "000"]) == 1
+
+    assert capsys.readouterr().err.strip() == "stopped."
+
+
+def test_a_reader_that_has_had_enough_is_no_stack_trace() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    done = subprocess.run(
+        [sys.executable, "-m", "tools", "explain", "--list"],
+        cwd=ROOT,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writing)
+
+    assert done.returncode == 1
+    assert done.stderr == ""
+
+
+def test_help_imports_no_boto3() -> None:
+    program = """
+import sys
+from tools.__main__ import main
+try:
+    main(["keys", "--help"])
+except SystemExit:
+    sys.exit("boto3" in sys.modules)
+"""
+
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=False)
+
+    assert done.returncode == 0
+
+
+def test_a_command_in_a_text_is_not_broken_over_lines() -> None:
+    command = "`python -m tools keys rotate --step switch --secret shop/signing --region cn-north-1`"
+
+    lines = wrapped(f"{'word ' * 15}and then at once {command} and more.", "ok  ").splitlines()
+
+    assert any(command in line for line in lines)
+    assert max(map(len, lines)) <= 100
+    assert all(line.startswith("    ") for line in lines[1:])
