@@ -1,0 +1,242 @@
+"""The recipes of recipes/, each in a process of its own that answers a line with a line.
+
+Programs in tests/recipes drive them. Each needs its language, and what `make recipe-parts` brings.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Final
+
+import pytest
+
+from local import ROOT
+from local.emulator import PartMissingError
+from tests.support.dynamodb_local import java
+from tests.support.receipts import AUDIENCE, Attempt, business_key, pem
+
+RECIPES: Final = ROOT / "recipes"
+_DRIVERS: Final = ROOT / "tests" / "recipes"
+_MAVEN: Final = Path.home() / ".m2" / "repository"
+_GO_LIBRARY: Final = Path("/usr/share/gocode/src/github.com/golang-jwt/jwt")
+_BRINGS: Final = "make recipe-parts brings it"
+
+
+@contextmanager
+def skipping_without_parts() -> Iterator[None]:
+    """Skip where a machine lacks a part; fail where all of them were promised, as in CI."""
+    try:
+        yield
+    except PartMissingError as error:
+        if os.environ.get("ALL_PARTS"):
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+
+
+@dataclass(frozen=True, slots=True)
+class Verifier:
+    """A verifier in a recipe's process."""
+
+    driver: "Driver"
+    index: int
+
+    def verify(self, attempt: Attempt) -> dict[str, Any]:
+        """Show it a receipt: what it said of it (`claims`) or the `reason` for refusing it."""
+        return self._ask(do="verify", nonce=attempt.nonce, receipt=attempt.receipt, at=attempt.at)
+
+    def verify_without_nonce(self, receipt: str, at: float) -> dict[str, Any]:
+        """Show it a receipt where no nonce was given."""
+        return self._ask(do="verify", receipt=receipt, at=at)
+
+    def race(self, receipts: Sequence[str], nonce: str, at: float) -> list[dict[str, Any]]:
+        """Show it several at once."""
+        answers: list[dict[str, Any]] = self._ask(do="race", nonce=nonce, receipts=receipts, at=at)["answers"]
+        return answers
+
+    def _ask(self, **command: Any) -> dict[str, Any]:
+        return self.driver.ask(verifier=self.index, **command)
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """A recipe's process."""
+
+    commands: IO[str]
+    answers: IO[str]
+
+    def ask(self, **command: Any) -> dict[str, Any]:
+        """Send a command; a process that ends instead of answering fails the test by its standard error."""
+        self.commands.write(json.dumps(command) + "\n")
+        self.commands.flush()
+        line = self.answers.readline()
+        assert line, "the recipe's process has ended: see its standard error"
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def new(
+        self, jwks: str, audiences: Sequence[str] = (AUDIENCE,), keys: Sequence[str] | None = None
+    ) -> Verifier:
+        """Make a verifier; it decrypts with the business's key where no other is given."""
+        keys = [pem(business_key())] if keys is None else keys
+        answer = self.ask(do="new", jwks=jwks, audiences=audiences, keys=keys)
+        return Verifier(self, answer["verifier"])
+
+    def unusable(
+        self, jwks: str, audiences: Sequence[str] = (AUDIENCE,), keys: Sequence[str] = ()
+    ) -> str | None:
+        """Try to make a verifier; what it says against that."""
+        return self.ask(do="new", jwks=jwks, audiences=audiences, keys=keys).get("unusable")
+
+
+@contextmanager
+def running(command: Sequence[str], **environment: str) -> Iterator[Driver]:
+    """Run a program that drives a recipe."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, text=True, env={**os.environ, **environment}
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        yield Driver(process.stdin, process.stdout)
+
+
+@contextmanager
+def python_recipe(_: Path) -> Iterator[Driver]:
+    """Run the Python recipe."""
+    with running([sys.executable, str(_DRIVERS / "driver.py")], PYTHONPATH=str(ROOT)) as driver:
+        yield driver
+
+
+@contextmanager
+def node_recipe(_: Path) -> Iterator[Driver]:
+    """Run the Node.js recipe.
+
+    Raises
+    ------
+    PartMissingError
+        There is no Node.js, or no jose.
+    """
+    node = program("node", "Node.js 20 or newer (Debian: nodejs)")
+    if not (RECIPES / "node" / "node_modules" / "jose").is_dir():
+        raise PartMissingError(f"jose for Node.js is missing: {_BRINGS}")
+    with running([node, str(_DRIVERS / "driver.js")]) as driver:
+        yield driver
+
+
+@contextmanager
+def java_recipe(folder: Path) -> Iterator[Driver]:
+    """Compile the Java recipe with every warning an error, and run it.
+
+    Raises
+    ------
+    PartMissingError
+        There is no JDK, or no jose4j.
+    """
+    path = ":".join([str(folder), *map(str, jars())])
+    sources = [
+        RECIPES / "java/src/main/java/numberverification/ReceiptVerifier.java",
+        _DRIVERS / "Driver.java",
+    ]
+    launcher = java()
+    compile_it = ["javac", "-Xlint:all", "-Werror", "--release", "17", "-classpath", path, "-d", str(folder)]
+    subprocess.run([*compile_it, *map(str, sources)], check=True)
+    with running([launcher, "-XX:TieredStopAtLevel=1", "-classpath", path, "Driver"]) as driver:
+        yield driver
+
+
+@contextmanager
+def go_recipe(folder: Path) -> Iterator[Driver]:
+    """Compile the Go recipe against Debian's copy of its library, and run it.
+
+    Raises
+    ------
+    PartMissingError
+        There is no Go, or no golang-jwt.
+    """
+    program = folder / "driver"
+    go("build", "-o", str(program), ".", at=_DRIVERS / "go", folder=folder)
+    with running([str(program)]) as driver:
+        yield driver
+
+
+def go(*arguments: str, at: Path, folder: Path) -> None:
+    """Run Go's command in a folder, with a workspace where the recipe's library is Debian's.
+
+    Raises
+    ------
+    PartMissingError
+        There is no Go, or no golang-jwt.
+    """
+    command = program("go", "Go 1.19 or newer (Debian: golang-go)")
+    if not _GO_LIBRARY.is_dir():
+        raise PartMissingError("golang-jwt is missing (Debian: golang-github-golang-jwt-jwt-dev)")
+    workspace = folder / "go.work"
+    workspace.write_text(
+        "go 1.19\n"
+        + "".join(f"use {module}\n" for module in sorted({RECIPES / "go", at}))
+        + f"replace github.com/golang-jwt/jwt/v4 => {_GO_LIBRARY}\n"
+    )
+    settings = {"GOWORK": str(workspace), "GOFLAGS": "", "GOPROXY": "off", "GOTOOLCHAIN": "local"}
+    subprocess.run([command, *arguments], cwd=at, env={**os.environ, **settings}, check=True)
+
+
+def jars() -> list[Path]:
+    """Give jose4j, in the version of the recipe's pom.xml, and what it needs, in Maven's local repository.
+
+    Raises
+    ------
+    PartMissingError
+        They are not there.
+    """
+    jose4j = _jar("org.bitbucket.b_c", "jose4j", (RECIPES / "java" / "pom.xml").read_text())
+    return [jose4j, _jar("org.slf4j", "slf4j-api", jose4j.with_suffix(".pom").read_text())]
+
+
+def _jar(group: str, name: str, wanted_by: str) -> Path:
+    found = re.search(rf"<artifactId>{name}</artifactId>\s*<version>([\d.]+)</version>", wanted_by)
+    assert found is not None
+    jar = _MAVEN.joinpath(*group.split("."), name, found[1], f"{name}-{found[1]}.jar")
+    if not jar.is_file():
+        raise PartMissingError(f"{name} {found[1]} is missing: {_BRINGS}")
+    return jar
+
+
+def program(name: str, what: str) -> str:
+    """Find a command of the machine.
+
+    Raises
+    ------
+    PartMissingError
+        It is not there.
+    """
+    path = shutil.which(name)
+    if path is None:
+        raise PartMissingError(f"{name} is missing: {what}")
+    return path
+
+
+def main() -> None:
+    """Say which of the libraries for Java is missing, if any."""
+    try:
+        jars()
+    except PartMissingError as error:
+        sys.exit(f"{error.args[0].partition(':')[0]} in {_MAVEN}; asking Maven")
+
+
+LANGUAGES: Final[dict[str, Callable[[Path], Any]]] = {
+    "python": python_recipe,
+    "node": node_recipe,
+    "java": java_recipe,
+    "go": go_recipe,
+}
+
+
+if __name__ == "__main__":
+    main()
