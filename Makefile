@@ -5,7 +5,7 @@ BIN := .venv/bin
 # What is locked is all there is: nothing to resolve, and errors alone are worth a line.
 INSTALL := pip install --quiet --quiet --disable-pip-version-check --no-deps --require-hashes --requirement
 
-.PHONY: help venv sam-venv real-parts demo test soak screenshots lint validate build \
+.PHONY: help venv sam-venv real-parts recipe-parts demo test soak screenshots lint validate build \
   test-real test-sam lock openapi fuzz audit sbom licences bench scaling docs clean
 
 help:  ## what there is
@@ -72,6 +72,13 @@ tests/real/node_modules/stamp: tests/real/package-lock.json
 	@npm ci --silent --prefix tests/real
 	@touch $@
 
+recipe-parts: venv recipes/node/node_modules/stamp  ## bring the libraries of recipes/ for Node.js and Java
+	@$(BIN)/python -m tests.support.recipes || mvn --quiet --batch-mode --file recipes/java/pom.xml dependency:resolve
+
+recipes/node/node_modules/stamp: recipes/node/package-lock.json
+	@npm ci --silent --prefix recipes/node
+	@touch $@
+
 # What goes through HTTP, and the page.
 REAL_TESTS = tests/real tests/e2e/test_login_page.py $(addprefix tests/integration/, \
   test_contract.py test_budget_over_http.py test_races_over_http.py test_leaks.py test_other_implementations.py)
@@ -127,4 +134,4 @@ docs: venv  ## docs/faults.md, what happens when something fails, from its table
 
 clean:  ## remove what was made
 	@rm -rf .venv .venv-sam .venv-runtime .venv-fuzz .venv-audit .aws-sam .local .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/*/node_modules \
-	  benchmarks/naive/node/node_modules
+	  benchmarks/naive/node/node_modules recipes/node/node_modules
