@@ -1,46 +1,20 @@
 """The template after SAM's own transformation: what CloudFormation will make."""
 
-import json
-import subprocess
 from typing import Any, Final
 
 import pytest
 
-from local import ROOT
-from local.template import Deployment, Pseudo, Template
-
-# Run by the Python that has the SAM CLI; prints the transformed template.
-TRANSFORM: Final = """
-import json, sys
-import boto3
-from samcli.yamlhelper import yaml_parse
-from samtranslator.parser.parser import Parser
-from samtranslator.translator.translator import Translator
-
-template = yaml_parse(open("template.yaml").read())
-for resource in template["Resources"].values():
-    for source in ("CodeUri", "ContentUri"):
-        if source in resource["Properties"]:
-            resource["Properties"][source] = "s3://bucket/key"
-session = boto3.Session(region_name="cn-north-1")
-parameters = json.loads(sys.argv[1])
-print(json.dumps(Translator({}, Parser(), boto_session=session).translate(template, parameters), default=str))
-"""
-# CloudFormation hands the transformation the parameters' values; a list's as a list.
-PARAMETERS: Final = {"AllowedOrigins": ["https://www.abc.com", "https://m.abc.com"]}
+from local.template import Deployment
+from tests.sam.rendering import SECRET, switches
+from tests.sam.rendering import deploy as deploy_for
 
 RELEASE: Final = "2026-11-24"
-SECRET: Final = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:number-verification/any-a1B2c3"
 INVOCATIONS: Final = "arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/{}/invocations"
 
 
 @pytest.fixture(scope="module")
 def transformed() -> dict[str, Any]:
-    command = [str(ROOT / ".venv-sam" / "bin" / "python"), "-c", TRANSFORM, json.dumps(PARAMETERS)]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
-    template: dict[str, Any] = json.loads(run.stdout)
-    return template
+    return dict(switches().template)
 
 
 @pytest.fixture(scope="module")
@@ -51,15 +25,7 @@ def resources(transformed: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def deploy(transformed: dict[str, Any], **parameters: str) -> Deployment:
     """Evaluate the transformed template, conditions included; what AWS would name is named here."""
-    asked = {
-        "AppId": "000340",
-        "AllowedOrigins": "https://www.abc.com",
-        "SigningSecretArn": SECRET,
-        "VerificationSecretArn": SECRET,
-    }
-    deployment = Template(transformed).deploy(
-        {**asked, **parameters}, Pseudo("eu-west-1", "123456789012", "demo")
-    )
+    deployment = deploy_for(transformed, parameters)
     deployment.created("NumberVerificationApi", "a1b2c3")
     for name in ("PreSign", "Verify", "ReceiptKeys"):
         deployment.created(f"{name}Function", name, Arn=f"arn:{name}")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from local import ROOT
-from tests.sam.test_transformed import PARAMETERS, TRANSFORM
+from tests.sam.rendering import Rendering, lint, renderings, switches, write
 
 TOOLS: Final = ROOT / ".venv-audit" / "bin"
 SHIPPED: Final = ROOT / "layers" / "dependencies" / "requirements.txt"
@@ -108,17 +108,22 @@ def code() -> list[str]:
 
 
 def template() -> list[str]:
-    """Have cfn-lint and checkov read what SAM makes of the template."""
-    python = ROOT / ".venv-sam" / "bin" / "python"
-    made = subprocess.check_output([python, "-c", TRANSFORM, json.dumps(PARAMETERS)], cwd=ROOT, text=True)
+    """Have cfn-lint and checkov read what SAM makes of the template, in every combination of its switches."""
+    rendered = renderings(switches())
+    forms = sum(len(each.document["Resources"]) for each in rendered)
+    print(f"template: {forms} forms of {len(switches().template['Resources'])} resources")
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "transformed.json"
-        path.write_text(json.dumps(json.loads(made), indent=1))
-        lint = subprocess.run([TOOLS / "cfn-lint", path], capture_output=True, text=True, check=False)
-        print(f"cfn-lint: {'no finding' if lint.returncode == 0 else 'findings'}")
-        command = [f"{TOOLS}/checkov", f"--config-file={CHECKOV}", f"--file={path}", "--output=json"]
+        linted = lint(TOOLS / "cfn-lint", rendered, Path(folder))
+        print(f"cfn-lint: {len(linted)} findings")
+    return linted + checkov(rendered)
+
+
+def checkov(rendered: Iterable[Rendering]) -> list[str]:
+    """Have checkov read renderings; give what it finds."""
+    with tempfile.TemporaryDirectory() as folder:
+        write(rendered, Path(folder))
         run = subprocess.run(
-            command,
+            [f"{TOOLS}/checkov", f"--config-file={CHECKOV}", f"--directory={folder}", "--output=json"],
             cwd=folder,
             env={**os.environ, "LOG_LEVEL": "ERROR"},
             capture_output=True,
@@ -129,10 +134,10 @@ def template() -> list[str]:
     summary = report.get("summary", report)
     failed = report.get("results", {}).get("failed_checks", [])
     print(f"checkov: {summary['passed']} passed, {summary['failed']} failed, skipped rules in checkov.yaml")
-    findings = [f"{check['check_id']} {check['resource']}: {check['check_name']}" for check in failed]
+    found = {f"{check['check_id']} {check['resource']}: {check['check_name']}" for check in failed}
     if not summary["passed"] or summary.get("parsing_errors"):
-        findings.append("checkov has read nothing")
-    return findings + ([lint.stdout] if lint.returncode else [])
+        found.add("checkov has not read everything")
+    return sorted(found)
 
 
 def locked(path: Path) -> set[tuple[str, str]]:
