@@ -83,8 +83,14 @@ def _parser() -> "argparse.ArgumentParser":
         metavar="FILE",
         help='real keys: JSON {"privateKey", "platformPublicKey", "appKey"} (default: fresh ones)',
     )
+    up.add_argument(
+        "--receipts",
+        choices=("hash", "masked", "encrypted"),
+        help="sign receipts, with the number in this form, and have a business back end that logs in by them "
+        "alone (default: no receipts)",
+    )
     invoke = commands.add_parser("invoke", parents=[state], help="run one handler on one event")
-    invoke.add_argument("function", metavar="LOGICAL_ID", help="PreSignFunction or VerifyFunction")
+    invoke.add_argument("function", metavar="LOGICAL_ID", help="such as PreSignFunction or VerifyFunction")
     invoke.add_argument("event", type=Path, metavar="EVENT.json", help="the event, such as one of events/")
     invoke.add_argument(
         "--env",
@@ -107,6 +113,7 @@ def _up(arguments: "argparse.Namespace") -> int:
     from contextlib import ExitStack  # noqa: PLC0415
 
     from local import state  # noqa: PLC0415
+    from local.keys import ReceiptNumber  # noqa: PLC0415
     from local.stack import Options, Stack, StackError  # noqa: PLC0415
 
     options = Options(
@@ -117,6 +124,7 @@ def _up(arguments: "argparse.Namespace") -> int:
         platform_url=arguments.platform_url,
         app_id=arguments.app_id,
         secrets=arguments.secrets,
+        receipts=ReceiptNumber(arguments.receipts) if arguments.receipts else None,
     )
     with Stack(options) as stack:
         try:
@@ -175,12 +183,16 @@ def _greeting(stack: "Stack") -> str:
     else:
         platform = "the platform simulator"
         hint = f"The phone of the demo has the number {SIM_NUMBER}: it logs in; any other is refused."
+    keys, back_end = "", ""
+    if stack.business is not None:
+        keys = ", GET /.well-known/jwks.json"
+        back_end = f"\n  Business  {stack.business}   logs in by receipt alone: POST /nonce, POST /login"
     return f"""
   Open  {stack.page}
 
   {hint}
 
-  API       {stack.api}   POST /presign, POST /verify
+  API       {stack.api}   POST /presign, POST /verify{keys}{back_end}
   Platform  {stack.platform}   {platform}
   AWS       {stack.aws}   Secrets Manager and DynamoDB
   appId     {stack.app_id}

@@ -24,6 +24,8 @@ STACKS_OWN: Final = frozenset(
         "SIGNING_SECRET_ID",
         "VERIFICATION_SECRET_ID",
         "PEPPER_SECRET_ID",
+        "RECEIPT_SECRET_ID",
+        "RECEIPT_ISSUER",
         "AWS_ENDPOINT_URL",
     }
 )
@@ -49,7 +51,7 @@ def invoke(logical_id: str, event: Any, overlay: Mapping[str, Any], options: Opt
     Raises
     ------
     SettingError
-        There is no such function.
+        There is no such function, or the stack has none because its condition does not hold.
     StackError
         No stack runs, and none can be started.
     FunctionError
@@ -113,6 +115,11 @@ def _function(logical_id: str, options: Options, path: Path) -> Iterator[Functio
         yield running[logical_id]
         return
     with Stack(replace(options, warm=frozenset())) as stack:
+        if logical_id not in stack.functions:
+            raise SettingError(
+                f"the stack has no {logical_id}: its condition in the template does not hold; "
+                "ReceiptKeysFunction is there with python -m local up --receipts masked"
+            )
         yield stack.functions[logical_id].function
 
 

@@ -1,4 +1,4 @@
-"""The keys of a local stack: fresh ones, or an operator's own from a file (guide section 2.1).
+"""The keys of a local stack: fresh ones, or an operator's own from a file (guide section 2.1), and receipts'.
 
 A private key is handed to the AWS endpoint and to nothing else: it is in no file, no output and no repr.
 """
@@ -7,15 +7,18 @@ import base64
 import json
 import secrets
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import Enum
 from pathlib import Path
 from typing import Any, Final, Self
 
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from cmpassport.keys import KeyFormatError, load_private_key, load_public_key
 
 _KEY_BITS: Final = 2048
+_HASH_KEY_BYTES: Final = 32
 _FIELDS: Final = ("privateKey", "platformPublicKey", "appKey")
 
 
@@ -47,9 +50,8 @@ class CustomerKeys:
     @classmethod
     def fresh(cls) -> Self:
         """Make a key pair and an appKey."""
-        key = rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS)
-        der = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-        return cls(base64.b64encode(der).decode(), _public_half(key), secrets.token_hex(16).upper(), None)
+        key = _new_rsa_key()
+        return cls(_private_text(key), _public_half(key), secrets.token_hex(16).upper(), None)
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -72,6 +74,60 @@ class CustomerKeys:
         return cls(
             values["privateKey"], _public_half(private_key), values["appKey"], values["platformPublicKey"]
         )
+
+
+class ReceiptNumber(Enum):
+    """What stands for the number in a receipt: the values of the template's parameter ReceiptNumber."""
+
+    HASH = "hash"
+    MASKED = "masked"
+    ENCRYPTED = "encrypted"
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptSecrets:
+    """Fresh keys of receipts: the API's secret, and the business's half of what it encrypts with.
+
+    Attributes
+    ----------
+    number
+        What stands for the number.
+    text
+        The secret's JSON.
+    business_key
+        Private half of the secret's encryptionKey, PEM, the business back end's alone; None where nothing is
+        encrypted.
+    """
+
+    number: ReceiptNumber
+    text: str = field(repr=False)
+    business_key: str | None = field(repr=False)
+
+    @classmethod
+    def fresh(cls, number: ReceiptNumber) -> Self:
+        """Make a key that signs from now on, and what the number's form needs."""
+        key = {
+            "privateKey": _private_text(ec.generate_private_key(ec.SECP256R1())),
+            "signFrom": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        }
+        content: dict[str, Any] = {"keys": [key]}
+        business_key = None
+        if number is ReceiptNumber.HASH:
+            content["hashKey"] = secrets.token_urlsafe(_HASH_KEY_BYTES)
+        elif number is ReceiptNumber.ENCRYPTED:
+            key_pair = _new_rsa_key()
+            business_key = key_pair.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+            content["encryptionKey"] = _public_half(key_pair)
+        return cls(number, json.dumps(content), business_key)
+
+
+def _new_rsa_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS)
+
+
+def _private_text(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> str:
+    der = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    return base64.b64encode(der).decode()
 
 
 def _read_fields(path: Path) -> dict[str, str]:

@@ -19,6 +19,9 @@ from local.server import Request, Response
 API_EXAMPLE: Final = "https://api.example.com"
 PLATFORM_EXAMPLE: Final = "https://www.cmpassport.com"
 APP_ID_EXAMPLE: Final = "300000000000"
+BUSINESS_PATH: Final = "/business"
+"""Where a stack with receipts has its business back end, on the page's origin."""
+
 TEST_NUMBER: Final = "13999994444"
 """The number whose token a page asks for on the test line, which fetches no real ones."""
 
@@ -47,17 +50,19 @@ _TYPES: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """What a page is told in place of the examples."""
+    """What a page is told in place of the examples; `business` is a path on its own origin."""
 
     api: str
     platform: str
     page: str
     app_id: str
     line: Line = Line.PRODUCTION
+    business: str | None = None
 
     def as_json(self) -> dict[str, str]:
         """Give them in the form of /config.json."""
-        return {"api": self.api, "platform": self.platform, "page": self.page, "appId": self.app_id}
+        own = {"api": self.api, "platform": self.platform, "page": self.page, "appId": self.app_id}
+        return own if self.business is None else {**own, "business": self.business}
 
 
 class Pages:
@@ -104,6 +109,8 @@ class Pages:
             text = _on_the_test_line(text, self._addresses.platform)
         else:
             text = text.replace(PLATFORM_EXAMPLE, self._addresses.platform)
+        if self._addresses.business is not None:
+            text = _with_business(text, self._addresses.business)
         text = text.replace(APP_ID_EXAMPLE, self._addresses.app_id)
         if self._panel is not None and parse_qs(request.query).get("panel") != ["off"]:
             text = text.replace("</head>", f"{_PANEL_STYLE}</head>", 1)
@@ -119,6 +126,12 @@ def _on_the_test_line(text: str, address: str) -> str:
     for directive in ("img-src", "connect-src"):
         text = text.replace(f"{directive} ", f"{directive} {address} ", 1)
     return text
+
+
+def _with_business(text: str, path: str) -> str:
+    """Have a page log in through a business back end on its own origin."""
+    text = text.replace('"appId": ', f'"business": "{path}",\n  "appId": ', 1)
+    return text.replace("connect-src ", "connect-src 'self' ", 1)
 
 
 def _find(root: Path, name: str) -> Path | None:

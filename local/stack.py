@@ -21,10 +21,19 @@ from local import IMPORT_ROOTS, ROOT
 from local.aws import ACCOUNT_ID, REGION, AwsCredentials, AwsEndpoint, AwsError
 from local.environment import BusyError, Function, FunctionError, Pool, Runtime, WorkerEnvironment
 from local.gateway import Api, Gateway
-from local.keys import CustomerKeys, SecretsFileError
-from local.pages import Addresses, Line, Pages
+from local.keys import CustomerKeys, ReceiptNumber, ReceiptSecrets, SecretsFileError
+from local.pages import BUSINESS_PATH, Addresses, Line, Pages
 from local.samples import EXHAUSTED_NUMBER, HANDLER, SIM_NUMBER
-from local.server import HOST, PortInUseError, Server, address_of, listen
+from local.server import (
+    HOST,
+    Application,
+    PortInUseError,
+    Request,
+    Response,
+    Server,
+    address_of,
+    listen,
+)
 from local.simulator import Algorithm, Customer, Encoding, SignatureForm, Simulator, serve
 from local.template import FUNCTION, HTTP_API, Deployment, Pseudo, Template, TemplateError
 
@@ -67,6 +76,8 @@ class Options:
         From the open platform.
     secrets
         File with the customer's keys; None for fresh ones.
+    receipts
+        What stands for the number in signed receipts; None for no receipts, and no business back end.
     parameters
         Values of the template's parameters, beside those that the stack sets.
     environments
@@ -96,6 +107,7 @@ class Options:
     platform_url: str | None = None
     app_id: str = "000001"
     secrets: Path | None = None
+    receipts: ReceiptNumber | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
     environments: int = min(8, 2 * (os.cpu_count() or 1))
     log: Path | None = None
@@ -119,8 +131,12 @@ class Stack(AbstractContextManager["Stack"]):
         Where DynamoDB is, the same address as `aws` unless the options name another.
     app_id
         The appId.
+    business
+        Address of the business back end; None without receipts.
     keys
         The customer's keys.
+    receipt_secrets
+        The receipts' keys; None without receipts.
     simulator
         The platform; None where another one is behind `platform`.
     functions
@@ -147,7 +163,9 @@ class Stack(AbstractContextManager["Stack"]):
     aws: str
     dynamodb: str
     app_id: str
+    business: str | None
     keys: CustomerKeys
+    receipt_secrets: ReceiptSecrets | None
     simulator: Simulator | None
     functions: Mapping[str, Pool]
 
@@ -193,14 +211,15 @@ class Stack(AbstractContextManager["Stack"]):
         return {name: value for name, value in variables.items() if name.endswith("_SECRET_ID")}
 
     def addresses(self) -> dict[str, str]:
-        """Give what `--json` prints."""
-        return {
+        """Give what `--json` prints; `business` only where there is one."""
+        addresses = {
             "api": self.api,
             "page": self.page,
             "platform": self.platform,
             "aws": self.aws,
             "appId": self.app_id,
         }
+        return addresses if self.business is None else {**addresses, "business": self.business}
 
     def _start(self, cleanup: ExitStack) -> None:
         options = self._options
@@ -209,6 +228,8 @@ class Stack(AbstractContextManager["Stack"]):
         api, web, aws = (cleanup.enter_context(_listen(name, port)) for name, port in ports.items())
         self.api, self.page, self.aws = map(address_of, (api, web, aws))
         self.keys = CustomerKeys.read(options.secrets) if options.secrets else CustomerKeys.fresh()
+        self.receipt_secrets = None if options.receipts is None else ReceiptSecrets.fresh(options.receipts)
+        self.business = None if options.receipts is None else self.page + BUSINESS_PATH
         template = Template.read(options.template)
         endpoint = AwsEndpoint(aws, options.dynamodb)
         self.dynamodb = endpoint.dynamodb
@@ -218,7 +239,7 @@ class Stack(AbstractContextManager["Stack"]):
         self.functions = self._functions(cleanup, deployment, platform_url)
         self._warm(cleanup)
         self._serve(cleanup, api, Gateway(Api.read(deployment), self._invoke, options.now))
-        self._serve(cleanup, web, self._pages(template))
+        self._serve(cleanup, web, self._site(template))
 
     def _platform(self, cleanup: ExitStack) -> tuple[str, str]:
         """Start the simulator unless another platform is named; give its URL to verify at and its key."""
@@ -256,6 +277,7 @@ class Stack(AbstractContextManager["Stack"]):
             "SigningSecretArn": endpoint.create_secret(f"{name}-signing", signing),
             "VerificationSecretArn": endpoint.create_secret(f"{name}-verification", verification),
             "AwsEndpointUrl": endpoint.address,
+            **self._receipt_parameters(endpoint),
             **self._options.parameters,
         }
         deployment = template.deploy(parameters, Pseudo(REGION, ACCOUNT_ID, name))
@@ -264,14 +286,27 @@ class Stack(AbstractContextManager["Stack"]):
         endpoint.create_resources(deployment)
         return deployment
 
+    def _receipt_parameters(self, endpoint: AwsEndpoint) -> dict[str, str]:
+        """Store the receipt secret and give the parameters that switch receipts on; none without receipts."""
+        receipts = self.receipt_secrets
+        if receipts is None:
+            return {}
+        return {
+            "Receipts": "on",
+            "ReceiptSecretArn": endpoint.create_secret(f"{self._options.name}-receipts", receipts.text),
+            "ReceiptNumber": receipts.number.value,
+        }
+
     def _functions(self, cleanup: ExitStack, deployment: Deployment, platform_url: str) -> Mapping[str, Pool]:
         functions = {}
         options = self._options
         elsewhere = {} if options.dynamodb is None else {"AWS_ENDPOINT_URL_DYNAMODB": options.dynamodb}
+        # Whom receipts are from: on AWS that is https and the API's own domain.
+        issuer = {} if self.receipt_secrets is None else {"RECEIPT_ISSUER": self.api}
         for logical_id in deployment.resources(FUNCTION):
             function = _function(deployment, logical_id, options.roots)
             if "PLATFORM_URL" in function.variables:
-                variables = {**function.variables, **elsewhere, "PLATFORM_URL": platform_url}
+                variables = {**function.variables, **elsewhere, **issuer, "PLATFORM_URL": platform_url}
                 function = replace(function, variables=variables)
             functions[logical_id] = Pool(function, options.environments, options.log, options.runtime)
             cleanup.callback(functions[logical_id].stop)
@@ -323,9 +358,28 @@ class Stack(AbstractContextManager["Stack"]):
         lines = template.document.get("Mappings", {}).get("Lines", {})
         on_test_line = "test" in lines and lines["test"]["PlatformUrl"].startswith(f"{self.platform}/")
         line = Line.TEST if on_test_line else Line.PRODUCTION
-        return Pages(ROOT / "web", panel, Addresses(self.api, self.platform, self.page, self.app_id, line))
+        business = None if self.receipt_secrets is None else BUSINESS_PATH
+        addresses = Addresses(self.api, self.platform, self.page, self.app_id, line, business)
+        return Pages(ROOT / "web", panel, addresses)
 
-    def _serve(self, cleanup: ExitStack, listener: socket, application: Gateway | Pages) -> None:
+    def _site(self, template: Template) -> Application:
+        """Make what the page's origin has: the page, and with receipts the business back end."""
+        pages = self._pages(template)
+        if self.receipt_secrets is None:
+            return pages
+        # Here, not above: a stack without receipts has no use for what checks them.
+        from local.business import Business, receipt_check  # noqa: PLC0415
+
+        check = receipt_check(self.api, self.page, self.receipt_secrets.business_key, self._options.now)
+        business = Business(self.page, check)
+
+        def answer(request: Request) -> Response:
+            own = request.path == BUSINESS_PATH or request.path.startswith(f"{BUSINESS_PATH}/")
+            return business(request) if own else pages(request)
+
+        return answer
+
+    def _serve(self, cleanup: ExitStack, listener: socket, application: Application) -> None:
         server = Server(listener, application)
         server.start()
         cleanup.callback(server.stop)

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -96,6 +97,32 @@ def test_the_json_line_is_all_of_standard_output_and_says_what_answers(state: Pa
     assert rest == ""
 
 
+def test_with_receipts_the_json_line_says_where_the_business_back_end_is(state: Path) -> None:
+    with up(state, "--json", "--receipts=masked") as process:
+        addresses = json.loads(first_line(process))
+        text = state.read_text()
+        with pytest.raises(urllib.error.HTTPError, match="401") as caught:
+            urllib.request.urlopen(f"{addresses['business']}/session", timeout=30)  # noqa: S310 - loopback
+        caught.value.close()
+        process.send_signal(signal.SIGTERM)
+        rest, _ = process.communicate(timeout=30)
+
+    assert list(addresses) == ["api", "page", "platform", "aws", "appId", "business"]
+    assert rest == ""
+    written = json.loads(text)
+    assert "RECEIPT_SECRET_ID" in written["secretIds"]
+    assert written["functions"]["VerifyFunction"]["variables"]["RECEIPT_ISSUER"] == addresses["api"]
+    assert "privateKey" not in text
+
+
+def test_receipts_of_no_known_form_are_a_usage_error(state: Path) -> None:
+    with up(state, "--receipts=plain") as process:
+        _, error = process.communicate(timeout=30)
+
+    assert process.returncode == 2
+    assert "--receipts" in error
+
+
 def test_another_platform_without_its_keys_is_started_and_told_which_key_to_know(state: Path) -> None:
     with up(state, "--json", "--platform-url=http://127.0.0.1:1") as process:
         addresses = json.loads(first_line(process))
@@ -106,18 +133,33 @@ def test_another_platform_without_its_keys_is_started_and_told_which_key_to_know
     assert "the customer's public key is MI" in errors
 
 
-def test_for_people_it_says_what_to_open_and_which_number_logs_in(state: Path) -> None:
-    with up(state) as process:
+def greeting(state: Path, *arguments: str) -> str:
+    """Give what `up` says to people once all of it answers."""
+    with up(state, *arguments) as process:
         assert process.stdout is not None
         text = ""
         while "Ctrl-C" not in text:
             line = process.stdout.readline()
             assert line, process.communicate()
             text += line
+    return text
+
+
+def test_for_people_it_says_what_to_open_and_which_number_logs_in(state: Path) -> None:
+    text = greeting(state)
 
     assert "Open  http://127.0.0.1:" in text
     assert "13999994444" in text
     assert "appId     000001" in text
+    assert "business" not in text.lower()
+    assert "jwks" not in text
+
+
+def test_for_people_it_says_who_goes_by_receipts(state: Path) -> None:
+    text = greeting(state, "--receipts=hash")
+
+    assert "GET /.well-known/jwks.json" in text
+    assert re.search(r"Business  http://127.0.0.1:\d+/business   logs in by receipt alone", text)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

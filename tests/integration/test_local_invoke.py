@@ -115,7 +115,17 @@ def test_an_unknown_function_is_a_usage_error_that_lists_the_known_ones(run: Run
     done = run("Nobody", EVENTS / "presign-good.json")
 
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "local: there is no function Nobody; there are PreSignFunction, VerifyFunction\n"
+    assert done.stderr == (
+        "local: there is no function Nobody; there are PreSignFunction, VerifyFunction, ReceiptKeysFunction\n"
+    )
+
+
+def test_a_function_whose_condition_does_not_hold_is_a_usage_error_that_says_how_it_would(run: Run) -> None:
+    done = run("ReceiptKeysFunction", EVENTS / "presign-good.json")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("local: the stack has no ReceiptKeysFunction: its condition ")
+    assert done.stderr.endswith("python -m local up --receipts masked\n")
 
 
 def test_a_file_that_is_missing_or_no_json_is_a_usage_error(run: Run, tmp_path: Path) -> None:

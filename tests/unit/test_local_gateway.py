@@ -196,6 +196,22 @@ def test_an_unknown_route_is_not_found(
     assert not functions.events
 
 
+def test_what_is_to_be_read_is_read_without_an_origin(functions: Functions) -> None:
+    route = "Keys: {Type: HttpApi, Properties: {ApiId: !Ref Api, Method: GET, Path: /.well-known/jwks.json}}"
+    text = TEMPLATE.replace("        Timer:", f"        {route}\n        Timer:")
+    gateway = Gateway(read_api(text), functions, lambda: NOW)
+
+    response = gateway(Request("GET", "/.well-known/jwks.json", (("Host", "127.0.0.1:3000"),)))
+
+    assert response.status == 200
+    assert not [name for name, _ in response.headers if name.startswith("access-control")]
+    (event,) = functions.events
+    assert (event["routeKey"], event["rawPath"]) == ("GET /.well-known/jwks.json", "/.well-known/jwks.json")
+    assert "origin" not in event["headers"]
+    assert "body" not in event
+    assert gateway(post(target="/.well-known/jwks.json")).status == 404
+
+
 def test_a_body_over_ten_megabytes_is_refused(gateway: Gateway, functions: Functions) -> None:
     response = gateway(post(("Origin", PAGE), body=None))
 

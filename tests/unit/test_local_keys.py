@@ -1,5 +1,6 @@
 import base64
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_public_key,
 )
 
-from local.keys import CustomerKeys, SecretsFileError
+from cmpassport.receipt_keys import ReceiptKeys
+from local.keys import CustomerKeys, ReceiptNumber, ReceiptSecrets, SecretsFileError
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - what the tool class makes
 PKCS8 = KEY.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
@@ -95,3 +97,22 @@ def test_a_private_key_is_not_in_its_repr() -> None:
 
     assert keys.private_key not in repr(keys)
     assert keys.app_key not in repr(keys)
+
+
+@pytest.mark.parametrize("number", ReceiptNumber)
+def test_fresh_receipt_keys_are_a_secret_that_signs_at_once(number: ReceiptNumber) -> None:
+    secrets = ReceiptSecrets.fresh(number)
+
+    keys = ReceiptKeys.parse(secrets.text)
+    assert keys.signing_at(datetime.now(UTC)) == keys.signing[0]
+    assert (keys.hash_key is not None) == (number is ReceiptNumber.HASH)
+    assert (keys.encryption_key is not None) == (number is ReceiptNumber.ENCRYPTED)
+    assert (secrets.business_key is not None) == (number is ReceiptNumber.ENCRYPTED)
+
+
+def test_receipt_keys_are_fresh_each_time_and_in_no_repr() -> None:
+    one, two = (ReceiptSecrets.fresh(ReceiptNumber.ENCRYPTED) for _ in range(2))
+
+    assert one.text != two.text
+    assert one.business_key != two.business_key
+    assert repr(one) == "ReceiptSecrets(number=<ReceiptNumber.ENCRYPTED: 'encrypted'>)"

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,25 @@ def test_nothing_is_to_be_posted_here(pages: Pages) -> None:
     response = pages(Request("POST", "/"))
 
     assert (response.status, dict(response.headers)["allow"]) == (405, "GET, HEAD")
+
+
+def test_with_a_business_back_end_the_page_is_told_of_it_and_may_reach_it() -> None:
+    addresses = Addresses("http://api", "http://platform", "http://page", "000001", business="/business")
+    pages = Pages(ROOT / "web", None, addresses)
+
+    text = pages(Request("GET", "/")).body.decode()
+
+    configuration = text.partition('id="configuration">')[2].partition("</script>")[0]
+    assert json.loads(configuration)["business"] == "/business"
+    assert "connect-src 'self' http://api http://platform" in text
+    assert json.loads(pages(Request("GET", "/config.json")).body)["business"] == "/business"
+
+
+def test_without_one_the_page_reaches_no_back_end() -> None:
+    text = Pages(ROOT / "web", None, ADDRESSES)(Request("GET", "/")).body.decode()
+
+    assert '"business"' not in text
+    assert "connect-src http://api http://platform" in text
 
 
 def test_on_the_test_line_the_page_names_a_number_and_loads_the_sdk_from_where_it_is() -> None:
