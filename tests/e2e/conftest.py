@@ -3,10 +3,10 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from playwright.sync_api import Browser
@@ -17,6 +17,13 @@ from tests.support.planted import leaks, plant
 from tests.support.stacks import start
 
 HERE = Path(__file__).parent
+AXE_OPTIONS = {
+    "runOnly": {
+        "type": "tag",
+        "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    },
+    "resultTypes": ["violations"],
+}
 _numbers = count(13_700_000_000)
 
 
@@ -91,3 +98,24 @@ def phone(browser: Browser, stack: Stack, sim: str) -> Iterator[LoginPage]:
     phone.control("DELETE", "faults")
     assert violations == []
     assert complaints == []
+
+
+@pytest.fixture
+def axe(node_modules: Path, phone: LoginPage) -> Callable[[], None]:
+    """Check what the phone shows, in both schemes."""
+    source = (node_modules / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+
+    def check() -> None:
+        for scheme in ("light", "dark"):
+            phone.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+            if not phone.page.evaluate("typeof axe === 'object'"):
+                phone.page.evaluate(source)
+            found = phone.page.evaluate("(options) => axe.run(document, options)", AXE_OPTIONS)
+            assert [_summary(violation) for violation in found["violations"]] == [], scheme
+
+    return check
+
+
+def _summary(violation: dict[str, Any]) -> str:
+    nodes = [f"{node['target']}: {node['failureSummary']}" for node in violation["nodes"]]
+    return f"{violation['id']}: {' | '.join(nodes)}"

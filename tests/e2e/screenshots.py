@@ -10,7 +10,7 @@ import zlib
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Final, Literal
 from playwright.sync_api import Browser, ViewportSize, expect
 
 from local import ROOT
+from local.keys import ReceiptNumber
 from local.stack import EXHAUSTED_NUMBER, SIM_NUMBER, Options, Stack
 from tests.e2e.browser import DESK, PHONE, SMALL_PHONE, LoginPage, chromium, find_chromium
 from tests.support.stacks import start
@@ -124,6 +125,26 @@ def signed_in(phone: LoginPage) -> None:
     phone.signed_in()
 
 
+def logged_in(phone: LoginPage) -> None:
+    signed_in(phone)
+    expect(phone.page.locator("#account")).to_be_visible()
+
+
+def login_refused(phone: LoginPage) -> None:
+    refusal = {"code": "wrong_nonce", "status": 401}
+    phone.page.route("**/business/login", lambda route: route.fulfill(status=401, json=refusal))
+    ready(phone)
+    phone.sign_in(SIM_NUMBER)
+    phone.shows("登录没有完成")
+
+
+def business_down(phone: LoginPage) -> None:
+    phone.page.route("**/business/**", lambda route: route.abort("connectionrefused"))
+    ready(phone)
+    phone.sign_in(SIM_NUMBER)
+    phone.shows("登录服务没有回应")
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """What to play, and what the index says about it."""
@@ -153,6 +174,11 @@ STATES: Final = (
     State(api_down, "The API cannot be reached"),
     State(unavailable, "Something that the operator must mend"),
     State(other_method, "The other way to log in: where the business's own SMS login goes"),
+)
+RECEIPT_STATES: Final = (
+    State(logged_in, "With a business back end: it has accepted the receipt, and says who is logged in"),
+    State(login_refused, "The back end has refused the receipt"),
+    State(business_down, "The back end cannot be reached; nothing was verified"),
 )
 
 
@@ -235,6 +261,21 @@ def _png(*, width: int, height: int, palette: list[int], indexes: str) -> bytes:
     )
 
 
+def shoot_states(
+    album: Album,
+    browser: Browser,
+    stack: Stack,
+    states: tuple[State, ...],
+    size: tuple[int, int],
+    scheme: Literal["light", "dark"],
+) -> None:
+    """Write the picture of each state."""
+    for state in states:
+        with phone_on(browser, stack, size, scheme) as phone:
+            state.play(phone)
+            album.keep(phone, f"{state.name}-{size[0]}-{scheme}")
+
+
 def shoot_panel(album: Album, phone: LoginPage, scheme: str) -> None:
     """Write the panel's pictures: a match in Chinese, and a fault survived, in English."""
     phone.open(query="")
@@ -257,10 +298,26 @@ def shoot_panel(album: Album, phone: LoginPage, scheme: str) -> None:
     album.keep(phone, f"panel-retried-{scheme}")
 
 
+def shoot_cheats(album: Album, phone: LoginPage, scheme: str) -> None:
+    """Write the panel's picture of a receipt, and of what the back end says to whoever cheats with it."""
+    phone.page.clock.set_system_time(datetime.now().astimezone())  # the receipt's life is counted from now
+    phone.open(query="")
+    phone.ready()
+    phone.sign_in(SIM_NUMBER)
+    phone.signed_in()
+    expect(phone.page.locator(".step").nth(18)).to_have_attribute("data-state", "done")
+    cheats = phone.page.locator(".cheats button:enabled")
+    for button in cheats.all():
+        button.click()
+    expect(phone.page.locator(".outcome[data-state=refused]")).to_have_count(cheats.count())
+    phone.page.locator(".receipt").scroll_into_view_if_needed()
+    album.keep(phone, f"panel-cheats-{scheme}")
+
+
 def index() -> str:
     """Give the index of all pictures, in Markdown."""
     lines = ["# The login page, state by state", "", "Made by `make screenshots`.", ""]
-    for state in STATES:
+    for state in (*STATES, *RECEIPT_STATES):
         lines += [f"## {state.caption}", ""]
         lines += [
             f'<img src="{state.name}-{width}-{scheme}.png" width="{width // 2}" alt="{width}, {scheme}">'
@@ -270,7 +327,9 @@ def index() -> str:
         lines += [""]
     lines += ["## The developer's panel, on the local stack", ""]
     lines += [
-        f"![{scheme}](panel-{what}-{scheme}.png)" for what in ("signed-in", "retried") for scheme in SCHEMES
+        f"![{scheme}](panel-{what}-{scheme}.png)"
+        for what in ("signed-in", "retried", "cheats")
+        for scheme in SCHEMES
     ]
     return "\n".join([*lines, ""])
 
@@ -285,16 +344,21 @@ def main() -> int:
     for old in FOLDER.glob("*.png"):
         old.unlink()
     patience = {"PlatformReadTimeout": "0.5", "DailyAttemptLimit": "20"}
-    with start(Options(parameters=patience, log=Path("/dev/null"))) as stack, chromium(path) as browser:
+    options = Options(parameters=patience, log=Path("/dev/null"))
+    with (
+        start(options) as stack,
+        start(replace(options, receipts=ReceiptNumber.MASKED)) as receipts,
+        chromium(path) as browser,
+    ):
         album = Album(browser)
         for scheme in SCHEMES:
             for size in (PHONE, SMALL_PHONE):
-                for state in STATES:
-                    with phone_on(browser, stack, size, scheme) as phone:
-                        state.play(phone)
-                        album.keep(phone, f"{state.name}-{size[0]}-{scheme}")
+                shoot_states(album, browser, stack, STATES, size, scheme)
+                shoot_states(album, browser, receipts, RECEIPT_STATES, size, scheme)
             with phone_on(browser, stack, DESK, scheme) as phone:
                 shoot_panel(album, phone, scheme)
+            with phone_on(browser, receipts, DESK, scheme) as phone:
+                shoot_cheats(album, phone, scheme)
     (FOLDER / "README.md").write_text(index(), encoding="utf-8")
     pictures = list(FOLDER.glob("*.png"))
     size_in_kb = sum(picture.stat().st_size for picture in pictures) // 1024

@@ -8,21 +8,10 @@ from playwright.sync_api import expect
 
 from local import ROOT
 from tests.e2e.browser import LoginPage
+from tests.e2e.guide import guide, sample
 
 GUIDES: Final = ("integration.md", "integration.zh-CN.md")
 DECLARATIONS: Final = (ROOT / "web" / "number-verification.d.ts").read_text(encoding="utf-8")
-
-
-def guide(name: str) -> str:
-    return (ROOT / "docs" / name).read_text(encoding="utf-8")
-
-
-def sample(name: str, after: str, language: str) -> str:
-    """Give the first code block of a language after a heading."""
-    section = guide(name).partition(f"## {after}")[2]
-    found = re.search(rf"```{language}\n(.*?)```", section, re.DOTALL)
-    assert found is not None
-    return found[1]
 
 
 def serve_plain_page(phone: LoginPage) -> None:

@@ -31,6 +31,17 @@ def test_the_number_of_the_sim_signs_in(phone: LoginPage, sim: str) -> None:
     assert [entry["verdict"] for entry in phone.journal("verify")] == ["match"]
 
 
+def test_without_a_back_end_the_page_asks_none_and_the_verdict_signs_in(phone: LoginPage, sim: str) -> None:
+    phone.open()
+    phone.sign_in(sim)
+    phone.signed_in()
+
+    assert [body.keys() for body in phone.verified_bodies] == [{"phoneNum", "token", "userInformation"}]
+    to_the_page = [request.url for request in phone.requests if request.url.startswith(phone.stack.page)]
+    assert to_the_page == [f"{phone.stack.page}/{name}" for name in ("?panel=off", "number-verification.js")]
+    expect(phone.page.locator("#account")).to_be_hidden()
+
+
 def test_the_number_is_gone_from_the_page_once_signed_in(phone: LoginPage, sim: str) -> None:
     phone.open()
     phone.sign_in(sim)

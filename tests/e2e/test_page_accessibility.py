@@ -2,42 +2,12 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Route, expect
 
 from tests.e2e.browser import DESK, PHONE, SMALL_PHONE, LoginPage
-
-AXE_OPTIONS = {
-    "runOnly": {
-        "type": "tag",
-        "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
-    },
-    "resultTypes": ["violations"],
-}
-
-
-@pytest.fixture
-def axe(node_modules: Path, phone: LoginPage) -> Callable[[], None]:
-    """Check what the phone shows, in both schemes."""
-    source = (node_modules / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
-
-    def check() -> None:
-        for scheme in ("light", "dark"):
-            phone.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-            if not phone.page.evaluate("typeof axe === 'object'"):
-                phone.page.evaluate(source)
-            found = phone.page.evaluate("(options) => axe.run(document, options)", AXE_OPTIONS)
-            assert [_summary(violation) for violation in found["violations"]] == [], scheme
-
-    return check
-
-
-def _summary(violation: dict[str, Any]) -> str:
-    nodes = [f"{node['target']}: {node['failureSummary']}" for node in violation["nodes"]]
-    return f"{violation['id']}: {' | '.join(nodes)}"
 
 
 def answer_with(phone: LoginPage, status: int, body: dict[str, Any]) -> None:
