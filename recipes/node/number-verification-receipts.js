@@ -313,12 +313,11 @@ class PublishedKeys {
 /** Whoever could redirect us could name other keys, so no redirect is followed. @param {string} url */
 async function fetched(url) {
   const answer = await fetch(url, { redirect: 'error', signal: AbortSignal.timeout(FETCH_SECONDS * 1000) });
-  if (answer.status !== 200 || !answer.body) throw new Error('no keys');
   let size = 0;
   const chunks = [];
-  for await (const chunk of answer.body) {
+  for await (const chunk of answer.body ?? []) {
     size += chunk.length;
-    if (size > MAX_JWKS_BYTES) throw new Error('too long');
+    if (answer.status !== 200 || size > MAX_JWKS_BYTES) throw new Error('no keys');
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString();

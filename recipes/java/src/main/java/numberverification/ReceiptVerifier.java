@@ -1,7 +1,7 @@
 package numberverification;
 
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.InputStream;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -428,27 +428,27 @@ public final class ReceiptVerifier {
 
         /** Reads at most MAX_JWKS_BYTES, in at most FETCH_SECONDS. */
         private String fetched() throws IOException {
-            var request = HttpRequest.newBuilder(address).build();
-            var answer = client.sendAsync(request, HttpResponse.BodyHandlers.ofInputStream());
+            var body = new ByteArrayOutputStream();
+            var answer = client.sendAsync(
+                    HttpRequest.newBuilder(address).build(),
+                    HttpResponse.BodyHandlers.ofByteArrayConsumer(chunk -> {
+                        if (chunk.isPresent() && body.size() <= MAX_JWKS_BYTES) {
+                            body.writeBytes(chunk.get());
+                        }
+                    }));
             try {
-                return answer.thenApplyAsync(PublishedKeys::bodyOf).get(FETCH_SECONDS, TimeUnit.SECONDS);
-            } catch (ExecutionException | TimeoutException error) {
-                throw new IOException("no keys");
+                var status = answer.get(FETCH_SECONDS, TimeUnit.SECONDS).statusCode();
+                if (status == 200 && body.size() <= MAX_JWKS_BYTES) {
+                    return body.toString(StandardCharsets.UTF_8);
+                }
             } catch (InterruptedException error) {
                 Thread.currentThread().interrupt();
-                throw new IOException("no keys");
+            } catch (ExecutionException | TimeoutException error) {
+                // As if there were none.
             } finally {
                 answer.cancel(true);
             }
-        }
-
-        private static String bodyOf(HttpResponse<InputStream> answer) {
-            try (var body = answer.body()) {
-                var bytes = answer.statusCode() == 200 ? body.readNBytes(MAX_JWKS_BYTES + 1) : new byte[0];
-                return bytes.length > MAX_JWKS_BYTES ? "" : new String(bytes, StandardCharsets.UTF_8);
-            } catch (IOException error) {
-                return "";
-            }
+            throw new IOException("no keys");
         }
 
         /** Takes the keys that sign receipts, and only what is public of them; leaves any others. */
