@@ -1,0 +1,215 @@
+"""The pages for people: links lead somewhere, commands can be followed, both languages say the same."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+from urllib.parse import unquote
+
+import pytest
+from botocore import xform_name
+from botocore.session import get_session
+
+from local import ROOT
+from local.template import Pseudo, Template, TemplateError
+from tools.__main__ import _parser
+
+PAGES: Final = sorted(
+    path
+    for pattern in ("*.md", "docs/**/*.md", "events/*.md", "recipes/**/*.md")
+    for path in ROOT.glob(pattern)
+    if "node_modules" not in path.parts
+)
+LANGUAGES: Final = ("README", "docs/deploy", "docs/runbook", "recipes/README")
+
+_FENCE: Final = re.compile(r"^[ ]*```(\w*)\n(.*?)^[ ]*```$", re.MULTILINE | re.DOTALL)
+_SPAN: Final = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
+_LINK: Final = re.compile(r"(?<!\\)\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"")
+_HEADING: Final = re.compile(r"^(#{1,6}) (.+)$", re.MULTILINE)
+_AWS: Final = re.compile(r"\baws ([a-z0-9-]+) ([a-z-]+)(.*)")
+_MAKE: Final = re.compile(r"^make ([a-z-]+)")
+_TOOLS: Final = "python -m tools"
+_TOOL_WORDS: Final = ("keys ", "doctor ", "explain ")
+# Of the AWS CLI itself, not of an operation.
+_AWS_OPTIONS: Final = {"query", "output", "region", "profile"}
+
+
+class Command(NamedTuple):
+    page: str
+    text: str
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def without_fences(text: str) -> str:
+    return _FENCE.sub("", text)
+
+
+def anchors(text: str) -> set[str]:
+    """Make the anchors of a page's headings as GitHub does; of equal ones the second ends in -1."""
+    seen: dict[str, int] = {}
+    made = set()
+    for _, title in _HEADING.findall(without_fences(text)):
+        words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", title.strip().lower())
+        slug = re.sub(r"[^\w\- ]", "", words).replace(" ", "-")
+        made.add(f"{slug}-{seen[slug]}" if slug in seen else slug)
+        seen[slug] = seen.get(slug, 0) + 1
+    return made
+
+
+def commands() -> Iterator[Command]:
+    """Give each command line of the pages: those of blocks, line by line, and those in a text."""
+    for path in PAGES:
+        text = path.read_text(encoding="utf-8")
+        for language, block in _FENCE.findall(text):
+            if language == "sh":
+                for line in block.replace("\\\n", " ").splitlines():
+                    yield Command(name(path), line.strip())
+        for span in _SPAN.findall(without_fences(text)):
+            yield Command(name(path), span)
+
+
+def tool_commands() -> Iterator[Command]:
+    """Give what follows `python -m tools`, which a text may leave out; an ellipsis ends what is not whole."""
+    for page, text in commands():
+        if text.endswith("…"):
+            continue
+        if _TOOLS in text:
+            rest = text.partition(_TOOLS)[2].strip()
+            if rest:
+                yield Command(page, rest)
+        elif text.startswith(_TOOL_WORDS):
+            yield Command(page, text)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name)
+def test_every_link_of_a_page_leads_to_a_file_and_a_heading(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    for match in _LINK.findall(_SPAN.sub("", without_fences(text))):
+        target = match[0] or match[1]
+        if re.match(r"[a-z]+:", target):
+            continue
+        file, _, anchor = target.partition("#")
+        other = path if not file else path.parent / unquote(file)
+        assert other.exists(), target
+        if anchor and other.suffix == ".md":
+            assert unquote(anchor) in anchors(other.read_text(encoding="utf-8")), target
+
+
+@pytest.mark.parametrize(
+    "command", sorted(set(tool_commands())), ids=lambda command: f"{command[0]}: {command[1]}"
+)
+def test_every_command_of_the_tools_can_be_parsed(
+    command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = shlex.split(command.text.partition(" | ")[0], comments=True)
+    if "--help" in words:
+        words.remove("--help")
+        with pytest.raises(SystemExit, match=r"^0$"):
+            _parser().parse_args([*words, "--help"])
+        return
+    try:
+        options = _parser().parse_args(words)
+    except SystemExit:
+        pytest.fail(capsys.readouterr().err)
+    assert callable(options.run)
+
+
+def test_the_tools_are_in_the_pages() -> None:
+    """Guards the two tests above against finding nothing."""
+    assert {command.text.split()[0] for command in tool_commands()} == {"keys", "doctor", "explain"}
+    assert len(PAGES) > 10
+
+
+@pytest.mark.parametrize(
+    "service", sorted({service for _, text in commands() for service, *_ in _AWS.findall(text)})
+)
+def test_every_aws_command_has_an_operation_and_options_that_there_are(service: str) -> None:
+    model = get_session().get_service_model(service)  # which raises where there is no such service
+    operations = {xform_name(operation, "-"): operation for operation in model.operation_names}
+    for page, text in commands():
+        for used, operation, rest in _AWS.findall(text):
+            if used != service:
+                continue
+            assert operation in operations, f"{page}: {text}"
+            shape = model.operation_model(operations[operation]).input_shape
+            members = {xform_name(member, "-") for member in (shape.members if shape else ())}
+            outside = re.sub(r"'[^']*'|\"[^\"]*\"", "", rest).partition(")")[0]
+            given = set(re.findall(r"--([a-z-]+)", outside))
+            assert given <= members | _AWS_OPTIONS, f"{page}: {text}"
+
+
+def test_every_parameter_on_a_command_line_is_one_that_the_template_takes() -> None:
+    template = Template.read(ROOT / "template.yaml")
+    secret = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:number-verification/any-a1B2c3"
+    required = {
+        "AppId": "000001",
+        "AllowedOrigins": "https://www.abc.com",
+        "SigningSecretArn": secret,
+        "VerificationSecretArn": secret,
+    }
+    seen = set()
+    for page, text in commands():
+        overrides = text.partition("--parameter-overrides ")[2]
+        given = dict(re.findall(r"([A-Z][A-Za-z]+)=(\S+)", overrides))
+        for parameter, value in given.items():
+            try:
+                template.deploy({**required, parameter: value}, Pseudo("eu-west-1", "1" * 12, "any"))
+            except TemplateError as error:
+                pytest.fail(f"{page}: {text}: {error}")
+        seen |= set(given)
+    assert len(seen) > 10
+
+
+def test_every_target_of_make_is_there() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    used = {match[1] for _, text in commands() if (match := _MAKE.match(text))}
+    assert used <= targets
+    assert "demo" in used
+
+
+@pytest.mark.parametrize("page", LANGUAGES)
+def test_both_languages_have_the_same_headings_tables_and_blocks(page: str) -> None:
+    english, chinese = (
+        (ROOT / f"{page}{suffix}").read_text(encoding="utf-8") for suffix in (".md", ".zh-CN.md")
+    )
+    assert [level for level, _ in _HEADING.findall(without_fences(english))] == [
+        level for level, _ in _HEADING.findall(without_fences(chinese))
+    ]
+    assert [language for language, _ in _FENCE.findall(english)] == [
+        language for language, _ in _FENCE.findall(chinese)
+    ]
+    assert _rows(english) == _rows(chinese)
+
+
+@pytest.mark.parametrize("page", LANGUAGES)
+def test_both_languages_give_the_same_commands(page: str) -> None:
+    english, chinese = (
+        [
+            _plain(line)
+            for language, block in _FENCE.findall((ROOT / f"{page}{suffix}").read_text(encoding="utf-8"))
+            if language == "sh"
+            for line in block.splitlines()
+        ]
+        for suffix in (".md", ".zh-CN.md")
+    )
+    assert english == chinese
+
+
+def _rows(text: str) -> list[int]:
+    """Give how many columns each table's rows have, in order."""
+    return [
+        line.replace(r"\|", "").count("|")
+        for line in without_fences(text).splitlines()
+        if line.startswith("|")
+    ]
+
+
+def _plain(line: str) -> str:
+    """Take away what may differ: comments, the language of an explanation, an ARN's partition and region."""
+    line = re.sub(r"\s+#.*", "", line)
+    line = line.replace(" --lang zh", "")
+    return re.sub(r"arn:aws(-cn)?:(\w+):[a-z0-9-]+:", r"arn:\2:", line).strip()

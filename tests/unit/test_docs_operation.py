@@ -1,0 +1,207 @@
+"""The pages for operators have what template.yaml has: parameters, outputs, resources, alarms, queries."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import pytest
+
+from local import ROOT
+from local.template import Template
+
+DOCUMENT: Final = Template.read(ROOT / "template.yaml").document
+TEXT: Final = (ROOT / "template.yaml").read_text(encoding="utf-8")
+RESOURCES: Final[Mapping[str, Mapping[str, Any]]] = DOCUMENT["Resources"]
+
+DEPLOY: Final = ("docs/deploy.md", "docs/deploy.zh-CN.md")
+RUNBOOK: Final = ("docs/runbook.md", "docs/runbook.zh-CN.md")
+README: Final = ("README.md", "README.zh-CN.md")
+
+# What the pages write for a condition.
+SWITCHES: Final = {
+    None: ("always", "总是"),
+    "HasDomain": ("`DomainName`",),
+    "HasDomainRecord": ("`HostedZoneId`",),
+    "HasReceipts": ("`Receipts=on`",),
+    "HasRelease": ("`Release`",),
+    "HasPlainRelease": ("`Release`, `SnapStart=off`", "`Release`、`SnapStart=off`"),
+    "HasSnapStart": ("`Release`, `SnapStart=on`", "`Release`、`SnapStart=on`"),
+    "HasReceiptsRelease": ("`Release`, `Receipts=on`", "`Release`、`Receipts=on`"),
+    "HasTrafficShift": ("`TrafficShift`",),
+    "HasStaticEgress": ("`StaticEgress`",),
+    "HasTwoAddresses": ("`StaticEgress=two-addresses`",),
+    "HasSecretsEndpoint": ("`SecretsEndpoint=on`",),
+    "HasAlarmEmail": ("`AlarmEmail`",),
+    "HasDashboard": ("`Dashboard=on`",),
+}
+_CELL: Final = re.compile(r"(?<!\\)\|")
+_NAME: Final = re.compile(r"`([A-Za-z]+)`")
+_ALARM: Final = re.compile(r"^### (\w+Alarm)\n(.*?)(?=^##)", re.MULTILINE | re.DOTALL)
+_CASE: Final = re.compile(r"^### ([^\n]+)\n(.*?)(?=^##|\Z)", re.MULTILINE | re.DOTALL)
+
+
+def read(page: str) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def rows(page: str, columns: int) -> Iterator[list[str]]:
+    for line in read(page).splitlines():
+        cells = [cell.strip() for cell in _CELL.split(line)[1:-1]]
+        if line.startswith("|") and len(cells) == columns:
+            yield cells
+
+
+def alarms() -> set[str]:
+    return {name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::CloudWatch::Alarm"}
+
+
+def saved_queries() -> set[str]:
+    return {
+        resource["Properties"]["Name"]["Fn::Sub"].removeprefix("${AWS::StackName}/")
+        for resource in RESOURCES.values()
+        if resource["Type"] == "AWS::Logs::QueryDefinition"
+    }
+
+
+def widgets() -> set[str]:
+    return set(re.findall(r'"title": "([^"]+)"', TEXT))
+
+
+@pytest.mark.parametrize("page", DEPLOY)
+def test_every_parameter_is_explained_with_its_default(page: str) -> None:
+    told = {
+        name[1]: default
+        for cell, default, _ in rows(page, 3)
+        if (name := re.fullmatch(_NAME, cell)) is not None
+    }
+    words = {"required": None, "必填": None, "empty": "", "空": ""}
+    meant = {
+        name: words[default] if default in words else default.strip("`") for name, default in told.items()
+    }
+    made = {
+        name: str(parameter["Default"]) if "Default" in parameter else None
+        for name, parameter in DOCUMENT["Parameters"].items()
+    }
+    assert {name: meant.get(name, "not told") for name in made} == made
+
+
+@pytest.mark.parametrize("page", DEPLOY)
+def test_every_output_is_explained_and_no_other(page: str) -> None:
+    heading = "What comes out" if page == DEPLOY[0] else "输出"
+    section = re.search(rf"^## {heading}\n(.*?)^## ", read(page), re.MULTILINE | re.DOTALL)
+    assert section
+    told = {
+        name
+        for line in section[1].splitlines()
+        if line.startswith("| `")
+        for name in _NAME.findall(_CELL.split(line)[1])
+    }
+    assert told == set(DOCUMENT["Outputs"])
+
+
+@pytest.mark.parametrize("page", DEPLOY)
+def test_every_resource_is_listed_with_the_switch_that_brings_it(page: str) -> None:
+    told = {
+        (switch, f"AWS::{kind}", name)
+        for switch, kind, names in rows(page, 3)
+        if re.fullmatch(r"\w+::\w+", kind)
+        for name in _NAME.findall(names)
+    }
+    made = {
+        (SWITCHES[resource.get("Condition")][-1 if page == DEPLOY[1] else 0], resource["Type"], name)
+        for name, resource in RESOURCES.items()
+    }
+    assert told == made
+
+
+@pytest.mark.parametrize("page", DEPLOY)
+def test_a_policy_that_is_shown_is_one(page: str) -> None:
+    policies = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", read(page), re.DOTALL)]
+    assert [len(policy["Statement"]) for policy in policies] == [1, 3]
+    partition = "arn:aws-cn:" if page == DEPLOY[1] else "arn:aws:"
+    for policy in policies:
+        assert {arn.startswith(partition) for arn in re.findall(r"arn:[^\"]+", json.dumps(policy))} == {True}
+
+
+@pytest.mark.parametrize("page", DEPLOY)
+def test_the_dialogue_asks_as_the_template_has_it(page: str) -> None:
+    asked = re.findall(r"^\tParameter (\w+) \[(.*)\]:", read(page), re.MULTILINE)
+    order = [
+        name
+        for group in DOCUMENT["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+        for name in group["Parameters"]
+    ]
+    assert [name for name, _ in asked] == [name for name in DOCUMENT["Parameters"] if name in dict(asked)]
+    assert [name for name in order if name in dict(asked)] == [name for name, _ in asked]
+    assert {name: str(DOCUMENT["Parameters"][name].get("Default", "")) for name, _ in asked} == dict(asked)
+    functions = [
+        name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::Serverless::Function"
+    ]
+    assert (
+        re.findall(r"^\t(\w+) has no authentication\. Is this okay\?", read(page), re.MULTILINE) == functions
+    )
+
+
+def test_the_cost_of_alarms_counts_the_metrics_that_they_look_at() -> None:
+    always, with_receipts, with_release = 0, 0, 0
+    for name in alarms():
+        properties = RESOURCES[name]["Properties"]
+        metrics = properties.get("Metrics", [{"MetricStat": ...}])
+        direct = sum("MetricStat" in metric for metric in metrics)
+        if RESOURCES[name].get("Condition") == "HasRelease":
+            with_release += direct
+        else:
+            always += direct
+        with_receipts += sum("Fn::If" in metric for metric in metrics)
+    english, chinese = (next(row for row in rows(page, 4) if "0.622" in row[3]) for page in DEPLOY)
+    assert [always, with_release, with_receipts] == [
+        int(re.search(pattern, english[3])[1])  # type: ignore[index] # it is there, or the test fails
+        for pattern in (r"(\d+) metrics", r"(\d+) more with `Release`", r"(\d+) more with `Receipts`")
+    ]
+    assert english[1:3] == chinese[1:3] == [f"{always * 0.1:.2f} ~", f"{always * 0.622:.2f} ✓"]
+
+
+@pytest.mark.parametrize("page", RUNBOOK)
+def test_every_alarm_has_a_section_and_every_section_an_alarm(page: str) -> None:
+    headings = re.findall(r"^### (\w+Alarm)$", read(page), re.MULTILINE)
+    assert sorted(headings) == sorted(alarms())
+
+
+@pytest.mark.parametrize("page", RUNBOOK)
+def test_every_section_ends_with_the_command_that_checks_the_fix(page: str) -> None:
+    sections = _CASE.findall(read(page))
+    assert len(sections) > len(alarms())
+    for heading, section in sections:
+        last = section.rstrip().rpartition("```sh\n")[2]
+        assert last.endswith("\n```"), heading
+        assert last.count("```") == 1, heading
+        if heading in alarms() and "describe-alarms" in last:
+            assert f"-{heading} " in last, heading
+
+
+@pytest.mark.parametrize("page", RUNBOOK)
+def test_what_the_runbook_sends_people_to_is_in_the_template(page: str) -> None:
+    """Bold are queries and widgets, and nothing else."""
+    sent = set(re.findall(r"\*\*(.+?)\*\*", read(page)))
+    assert sent <= saved_queries() | widgets()
+    assert saved_queries() <= sent
+
+
+@pytest.mark.parametrize("page", RUNBOOK)
+def test_every_alarm_says_where_to_look_first(page: str) -> None:
+    label = "See:" if page == RUNBOOK[0] else "查看："
+    sections = dict(_ALARM.findall(read(page)))
+    assert {name for name, section in sections.items() if label in section} == alarms()
+
+
+@pytest.mark.parametrize("page", README)
+def test_every_variable_of_the_functions_is_in_the_settings_table(page: str) -> None:
+    variables = {
+        variable
+        for resource in (*RESOURCES.values(), {"Properties": DOCUMENT["Globals"]["Function"]})
+        for variable in resource["Properties"].get("Environment", {}).get("Variables", {})
+        if not variable.startswith(("POWERTOOLS_", "AWS_"))
+    }
+    told = {name for row in rows(page, 4) for name in re.findall(r"\b[A-Z][A-Z_]+[A-Z]\b", row[0])}
+    assert told == variables
