@@ -290,6 +290,20 @@ def test_many_different_ones_at_once_are_all_accepted(verifier: Verifier, issuer
     assert [answer["claims"]["jti"] for answer in answers] == [good.claims["jti"] for good in many]
 
 
+def test_a_store_of_ones_own_is_told_until_when_and_has_the_last_word(
+    recipe: Driver, server: JwksServer, good: Genuine
+) -> None:
+    verifier = recipe.new_with_full_store(server.url)
+    until = good.claims["exp"] + LEEWAY
+
+    seen = good.forged(claims={"jti": f"seen until {until}"})
+    unseen = good.forged(claims={"jti": f"seen until {until + 1}"})
+
+    assert reason(verifier.verify(good.attempt(seen))) == "replayed"
+    assert reason(verifier.verify(good.attempt(unseen))) is None
+    assert verifier.verify(good.attempt()) == {"failed": True}  # nobody is logged in
+
+
 # The keys.
 
 

@@ -1,5 +1,7 @@
 import java.io.BufferedReader;
+import java.io.IOException;
 import java.io.InputStreamReader;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.time.Clock;
 import java.time.Instant;
@@ -76,12 +78,20 @@ public final class Driver {
                     text(command, "jwks"),
                     texts(command, "audiences"),
                     texts(command, "keys"),
-                    new UsedInThisProcess(CLOCK),
+                    (Boolean) command.get("full") ? Driver::putIntoFullStore : new UsedInThisProcess(CLOCK),
                     CLOCK));
         } catch (IllegalArgumentException error) {
             return Map.of("unusable", error.getMessage());
         }
         return Map.of("verifier", VERIFIERS.size() - 1);
+    }
+
+    /** Has seen everything; asked about what it does not know, it fails. */
+    private static boolean putIntoFullStore(String jti, Instant until) {
+        if (jti.startsWith("seen until ")) {
+            return !jti.equals("seen until " + until.getEpochSecond());
+        }
+        throw new UncheckedIOException(new IOException());
     }
 
     private static Map<String, Object> race(Map<String, Object> command) throws Exception {
@@ -110,6 +120,8 @@ public final class Driver {
             return Map.of("claims", wire(claims), "shown", claims.toString());
         } catch (ReceiptException error) {
             return Map.of("reason", error.reason().code(), "text", error.getMessage(), "shown", error.toString());
+        } catch (UncheckedIOException error) {
+            return Map.of("failed", true);
         }
     }
 

@@ -10,11 +10,22 @@ const jose = await import(pathToFileURL(require.resolve('jose')).href);
 const verifiers = [];
 let now = 0;
 
+class StoreError extends Error {}
+
+/** Has seen everything; asked about what it does not know, it fails. */
+const fullStore = {
+  async putIfAbsent(jti, until) {
+    if (jti.startsWith('seen until ')) return jti !== `seen until ${until}`;
+    throw new StoreError();
+  },
+};
+
 async function answer(command) {
   switch (command.do) {
     case 'new':
       try {
-        verifiers.push(new ReceiptVerifier(command.jwks, command.audiences, { decryptionKeys: command.keys, now: () => now }));
+        const options = { decryptionKeys: command.keys, used: command.full ? fullStore : undefined, now: () => now };
+        verifiers.push(new ReceiptVerifier(command.jwks, command.audiences, options));
       } catch (error) {
         return { unusable: error.message };
       }
@@ -53,6 +64,7 @@ async function verify(command) {
         : await verifier.verifyWithoutNonce(command.receipt);
     return { claims };
   } catch (error) {
+    if (error instanceof StoreError) return { failed: true };
     if (!(error instanceof ReceiptError)) throw error;
     return { reason: error.reason, text: error.message, shown: String(error) };
   }

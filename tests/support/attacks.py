@@ -70,6 +70,10 @@ def _nonce(change: Callable[[str], str | None]) -> Attack:
     return Attack("wrong_nonce", lambda good: Attempt(good.receipt, change(good.nonce), good.at))
 
 
+def _same_nonce(value: Any, given: str | None) -> Callable[[Genuine], Attempt]:
+    return lambda good: Attempt(good.forged(claims={"nonce": value}), given, good.at)
+
+
 def _when(reason: str, moment: Callable[[dict[str, Any]], float]) -> Attack:
     return Attack(reason, lambda good: Attempt(good.receipt, good.nonce, moment(good.claims)))
 
@@ -416,6 +420,10 @@ _NONCES: Final = {
     "nonce cut short": _nonce(lambda nonce: nonce[:-1]),
     "nonce with more": _nonce(lambda nonce: nonce + "x"),
     "nonce in the other case": _nonce(str.swapcase),
+    **{
+        f"nonce {name} on both sides": Attack("wrong_nonce", _same_nonce(value, given))
+        for name, value, given in _values(("empty", "", ""), ("null", None, None), ("left out", ABSENT, None))
+    },
     "nonce in a list": _claims("wrong_nonce", nonce=lambda claims: [claims["nonce"]]),
     **{
         f"nonce {value!r} in it": _claims("wrong_nonce", nonce=value)

@@ -85,14 +85,19 @@ class Driver:
     ) -> Verifier:
         """Make a verifier; it decrypts with the business's key where no other is given."""
         keys = [pem(business_key())] if keys is None else keys
-        answer = self.ask(do="new", jwks=jwks, audiences=audiences, keys=keys)
+        answer = self.ask(do="new", jwks=jwks, audiences=audiences, keys=keys, full=False)
+        return Verifier(self, answer["verifier"])
+
+    def new_with_full_store(self, jwks: str) -> Verifier:
+        """Make a verifier whose store has seen each jti that names its own end, and fails for any other."""
+        answer = self.ask(do="new", jwks=jwks, audiences=(AUDIENCE,), keys=(), full=True)
         return Verifier(self, answer["verifier"])
 
     def unusable(
         self, jwks: str, audiences: Sequence[str] = (AUDIENCE,), keys: Sequence[str] = ()
     ) -> str | None:
         """Try to make a verifier; what it says against that."""
-        return self.ask(do="new", jwks=jwks, audiences=audiences, keys=keys).get("unusable")
+        return self.ask(do="new", jwks=jwks, audiences=audiences, keys=keys, full=False).get("unusable")
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,6 +19,7 @@ type command struct {
 	JWKS      string
 	Audiences []string
 	Keys      []string
+	Full      bool
 	Verifier  int
 	Receipt   string
 	Receipts  []string
@@ -80,8 +82,23 @@ func create(said command) answer {
 		}
 	}
 	verifier.Now = func() time.Time { return now }
+	if said.Full {
+		verifier.Used = fullStore{}
+	}
 	verifiers = append(verifiers, verifier)
 	return answer{"verifier": len(verifiers) - 1}
+}
+
+var errStore = errors.New("the store has failed")
+
+// fullStore has seen everything; asked about what it does not know, it fails.
+type fullStore struct{}
+
+func (fullStore) PutIfAbsent(jti string, until time.Time) (bool, error) {
+	if strings.HasPrefix(jti, "seen until ") {
+		return jti != fmt.Sprint("seen until ", until.Unix()), nil
+	}
+	return true, errStore
 }
 
 func race(said command) answer {
@@ -114,6 +131,9 @@ func verify(said command, receipt string) answer {
 	var reason numberverification.Reason
 	if errors.As(err, &reason) {
 		return answer{"reason": string(reason), "text": err.Error(), "shown": fmt.Sprintf("%v", err)}
+	}
+	if errors.Is(err, errStore) {
+		return answer{"failed": true}
 	}
 	if err != nil {
 		panic(err)
