@@ -1,11 +1,14 @@
 """The template after SAM's own transformation: what CloudFormation will make."""
 
+import json
+import subprocess
 from typing import Any, Final
 
 import pytest
 
+from local import ROOT
 from local.template import Deployment
-from tests.sam.rendering import SECRET, switches
+from tests.sam.rendering import SAM_PYTHON, SECRET, switches
 from tests.sam.rendering import deploy as deploy_for
 
 RELEASE: Final = "2026-11-24"
@@ -224,3 +227,29 @@ def test_traffic_is_shifted_where_that_is_asked_for(transformed: dict[str, Any])
         == [(f"CodeDeployDefault.Lambda{shift}",)] * 2
     )
     assert not evaluated(at_once, "AWS::CodeDeploy::DeploymentGroup")
+
+
+# --- What is kept ----------------------------------------------------------------------------------
+
+# Run by the Python that has cfn-lint, which ships the providers' schemas.
+REPLACING: Final = """
+import json, sys
+from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
+
+def replacing(kind):
+    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("eu-central-1", kind).schema
+    paths = schema.get("createOnlyProperties", []) + schema.get("conditionalCreateOnlyProperties", [])
+    return sorted({path.split("/")[2] for path in paths})
+
+print(json.dumps({kind: replacing(kind) for kind in sys.argv[1:]}))
+"""
+
+
+def test_the_record_of_what_is_kept_names_what_the_providers_replace_it_for() -> None:
+    """What tests/unit/test_kept.py goes by."""
+    record = json.loads((ROOT / "tests" / "unit" / "kept.json").read_text())
+    recorded = {facts["type"]: sorted(facts["replacing"]) for facts in record.values()}
+
+    said = subprocess.check_output([SAM_PYTHON, "-c", REPLACING, *recorded], text=True)
+
+    assert json.loads(said) == recorded

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import urllib3
 
 from local import ROOT
 from local.aws import ACCOUNT_ID, REGION
+from local.keys import ReceiptNumber
 from local.samples import EXHAUSTED_NUMBER
 from local.stack import Options, Stack
 from local.template import Pseudo, Template
@@ -18,7 +20,11 @@ from tests.support.phone import Phone, Ticket
 from tests.support.stacks import client_of, embedded, phone_of
 
 TEMPLATE: Final = Template.read(ROOT / "template.yaml")
-ROLES: Final = {"PreSignFunction": "PreSignRole", "VerifyFunction": "VerifyRole"}
+ROLES: Final = {
+    "PreSignFunction": "PreSignRole",
+    "VerifyFunction": "VerifyRole",
+    "ReceiptKeysFunction": "ReceiptKeysRole",
+}
 
 # Lambda itself writes logs and traces, and Secrets Manager decrypts, each with the role's permission.
 NOT_THE_CODES: Final = ("logs:", "xray:", "kms:")
@@ -29,8 +35,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("permissions")
 
 
-@pytest.fixture(scope="module")
-def stack(folder: Path) -> Iterator[Stack]:
+@pytest.fixture(scope="module", params=[None, ReceiptNumber.HASH], ids=["without receipts", "with receipts"])
+def stack(folder: Path, request: pytest.FixtureRequest) -> Iterator[Stack]:
     # Embedded, whatever the target: DynamoDB Local is older and has Powertools read what AWS sends unasked.
     parameters = {
         "PlatformReadTimeout": "0.3",
@@ -38,7 +44,8 @@ def stack(folder: Path) -> Iterator[Stack]:
         "ClientHourlyLimit": "1000",
         "SecretMaxAgeSeconds": "10",
     }
-    with embedded(Options(log=folder / "stack.log", parameters=parameters)) as stack:
+    options = Options(log=folder / "stack.log", parameters=parameters, receipts=request.param)
+    with embedded(options) as stack:
         yield stack
 
 
@@ -48,6 +55,8 @@ def recorders(stack: Stack, folder: Path) -> Iterator[dict[str, Recorder]]:
         phone = phone_of(stack, sim="13512349876")
         every_story(phone)
         at_once(phone)
+        if "ReceiptKeysFunction" in stack.functions:
+            assert urllib3.request("GET", f"{stack.api}/.well-known/jwks.json").status == 200
         yield recorders
 
 
@@ -69,6 +78,8 @@ def allowed(stack: Stack, function: str) -> set[tuple[str, str]]:
         "SigningSecretArn": secrets["SIGNING_SECRET_ID"],
         "VerificationSecretArn": secrets["VERIFICATION_SECRET_ID"],
     }
+    if "RECEIPT_SECRET_ID" in secrets:
+        given |= {"Receipts": "on", "ReceiptSecretArn": secrets["RECEIPT_SECRET_ID"]}
     deployment = TEMPLATE.deploy(given, Pseudo(REGION, ACCOUNT_ID, "permissions"))
     deployment.created("PepperSecret", secrets["PEPPER_SECRET_ID"])
     deployment.created("AttemptsTable", stack.table_name, Arn=stack.table_name)
@@ -88,11 +99,18 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-@pytest.mark.parametrize("function", ROLES)
-def test_what_is_called_is_what_is_allowed(
-    stack: Stack, recorders: dict[str, Recorder], function: str
-) -> None:
-    assert recorders[function].calls == allowed(stack, function)
+def test_what_is_called_is_what_is_allowed(stack: Stack, recorders: dict[str, Recorder]) -> None:
+    for function in stack.functions:
+        assert recorders[function].calls == allowed(stack, function)
+
+
+def test_receipts_bring_a_function_and_a_secret_and_without_them_there_is_neither(stack: Stack) -> None:
+    receipts = (
+        {"ReceiptKeysFunction"} & stack.functions.keys(),
+        {"RECEIPT_SECRET_ID"} & stack.secret_ids.keys(),
+    )
+
+    assert receipts in [(set(), set()), ({"ReceiptKeysFunction"}, {"RECEIPT_SECRET_ID"})]
 
 
 @pytest.mark.parametrize("operation", ["PutItem", "UpdateItem", "DeleteItem"])
