@@ -174,9 +174,9 @@ export type Outcome = Verified | Refused | Setback;
 
 /**
  * The nonce that your back end gave this session: 1 to 256 printable ASCII characters. Best a function, which
- * is called at the tap and again where it failed.
+ * is called at the tap and again where it failed; its signal is for the fetch, and aborts when time is up.
  */
-export type Nonce = string | PromiseLike<string> | (() => string | PromiseLike<string>);
+export type Nonce = string | PromiseLike<string> | ((signal: AbortSignal) => string | PromiseLike<string>);
 
 export interface Verifier {
   /**

@@ -299,8 +299,8 @@ export function createVerifier(config) {
   async function obtain(source) {
     if (source === undefined) return source;
     try {
-      return await step('nonce', async () => {
-        const nonce = await (typeof source === 'function' ? source() : source);
+      return await step('nonce', async (signal) => {
+        const nonce = await (typeof source === 'function' ? source(signal) : source);
         if (typeof nonce !== 'string' || !nonce) throw nonce;
         return nonce;
       });

@@ -214,12 +214,19 @@ test('a token that grows too old while the nonce is fetched is replaced', async 
 });
 
 test('dispose ends the fetching of a nonce', async () => {
+  let given;
   const verifier = verifierWith();
-  const running = verifier.verify(NUMBER, { nonce: () => new Promise(() => {}) });
+  const nonce = (signal) => {
+    given = signal;
+    return new Promise(() => {});
+  };
+  const running = verifier.verify(NUMBER, { nonce });
   for (let turn = 0; turn < 20; turn++) await new Promise((resume) => setImmediate(resume));
+  assert.equal(given.aborted, false);
   verifier.dispose();
 
   assert.deepEqual(await later(running), { kind: 'cancelled', code: 'cancelled' });
+  assert.equal(given.aborted, true);
 });
 
 test('prepare fetches one token however often it is called, and verify uses it', async () => {

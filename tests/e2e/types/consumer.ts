@@ -31,7 +31,8 @@ export function say(outcome: Outcome): string {
 
 const ready = await verifier.prepare();
 if (ready.kind === 'ready') say(await verifier.verify('13999994444'));
-const nonces: Nonce[] = ['n', Promise.resolve('n'), () => 'n', async () => 'n'];
+const fetched = async (signal: AbortSignal) => (await fetch('/nonce', { method: 'POST', signal })).text();
+const nonces: Nonce[] = ['n', Promise.resolve('n'), () => 'n', async () => 'n', fetched];
 for (const nonce of nonces) say(await verifier.verify('13999994444', { nonce }));
 // @ts-expect-error a nonce is a text
 verifier.verify('13999994444', { nonce: async () => 1 });
