@@ -66,7 +66,8 @@ class ThisMachine:
             connection = _unverified(parts)
             try:
                 connection.request("GET", "/", headers=_AGENT)
-                return parsedate_to_datetime(str(connection.getresponse().getheader("Date")))
+                theirs = parsedate_to_datetime(str(connection.getresponse().headers.get("Date")))
+                return theirs if theirs.tzinfo else theirs.replace(tzinfo=UTC)
             finally:
                 connection.close()
         return None

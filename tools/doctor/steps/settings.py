@@ -45,7 +45,7 @@ _STAND_INS: Final = {
     "VERIFICATION_SECRET_ID": "stand-in",
     "PEPPER_SECRET_ID": "stand-in",
     "TABLE_NAME": "stand-in",
-    "PLATFORM_URL": "https://stand-in.invalid/",
+    "PLATFORM_URL": "https://stand-in.invalid/stand-in",
     "RECEIPT_SECRET_ID": "stand-in",
 }
 """What stands for a required variable that is wrong, so that the functions go on to the next."""

@@ -1,0 +1,685 @@
+"""The doctor's checks, each on facts made by hand, and its place and report."""
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import (
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+    ProfileNotFound,
+    UnknownServiceError,
+)
+
+from local import ROOT
+from local.keys import CustomerKeys
+from local.template import Template
+from tools.doctor.examination import STEPS, Group, take
+from tools.doctor.facts import Asked, Contact, Facts, Fetched, Reading, Stage, Table
+from tools.doctor.findings import Finding, Severity, fault, fine, unknown, warning
+from tools.doctor.place import PRESIGN, VERIFY, Origin, Place, deployed_place, file_place
+from tools.doctor.report import Paper, failed, to_report, write_json
+from tools.doctor.steps.clock import the_clock_is_right
+from tools.doctor.steps.line import LINES
+from tools.doctor.steps.pages import is_page, origin_of, referer_of
+from tools.doctor.steps.settings import PARAMETERS
+from tools.doctor.trouble import Kind, Trouble, classify
+from tools.errors import ToolError
+from tools.remedies import REMEDIES
+from verify.platform import Limits, PlatformSilentError, PlatformUnreachableError
+from verify.settings import Settings
+
+NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+KEYS = CustomerKeys.fresh()
+PLATFORM = CustomerKeys.fresh()
+VARIABLES = {
+    "APP_ID": "300011112222",
+    "ALLOWED_ORIGINS": "https://www.abc.com",
+    "SIGNING_SECRET_ID": "signing",
+    "VERIFICATION_SECRET_ID": "verification",
+    "PEPPER_SECRET_ID": "pepper",
+    "TABLE_NAME": "attempts",
+    "PLATFORM_URL": "https://www.cmpassport.com/NumberAbility/h5/verifyVmMobileApi.htm",
+}
+SECRETS = {
+    "signing": json.dumps({"privateKey": KEYS.private_key}),
+    "verification": json.dumps({"appKey": KEYS.app_key, "platformPublicKey": PLATFORM.public_key}),
+    "pepper": "p" * 64,
+}
+
+
+REACHED = Contact(Stage.ANSWER, "", "192.0.2.1", NOW + timedelta(days=90), 405, 0.2)
+
+
+@dataclass
+class FakeWorld:
+    """A world in which all is well, but for what a test changes."""
+
+    ahead: timedelta = timedelta()
+    secrets: Mapping[str, str | Trouble] = field(default_factory=lambda: SECRETS)
+    table: Table = field(default_factory=lambda: Table(("id HASH S",), "ACTIVE", "expiration"))
+    reached: Contact = field(default_factory=lambda: REACHED)
+    pages: Mapping[str, Fetched] = field(default_factory=dict)
+    replies: Mapping[str, Fetched] = field(default_factory=dict)
+    answer: bytes | Exception = b""
+    asked: list[str] = field(default_factory=list)
+
+    def now(self) -> datetime:
+        return NOW
+
+    def aws_address(self) -> str | None:
+        return "https://secretsmanager.cn-north-1.amazonaws.com.cn"
+
+    def server_clock(self, url: str) -> datetime | None:  # noqa: ARG002 - the world's own form
+        return NOW - self.ahead
+
+    def contact(self, url: str, limits: Limits) -> Contact:  # noqa: ARG002 - the world's own form
+        return self.reached
+
+    def read_secret(self, secret_id: str) -> Reading:
+        self.asked.append(secret_id)
+        found = self.secrets[secret_id]
+        return Reading(trouble=found) if isinstance(found, Trouble) else Reading(found)
+
+    def describe_table(self, name: str) -> Table:
+        self.asked.append(name)
+        return self.table
+
+    def get(self, url: str) -> Fetched:
+        self.asked.append(url)
+        return self.pages[url]
+
+    def post(self, url: str, origin: str, body: Mapping[str, str]) -> Fetched:  # noqa: ARG002 - the world's own form
+        self.asked.append(url)
+        return self.replies[url.rpartition("/")[2]]
+
+    def ask_platform(self, url: str, limits: Limits, request: bytes) -> bytes:  # noqa: ARG002 - the world's own form
+        self.asked.append(url)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def examine(
+    world: FakeWorld | None = None,
+    asked: Asked = Asked(),  # noqa: B008 - immutable
+    origin: Origin = Origin.FILE,
+    place: Mapping[str, Any] | None = None,
+    **changes: str,
+) -> list[Finding]:
+    """Take all steps; give all findings that are not in order."""
+    variables = {function: {**VARIABLES, **changes} for function in (PRESIGN, VERIFY)}
+    facts = Facts(Place(origin, "desk.env", variables, **(place or {})), asked, NOW)
+    found: list[Finding] = []
+    for step in STEPS:
+        group, facts = take(step, facts, world or FakeWorld())
+        found += group.findings
+    return [finding for finding in found if finding.severity is not Severity.OK]
+
+
+def faults(findings: list[Finding]) -> list[str]:
+    return [finding.code for finding in findings if finding.severity is Severity.FAULT]
+
+
+def warnings(findings: list[Finding]) -> list[str]:
+    return [finding.code for finding in findings if finding.severity is Severity.WARNING]
+
+
+def remedy(findings: list[Finding], code: str) -> str:
+    return next(finding.remedy for finding in findings if finding.code == code)
+
+
+def test_where_all_is_well_nothing_is_found() -> None:
+    findings = examine()
+
+    assert (faults(findings), warnings(findings)) == ([], [])
+
+
+# --- Line
+
+
+@pytest.mark.parametrize(
+    ("app_id", "line"), [("300011112222", "test"), ("000001", "production")], ids=["on test", "on production"]
+)
+def test_an_app_of_one_line_on_the_other_is_found(app_id: str, line: str) -> None:
+    url = next(each.url for each in LINES if each.name == line)
+
+    findings = examine(APP_ID=app_id, PLATFORM_URL=url)
+
+    assert faults(findings) == ["line-mixed"]
+    assert next(each.url for each in LINES if each.name != line) in remedy(findings, "line-mixed")
+
+
+def test_a_deployment_on_the_wrong_line_is_told_the_parameter() -> None:
+    url = LINES[0].url
+
+    findings = examine(origin=Origin.STACK, place={"egress": ("192.0.2.9",)}, PLATFORM_URL=url)
+
+    assert "Line=production" in remedy(findings, "line-mixed")
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        ("http://www.cmpassport.com/NumberAbility/h5/verifyVmMobileApi.htm", "platform-plain-http"),
+        ("http://platform.example/verify", "platform-plain-http"),
+        ("https://www.cmpassport.com/h5/verifyVmMobileApi.htm", "platform-address"),
+    ],
+)
+def test_an_address_that_is_not_the_guides_is_found(url: str, code: str) -> None:
+    findings = examine(PLATFORM_URL=url)
+
+    assert faults(findings) == [code]
+    assert "PLATFORM_URL" in remedy(findings, code)
+
+
+def test_plain_http_is_the_test_lines_own() -> None:
+    assert faults(examine(APP_ID="000001", PLATFORM_URL=LINES[0].url)) == []
+
+
+def test_the_lines_are_the_templates() -> None:
+    mapping = Template.read(ROOT / "template.yaml").document["Mappings"]["Lines"]
+
+    assert {line.name: line.url for line in LINES} == {
+        name: each["PlatformUrl"] for name, each in mapping.items()
+    }
+
+
+# --- Settings
+
+
+def test_each_parameter_that_a_remedy_names_is_the_templates() -> None:
+    declared = Template.read(ROOT / "template.yaml").document["Parameters"]
+
+    assert {*PARAMETERS.values()} <= {*declared}
+
+
+def test_functions_that_were_changed_apart_are_found() -> None:
+    place = Place(
+        Origin.STACK,
+        "a stack",
+        {PRESIGN: VARIABLES, VERIFY: {**VARIABLES, "SIGNATURE_ALGORITHM": "SHA256withRSA"}},
+    )
+    group, _ = take(STEPS[0], Facts(place, Asked(), NOW), FakeWorld())
+
+    assert faults([*group.findings]) == ["settings-differ"]
+    assert "SignatureAlgorithm" in remedy([*group.findings], "settings-differ")
+
+
+def test_a_deployed_function_that_looks_for_aws_on_a_desk_is_found() -> None:
+    findings = examine(
+        origin=Origin.STACK, place={"egress": ("192.0.2.9",)}, AWS_ENDPOINT_URL="http://127.0.0.1:4566"
+    )
+
+    assert faults(findings) == ["aws-redirected"]
+    assert "AwsEndpointUrl" in remedy(findings, "aws-redirected")
+
+
+def test_what_depends_on_a_wrong_variable_is_not_looked_at() -> None:
+    world = FakeWorld()
+
+    findings = examine(world, Asked(probe=True), SIGNING_SECRET_ID="", TABLE_NAME="", PLATFORM_URL="")
+
+    assert {*faults(findings)} == {"setting-wrong"}
+    assert world.asked == ["verification", "pepper"]
+
+
+# --- Clock
+
+
+@pytest.mark.parametrize(
+    ("ahead", "severity"),
+    [
+        (20, Severity.OK),
+        (-20, Severity.OK),
+        (31, Severity.WARNING),
+        (300, Severity.FAULT),
+        (-9e4, Severity.FAULT),
+    ],
+)
+def test_a_clock_is_judged_by_how_far_it_is_off(ahead: float, severity: Severity) -> None:
+    facts = Facts(Place(Origin.FILE, "", {}), Asked(), NOW)
+    step = next(step for step in STEPS if step.title == "Clock")
+
+    facts = step.look(facts, FakeWorld(ahead=timedelta(seconds=ahead)))
+
+    assert [finding.severity for finding in the_clock_is_right(facts)] == [severity]
+
+
+def test_a_clock_that_keeps_shanghais_time_as_utc_is_told_so() -> None:
+    findings = examine(FakeWorld(ahead=timedelta(hours=8, seconds=3)))
+
+    assert faults(findings) == ["clock-wrong", "clock-wrong"]
+    assert "local time is set as UTC" in remedy(findings, "clock-wrong")
+
+
+def test_a_clock_past_the_presign_window_is_told_so() -> None:
+    findings = examine(FakeWorld(ahead=timedelta(hours=25, minutes=30)))
+
+    assert "every preSign is refused as stale" in next(
+        finding.what for finding in findings if finding.code == "clock-wrong"
+    )
+
+
+# --- Platform
+
+
+@pytest.mark.parametrize(
+    ("stage", "code"),
+    [
+        (Stage.NAME, "platform-name"),
+        (Stage.CONNECTION, "platform-connection"),
+        (Stage.TLS, "platform-tls"),
+        (Stage.HTTP, "platform-http"),
+    ],
+)
+def test_a_platform_that_is_not_reached_is_a_fault_here_and_a_warning_of_a_deployment(
+    stage: Stage, code: str
+) -> None:
+    world = FakeWorld(reached=Contact(stage, "planted"))
+
+    here = examine(world, Asked(probe=True))
+    deployed = examine(world, origin=Origin.STACK, place={"egress": ("192.0.2.9",)})
+
+    assert (faults(here), warnings(here)) == ([code], [])
+    assert (faults(deployed), warnings(deployed)) == ([], [code])
+    assert "probe" in {finding.code for finding in here if finding.severity is Severity.UNKNOWN}
+
+
+def test_a_certificate_that_ends_soon_is_a_warning() -> None:
+    ends = Contact(Stage.ANSWER, "", "192.0.2.1", NOW + timedelta(days=13), 405, 0.2)
+
+    findings = examine(FakeWorld(reached=ends))
+
+    assert (faults(findings), warnings(findings)) == ([], ["platform-certificate"])
+
+
+# --- Secrets
+
+
+def test_a_reason_that_all_secrets_share_is_said_once_and_the_table_is_not_asked() -> None:
+    world = FakeWorld(secrets={"signing": Trouble(Kind.CREDENTIALS_REFUSED, "ExpiredTokenException")})
+
+    findings = examine(world, Asked(probe=True))
+
+    assert faults(findings) == ["secret-credentials-refused"]
+    assert world.asked == ["signing"]
+
+
+def client_error(code: str, text: str = "planted") -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": text}}, "GetSecretValue")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (client_error("ResourceNotFoundException"), Kind.NOT_FOUND),
+        (client_error("ResourceNotFoundException", "for staging label: AWSCURRENT"), Kind.NO_VALUE),
+        (client_error("ValidationError", "Stack with id x does not exist"), Kind.NOT_FOUND),
+        (client_error("AccessDeniedException"), Kind.DENIED),
+        (client_error("AccessDeniedException", "Access to KMS is not allowed"), Kind.KMS_DENIED),
+        (client_error("DecryptionFailure"), Kind.KMS_DENIED),
+        (client_error("InvalidRequestException", "marked for deletion"), Kind.DELETED),
+        (client_error("ExpiredTokenException"), Kind.CREDENTIALS_REFUSED),
+        (client_error("InvalidSignatureException"), Kind.CREDENTIALS_REFUSED),
+        (client_error("InvalidSignatureException", "Signature not yet current"), Kind.CLOCK),
+        (client_error("RequestTimeTooSkewed"), Kind.CLOCK),
+        (client_error("ThrottlingException"), Kind.OTHER),
+        (NoCredentialsError(), Kind.NO_CREDENTIALS),
+        (ProfileNotFound(profile="planted"), Kind.NO_CREDENTIALS),
+        (NoRegionError(), Kind.NO_REGION),
+        (EndpointConnectionError(endpoint_url="planted"), Kind.UNREACHABLE),
+        (ConnectTimeoutError(endpoint_url="planted"), Kind.UNREACHABLE),
+        (UnknownServiceError(service_name="planted", known_service_names="x"), Kind.OTHER),
+    ],
+)
+def test_what_aws_raises_is_told_apart_and_not_quoted(error: Any, kind: Kind) -> None:
+    trouble = classify(error)
+
+    assert trouble.kind is kind
+    assert "planted" not in trouble.name
+
+
+# --- Pages and origins
+
+
+@pytest.mark.parametrize(
+    ("page", "referer", "origin"),
+    [
+        ("http://www.abc.com/a/mobile.html/#/abc", "http://www.abc.com/a/mobile.html/", "http://www.abc.com"),
+        ("http://www.abc.com/a/mobile.html/?abc", "http://www.abc.com/a/mobile.html/", "http://www.abc.com"),
+        ("https://www.abc.com/a/mobile.html", "https://www.abc.com/a/mobile.html", "https://www.abc.com"),
+        ("http://127.0.0.1:8080/a", "http://127.0.0.1:8080/a", "http://127.0.0.1:8080"),
+        ("https://WWW.abc.com:443", "https://www.abc.com/", "https://www.abc.com"),
+        ("http://[::1]:8080/a", "http://[::1]:8080/a", "http://[::1]:8080"),
+    ],
+)
+def test_referer_and_origin_are_the_guides(page: str, referer: str, origin: str) -> None:
+    assert is_page(page)
+    assert (referer_of(page), origin_of(page)) == (referer, origin)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "www.abc.com/a",
+        "https://",
+        "https://*.abc.com/",
+        "https://a.com/,b",
+        "ftp://a.com/",
+        "http://a.com:x/",
+    ],
+)
+def test_what_is_no_page_is_told(page: str) -> None:
+    assert not is_page(page)
+
+
+def test_an_https_page_without_the_meta_element_is_a_fault() -> None:
+    page = "https://www.abc.com/login.html"
+    world = FakeWorld(pages={page: Fetched(200, {}, b"<html><head><meta charset=utf-8></head></html>")})
+
+    findings = examine(world, Asked(pages=(page,)))
+
+    assert faults(findings) == ["page-no-referrer"]
+    assert '<meta content="always" name="referrer">' in remedy(findings, "page-no-referrer")
+
+
+def test_a_page_whose_origin_is_misspelt_is_no_second_fault() -> None:
+    page = "https://www.abc.com/login.html"
+    world = FakeWorld(pages={page: Fetched(200, {}, b'<meta name=referrer content="always">')})
+
+    findings = examine(world, Asked(pages=(page,)), ALLOWED_ORIGINS="https://www.abc.com/")
+
+    assert faults(findings) == ["origin-trailing-slash"]
+
+
+def test_a_plain_origin_in_production_is_a_warning() -> None:
+    findings = examine(ALLOWED_ORIGINS="http://www.abc.com,http://127.0.0.1:8080")
+
+    assert (faults(findings), warnings(findings)) == ([], ["origin-plain-http"])
+
+
+# --- Outgoing address
+
+
+@pytest.mark.parametrize(
+    ("place", "code", "severity"),
+    [
+        ({"egress": ("192.0.2.9", "192.0.2.10")}, None, None),
+        ({}, "egress-not-fixed", Severity.WARNING),
+        ({"own_network": True}, "egress", Severity.UNKNOWN),
+    ],
+    ids=["fixed", "Lambda's own", "own VPC"],
+)
+def test_a_deployments_outgoing_address_is_known_or_not(
+    place: dict[str, Any], code: str | None, severity: Severity | None
+) -> None:
+    findings = examine(origin=Origin.STACK, place=place)
+
+    found = [finding for finding in findings if finding.code.startswith("egress")]
+    assert [(finding.code, finding.severity) for finding in found] == ([(code, severity)] if code else [])
+
+
+def test_an_answer_without_a_public_address_is_none() -> None:
+    world = FakeWorld(pages={"https://address.example/": Fetched(200, {}, b"127.0.0.1 or 10.0.0.1")})
+
+    findings = examine(world, Asked(address_service="https://address.example/"))
+
+    assert warnings(findings) == ["egress-service"]
+
+
+# --- Probe
+
+
+def reply(status: int, **document: str) -> Fetched:
+    return Fetched(status, {}, json.dumps(document).encode())
+
+
+DEPLOYED = {"egress": ("192.0.2.9",), "api": "https://api.example.com"}
+
+
+@pytest.mark.parametrize(
+    ("verify", "code", "words"),
+    [
+        (reply(422, code="token_rejected", resultCode="120020"), None, ""),
+        (reply(502, code="platform_rejected", resultCode="110004"), "probe-110004", "EgressAddresses"),
+        (reply(503, code="platform_unreachable"), "probe-platform-unreachable", "NAT"),
+        (reply(504, code="platform_timeout"), "probe-platform-timeout", "PlatformLatency"),
+        (reply(500, code="internal_error"), "probe-internal-error", "requestId"),
+        (reply(403, code="origin_not_allowed"), "probe-origin-not-allowed", "AllowedOrigins"),
+        (reply(404, message="Not Found"), "probe-api", "access log"),
+        (Fetched(error="NameResolutionError"), "probe-api", "access log"),
+    ],
+)
+def test_a_deployment_is_probed_through_its_own_function(
+    verify: Fetched, code: str | None, words: str
+) -> None:
+    world = FakeWorld(replies={"verify": verify, "presign": reply(403, code="origin_not_allowed")})
+
+    findings = examine(world, Asked(probe=True), origin=Origin.STACK, place=DEPLOYED)
+
+    assert faults(findings) == ["presign-origin-not-allowed", *([code] if code else [])]
+    assert VARIABLES["PLATFORM_URL"] not in world.asked
+    if code:
+        assert words in remedy(findings, code)
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (PlatformUnreachableError("planted"), "probe-platform-unreachable"),
+        (PlatformSilentError("planted"), "probe-platform-timeout"),
+    ],
+)
+def test_a_platform_that_fails_the_probe_is_said(answer: Exception, code: str) -> None:
+    assert faults(examine(FakeWorld(answer=answer), Asked(probe=True))) == [code]
+
+
+def answer(code: str) -> bytes:
+    return json.dumps({"header": {"resultCode": code}, "body": {}}).encode()
+
+
+@pytest.mark.parametrize("code", sorted({*REMEDIES} - {"000", "001", "120020", "121011"}))
+def test_each_return_code_comes_with_its_remedy(code: str) -> None:
+    findings = examine(FakeWorld(answer=answer(code)), Asked(probe=True))
+
+    assert faults(findings) == [f"probe-{code}"]
+    assert remedy(findings, f"probe-{code}") == REMEDIES[code].remedy
+
+
+def test_a_mixed_up_line_explains_the_probes_answer() -> None:
+    findings = examine(FakeWorld(answer=answer("103605")), Asked(probe=True), PLATFORM_URL=LINES[0].url)
+
+    assert faults(findings) == ["line-mixed"]
+    assert "103605" in next(finding.what for finding in findings if finding.code == "probe")
+
+
+def test_an_api_that_hides_its_answer_from_the_page_is_found() -> None:
+    scheme = Settings.from_environment(VARIABLES).common.scheme
+    signed: list[str] = []
+
+    class Signing(FakeWorld):
+        def post(self, url: str, origin: str, body: Mapping[str, str]) -> Fetched:  # noqa: ARG002 - the world's own form
+            if "preSign" not in body:
+                return reply(422, code="token_rejected", resultCode="120020")
+            from cmpassport.keys import load_private_key  # noqa: PLC0415 - this test's own
+
+            signed.append(body["preSign"])
+            sign = scheme.sign(load_private_key(KEYS.private_key), body["preSign"])
+            return replace(
+                reply(200, sign=sign), headers={"access-control-allow-origin": "https://m.abc.com"}
+            )
+
+    findings = examine(Signing(), Asked(probe=True), origin=Origin.STACK, place=DEPLOYED)
+
+    assert faults(findings) == ["presign-cors"]
+    assert signed[0].startswith(VARIABLES["APP_ID"])
+
+
+# --- Places
+
+
+class FakeCloudFormation:
+    """Knows one stack."""
+
+    def __init__(self, status: str = "UPDATE_COMPLETE", **parameters: str) -> None:
+        self._stack = {
+            "StackStatus": status,
+            "Outputs": [
+                {"OutputKey": "ApiUrl", "OutputValue": "https://api.example.com/"},
+                {"OutputKey": "EgressAddresses", "OutputValue": "192.0.2.9, 192.0.2.10"},
+            ],
+            "Parameters": [{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
+        }
+
+    def describe_stacks(self, **_: str) -> Any:
+        return {"Stacks": [self._stack]}
+
+    def describe_stack_resource(self, **names: str) -> Any:
+        return {"StackResourceDetail": {"PhysicalResourceId": f"physical-{names['LogicalResourceId']}"}}
+
+
+class FakeLambda:
+    """Knows every function."""
+
+    def __init__(self, **members: Any) -> None:
+        self.asked: list[dict[str, str]] = []
+        self._members = {"Environment": {"Variables": VARIABLES}, "State": "Active", **members}
+
+    def get_function_configuration(self, **names: str) -> Any:
+        self.asked.append(names)
+        return self._members
+
+
+def test_a_deployment_with_a_release_is_looked_at_as_it_runs() -> None:
+    functions = FakeLambda()
+
+    place = deployed_place("name", "cn-north-1", FakeCloudFormation(Release="2026-11-24"), functions)
+
+    assert (place.api, place.egress) == ("https://api.example.com", ("192.0.2.9", "192.0.2.10"))
+    assert place.variables[VERIFY] == VARIABLES
+    assert functions.asked == [
+        {"FunctionName": f"physical-{name}", "Qualifier": "live"} for name in (PRESIGN, VERIFY)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "members", "codes"),
+    [
+        ("UPDATE_COMPLETE", {}, ["stack-found"]),
+        ("UPDATE_ROLLBACK_COMPLETE", {}, ["stack-rolled-back"]),
+        ("UPDATE_IN_PROGRESS", {}, ["stack-in-progress"]),
+        ("ROLLBACK_COMPLETE", {}, ["stack-unfinished"]),
+        ("CREATE_COMPLETE", {"State": "Failed"}, ["stack-found", "function-failed", "function-failed"]),
+        (
+            "CREATE_COMPLETE",
+            {"Environment": {"Error": {"ErrorCode": "AccessDeniedException"}}},
+            ["stack-found", "function-variables-denied", "function-variables-denied"],
+        ),
+    ],
+)
+def test_the_state_of_a_deployment_is_said(status: str, members: dict[str, Any], codes: list[str]) -> None:
+    place = deployed_place("name", "cn-north-1", FakeCloudFormation(status), FakeLambda(**members))
+
+    assert [finding.code for finding in place.findings] == codes
+
+
+def test_a_file_of_variables_is_read_as_shells_write_it(tmp_path: Path) -> None:
+    path = tmp_path / "desk.env"
+    path.write_text(
+        "# a comment\n\nexport APP_ID='000001'\n  TABLE_NAME = attempts \nEMPTY=\nURL=http://a/?b=c\n"
+    )
+
+    variables = file_place(path).variables[PRESIGN]
+
+    assert variables == {"APP_ID": "000001", "TABLE_NAME": "attempts", "EMPTY": "", "URL": "http://a/?b=c"}
+
+
+def test_a_file_that_is_no_text_is_wrong_use(tmp_path: Path) -> None:
+    path = tmp_path / "desk.env"
+    path.write_bytes(b"\xff\xfe")
+
+    with pytest.raises(ToolError, match="no text") as caught:
+        file_place(path)
+    assert caught.value.exit_code == 2
+
+
+# --- The report
+
+GROUPS = [
+    Group("First", (fine("a", "All is well."), warning("b", "It may break.", "Mend it."))),
+    Group("Empty", ()),
+    Group("Second", (unknown("c", "Nobody looked.", ""), fault("d", "It is broken.", "Mend it now."))),
+]
+
+
+class Terminal(io.StringIO):
+    """A terminal, as far as colours go."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def printed(stream: io.StringIO) -> str:
+    paper = Paper(stream)
+    for group in GROUPS:
+        paper.group(group)
+    paper.summary()
+    return stream.getvalue()
+
+
+def test_the_report_is_grouped_marked_and_counted() -> None:
+    assert printed(io.StringIO()) == (
+        "\nFirst\n  ✓ All is well.\n  ! It may break.\n    → Mend it.\n"
+        "\nSecond\n  · Nobody looked.\n  ✗ It is broken.\n    → Mend it now.\n"
+        "\n1 fault, 1 warning, 1 in order, 1 not checked.\n"
+    )
+
+
+def test_colour_is_for_terminals_that_want_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert "\x1b[31m✗\x1b[0m It is broken." in printed(Terminal())
+    assert "\x1b" not in printed(io.StringIO())
+
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in printed(Terminal())
+
+
+def test_the_json_document_has_all_of_it() -> None:
+    stream = io.StringIO()
+
+    write_json(stream, "a place", GROUPS, {"origin": "https://www.abc.com"})
+
+    document = json.loads(stream.getvalue())
+    assert (document["place"], document["ok"]) == ("a place", False)
+    assert document["groups"][0]["findings"][1] == {
+        "code": "b",
+        "severity": "warning",
+        "what": "It may break.",
+        "remedy": "Mend it.",
+    }
+    assert document["toReport"] == {"origin": "https://www.abc.com"}
+
+
+def test_a_warning_does_not_fail() -> None:
+    assert failed(GROUPS)
+    assert not failed(GROUPS[:2])
+
+
+def test_only_well_formed_origins_are_to_be_reported() -> None:
+    variables = {VERIFY: {"ALLOWED_ORIGINS": "https://www.abc.com/,https://m.abc.com,https://m.abc.com"}}
+    place = Place(Origin.STACK, "", variables, egress=("192.0.2.9",))
+
+    assert to_report(Facts(place, Asked(), NOW)) == {
+        "请求来源 (origin)": "https://m.abc.com",
+        "出口 IP (white list)": "192.0.2.9",
+    }
