@@ -350,6 +350,20 @@ def test_whoever_cheats_is_refused_and_told_why(desk: LoginPage, sim: str) -> No
     assert session(desk) == {"phoneNumMasked": masked(sim)}
 
 
+@pytest.mark.parametrize(("name", "as_its_owner"), [("再交一次", True), ("偷来用", False)])
+def test_a_thief_has_the_receipt_and_not_the_session(
+    desk: LoginPage, sim: str, name: str, *, as_its_owner: bool
+) -> None:
+    desk.tolerated = (FAILED_REQUEST,)
+    desk.sign_in(sim)
+    desk.signed_in()
+    with desk.page.expect_request("**/business/login") as attempt:
+        cheat(desk, name)
+
+    assert ("cookie" in attempt.value.all_headers()) is as_its_owner
+    expect(desk.page.locator(".outcome[data-state=refused]")).to_have_count(1)
+
+
 def test_a_receipt_that_has_outlived_its_time_is_refused(desk: LoginPage, sim: str, clock: LateClock) -> None:
     desk.tolerated = (FAILED_REQUEST,)
     desk.page.clock.install()
