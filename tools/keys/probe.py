@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -15,7 +16,16 @@ from tools.keys.report import show_findings
 
 _GROUP: Final = "Probe"
 _VERDICT: Final = "probe"
+_PRESIGN: Final = "presign-signature"
 _SECONDS: Final = 120
+
+
+class Outcome(Enum):
+    """What came of a probe."""
+
+    TAKEN = "the platform takes the present key, and /presign signs with it"
+    PRESIGN_LAGS = "the platform takes the present key, and /presign still signs with another"
+    NOT_TAKEN = "the platform has not been seen to take the present key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +49,8 @@ def add_deployment_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--state", type=Path, metavar="FILE", help="a local stack's .local/stack.json")
 
 
-def platform_takes_key(deployment: Deployment, arguments: argparse.Namespace) -> bool:
-    """Send the probe, print what came of it, and tell whether the platform took the signature.
+def probe(deployment: Deployment, arguments: argparse.Namespace) -> Outcome:
+    """Send the probe, print what the doctor finds of it, and tell what came of it.
 
     Raises
     ------
@@ -69,12 +79,12 @@ def platform_takes_key(deployment: Deployment, arguments: argparse.Namespace) ->
         ) from None
     findings = [_finding(each) for group in groups if group["title"] == _GROUP for each in group["findings"]]
     show_findings(findings)
-    verdicts = [finding for finding in findings if finding.code == _VERDICT]
-    faults = [finding for finding in findings if finding.severity is Severity.FAULT]
-    if not faults and [finding.severity for finding in verdicts] == [Severity.OK]:
-        return True
+    verdicts = [finding.severity for finding in findings if finding.code == _VERDICT]
+    faults = [finding.code for finding in findings if finding.severity is Severity.FAULT]
+    if verdicts == [Severity.OK] and faults in ([], [_PRESIGN]):
+        return Outcome.PRESIGN_LAGS if faults else Outcome.TAKEN
     print(f"All that the doctor sees: `{_shown(deployment)}`")
-    return False
+    return Outcome.NOT_TAKEN
 
 
 def _finding(member: dict[str, Any]) -> Finding:

@@ -7,6 +7,7 @@ the new key, AWSPENDING stays where it is. So the labels alone say how far a rot
 
 import argparse
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -20,7 +21,7 @@ from tools.keys.contents import PRIVATE_KEY, examine_signing
 from tools.keys.new import SIGNING_SECRET
 from tools.keys.pairs import BITS, SAFE_BITS, bare_private, new_private_key
 from tools.keys.people import ask, is_confirmed, say
-from tools.keys.probe import Deployment, add_deployment_options, platform_takes_key
+from tools.keys.probe import Deployment, Outcome, add_deployment_options, probe
 from tools.keys.report import show_public_half
 from tools.keys.store import CURRENT, PENDING, PREVIOUS, Store
 from tools.text import HelpFormatter, wrapped
@@ -39,6 +40,11 @@ steps:
   verify    send one signed request with a made-up token: not billed, no attempt spent
   rollback  after the switch: the former key again; before it: forget the new one
 """
+
+_PAUSE: Final = 30
+"""Seconds between two probes while /presign still has the former key."""
+_LOOKS: Final = 12
+"""How often it is looked at: for a little longer than SECRET_MAX_AGE_SECONDS is by default."""
 
 _GAP: Final = (
     (
@@ -252,8 +258,7 @@ def _verify(rotation: Rotation, arguments: argparse.Namespace) -> int:
             "Name it: --stack NAME (or --env FILE, or --state FILE for a local stack).",
             WRONG_USE,
         )
-    say("sending a signed request with a made-up token …")
-    if not platform_takes_key(deployment, arguments):
+    if _probe_until_settled(deployment, arguments) is not Outcome.TAKEN:
         say()
         say(
             wrapped(
@@ -268,6 +273,18 @@ def _verify(rotation: Rotation, arguments: argparse.Namespace) -> int:
     print("The platform takes the new key: the rotation is done.")
     say(wrapped("The former key stays under AWSPREVIOUS until the next rotation."))
     return 0
+
+
+def _probe_until_settled(deployment: Deployment, arguments: argparse.Namespace) -> Outcome:
+    """Probe again while all that is amiss is that /presign has not read the secret anew yet."""
+    say("sending a signed request with a made-up token …")
+    for _ in range(_LOOKS - 1):
+        outcome = probe(deployment, arguments)
+        if outcome is not Outcome.PRESIGN_LAGS:
+            return outcome
+        say(wrapped(f"That passes as its secret grows old. Looking again in {_PAUSE} s; Ctrl-C stops that."))
+        time.sleep(_PAUSE)
+    return probe(deployment, arguments)
 
 
 def _rollback(rotation: Rotation, arguments: argparse.Namespace) -> int:
