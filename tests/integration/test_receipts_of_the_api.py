@@ -15,6 +15,8 @@ from typing import Any, Final
 import jwt
 import pytest
 import urllib3
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.serialization import load_der_private_key
 from joserfc import jwt as joserfc_jwt
 from joserfc.jwk import ECKey, KeySet
 
@@ -60,7 +62,10 @@ class Api:
 
     def signing_key(self) -> ECKey:
         """Give the key that signs."""
-        return ECKey.import_key(base64_to_pem(self.secret()["keys"][0]["privateKey"]))
+        der = base64.b64decode(self.secret()["keys"][0]["privateKey"])
+        key = load_der_private_key(der, None)
+        assert isinstance(key, EllipticCurvePrivateKey)
+        return ECKey.import_key(key)
 
     def secret(self) -> dict[str, Any]:
         """Read the receipt secret."""
@@ -83,15 +88,6 @@ class Api:
         assert self.stack.receipt_secrets is not None
         key = self.stack.receipt_secrets.business_key
         return recipe.new(self.jwks, audiences=[self.stack.page], keys=[key] if key else [])
-
-
-def base64_to_pem(key: str) -> bytes:
-    """Put a bare key into armour."""
-    return (
-        b"-----BEGIN PRIVATE KEY-----\n"
-        + base64.encodebytes(base64.b64decode(key))
-        + b"-----END PRIVATE KEY-----\n"
-    )
 
 
 @pytest.fixture(scope="module")
