@@ -8,10 +8,11 @@ import base64
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -185,9 +186,11 @@ def answering(status: int, body: bytes, headers: dict[str, str] | None = None) -
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join(10)
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join(10)
 
 
 # --- All green -------------------------------------------------------------------------------------------
@@ -636,6 +639,27 @@ def test_a_platform_that_speaks_no_tls_is_found(
 
     assert (said.status, said.faults) == (1, ["platform-tls"])
     assert "Never switch verification off" in said.remedy("platform-tls")
+
+
+def test_what_is_no_http_is_found(doctor: Doctor, env: Callable[..., Path]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        Thread(target=greet, args=(listener,), daemon=True).start()
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+        said = doctor("--env", env(PLATFORM_URL=f"{address}{VERIFY_PATH}"), state=None)
+
+    assert (said.status, said.faults) == (1, ["platform-http"])
+    assert "PLATFORM_URL" in said.remedy("platform-http")
+
+
+def greet(listener: socket.socket) -> None:
+    """Greet as an SSH server does, until the listener is closed."""
+    with suppress(OSError):
+        while True:
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(b"SSH-2.0-planted\r\n")
+                connection.recv(4096)
 
 
 def test_a_clock_that_is_hours_off_is_found(doctor: Doctor, env: Callable[..., Path]) -> None:

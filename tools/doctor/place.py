@@ -208,9 +208,20 @@ def _configuration(
         ) from None
     physical = resource["StackResourceDetail"]["PhysicalResourceId"]
     released = parameters.get("Release", "off") != "off"
-    configuration: Mapping[str, Any] = functions.get_function_configuration(
-        FunctionName=physical, **({"Qualifier": "live"} if released else {})
-    )
+    try:
+        configuration: Mapping[str, Any] = functions.get_function_configuration(
+            FunctionName=physical, **({"Qualifier": "live"} if released else {})
+        )
+    except ClientError as error:
+        if classify(error).kind is not Kind.NOT_FOUND:
+            raise
+        raise NoPlaceError(
+            fault(
+                "function-missing",
+                f"Lambda has no {physical}{' with an alias live' if released else ''}; the stack names it.",
+                "It was deleted by hand: deploy again, with another Release where there is one.",
+            )
+        ) from None
     return configuration
 
 
