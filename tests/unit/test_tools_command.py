@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -57,6 +58,7 @@ def test_each_command_has_help(command: tuple[str, ...], capsys: pytest.CaptureF
     shown = capsys.readouterr().out
     assert shown.startswith(f"usage: python -m tools {' '.join(command)}".strip())
     assert max(map(columns, shown.splitlines())) <= 120
+    assert not re.search(r"\{[A-Z_]+\}", shown)
 
 
 @pytest.mark.parametrize("command", [(), ("keys",), ("keys", "put"), ("keys", "receipts")], ids=" ".join)

@@ -19,7 +19,7 @@ from tools.keys.contents import (
 )
 from tools.keys.forms import examine_private, examine_public
 from tools.keys.new import SIGNING_SECRET
-from tools.keys.people import only_one_reads_standard_input, read_file, say
+from tools.keys.people import name_of, only_one_reads_standard_input, read_file, say
 from tools.keys.put import VERIFICATION_SECRET
 from tools.keys.report import show_findings
 from tools.keys.store import Store
@@ -89,7 +89,7 @@ def _signing(arguments: argparse.Namespace) -> Signing:
         return Signing(None, (finding,)) if finding else examine_signing(text, arguments.secret)
     if not arguments.private:
         return Signing(None, ())
-    text, name = read_file(arguments.private), _name(arguments.private)
+    text, name = read_file(arguments.private), name_of(arguments.private)
     if _is_object(text):
         return examine_signing(text, name)
     examined = examine_private(text, name)
@@ -106,7 +106,7 @@ def _verification(arguments: argparse.Namespace) -> Verification:
         )
     if not arguments.platform_public:
         return Verification(None, ())
-    text, name = read_file(arguments.platform_public), _name(arguments.platform_public)
+    text, name = read_file(arguments.platform_public), name_of(arguments.platform_public)
     if _is_object(text):
         return examine_verification(text, name)
     examined = examine_public(text, name)
@@ -116,7 +116,7 @@ def _verification(arguments: argparse.Namespace) -> Verification:
 def _reported(arguments: argparse.Namespace) -> tuple[RSAPublicKey | None, tuple[Finding, ...]]:
     if not arguments.public:
         return None, ()
-    return examine_reported(read_file(arguments.public), _name(arguments.public))
+    return examine_reported(read_file(arguments.public), name_of(arguments.public))
 
 
 def _read_secret(arguments: argparse.Namespace, name: str) -> tuple[str, Finding | None]:
@@ -126,10 +126,6 @@ def _read_secret(arguments: argparse.Namespace, name: str) -> tuple[str, Finding
         return store.read(name), None
     except ToolError as error:
         return "", fault("secret-unreadable", f"{error}.", error.remedy)
-
-
-def _name(path: Path) -> str:
-    return "standard input" if path == Path("-") else str(path)
 
 
 def _is_object(text: str) -> bool:

@@ -31,7 +31,7 @@ examples:
 """
 _WHY_NOT_1024: Final = (
     "1024 bits is what the platform's own tool class makes, and nothing says that it refuses 2048. A key of "
-    "1024 bits is within the reach of those with much money: use this one only if the platform has refused "
+    "1024 bits is within reach of whoever has much money: use this one only if the platform has refused "
     "2048 bits."
 )
 
@@ -77,16 +77,17 @@ def run(arguments: argparse.Namespace) -> int:
     store = None if name is None else Store.reach(arguments)
     say(f"making an RSA key of {arguments.bits} bits …")
     key = new_private_key(arguments.bits)
+    arn = None
     with _new_file(arguments.out) as file:
         if store is not None and name is not None:
             say(f"writing it to the secret {name} in {store.region} …")
-            create_signing(store, name, key, arguments.kms_key)
+            arn = create_signing(store, name, key, arguments.kms_key)
         if file is not None:
             file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     print()
     show_public_half(key.public_key())
-    if store is not None and name is not None:
-        show_parameter("SigningSecretArn", store.describe(name).arn, arguments.kms_key)
+    if arn is not None:
+        show_parameter("SigningSecretArn", arn, arguments.kms_key)
         show_next_of_pair(arguments)
     else:
         show_next(
@@ -98,8 +99,8 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def create_signing(store: Store, name: str, key: RSAPrivateKey, kms_key: str | None) -> None:
-    """Make a signing secret.
+def create_signing(store: Store, name: str, key: RSAPrivateKey, kms_key: str | None) -> str:
+    """Make a signing secret; gives its ARN.
 
     Raises
     ------
@@ -107,11 +108,11 @@ def create_signing(store: Store, name: str, key: RSAPrivateKey, kms_key: str | N
         There is one with a value.
     """
     try:
-        store.create(name, signing_text(key), DESCRIPTION, kms_key)
+        return store.create(name, signing_text(key), DESCRIPTION, kms_key)
     except AlreadyThereError as error:
         raise ToolError(
             str(error),
-            "To change the key without an outage: `python -m tools keys rotate`. To see what is there: "
+            "To change the key: `python -m tools keys rotate`. To see what is there: "
             "`python -m tools keys check`. For another app: another name, --secret NAME.",
         ) from None
 

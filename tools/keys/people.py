@@ -27,7 +27,7 @@ def read_file(path: Path) -> str:
         data = sys.stdin.buffer.read() if path == STANDARD_INPUT else path.read_bytes()
     except OSError as error:
         raise ToolError(
-            f"{path} cannot be read: {error.strerror}",
+            f"{name_of(path)} cannot be read: {error.strerror}",
             "Check the name, or give - for standard input.",
             WRONG_USE,
         ) from None
@@ -37,11 +37,18 @@ def read_file(path: Path) -> str:
         pass
     if data[0] == _DER_SEQUENCE:
         raise ToolError(
-            f"{path} is binary: DER or PKCS#12, where Base64 or PEM is wanted",
+            f"{name_of(path)} is binary: DER or PKCS#12, where Base64 or PEM is wanted",
             f"Write DER as Base64: `openssl base64 -A -in {path} -out KEY.txt`; of PKCS#12 first make PEM: "
             f"`openssl pkcs12 -in {path} -nodes -nocerts -out KEY.pem`.",
         )
-    raise ToolError(f"{path} is no text in UTF-8", "Save it as UTF-8, without anything but the key in it.")
+    raise ToolError(
+        f"{name_of(path)} is no text in UTF-8", "Save it as UTF-8, without anything but the key in it."
+    )
+
+
+def name_of(path: Path) -> str:
+    """Give what a file is called in sentences."""
+    return "standard input" if path == STANDARD_INPUT else str(path)
 
 
 def only_one_reads_standard_input(*paths: Path | None) -> None:

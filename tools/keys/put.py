@@ -11,7 +11,14 @@ from tools.errors import FOUND, ToolError
 from tools.keys.contents import APP_KEY, PLATFORM_KEY, examine_verification
 from tools.keys.forms import examine_private
 from tools.keys.new import SIGNING_SECRET, create_signing, show_next_of_pair
-from tools.keys.people import ask_for_key, ask_secretly, only_one_reads_standard_input, read_file, say
+from tools.keys.people import (
+    ask_for_key,
+    ask_secretly,
+    name_of,
+    only_one_reads_standard_input,
+    read_file,
+    say,
+)
 from tools.keys.report import show_findings, show_next, show_parameter, show_public_half
 from tools.keys.store import AlreadyThereError, Store
 from tools.text import HelpFormatter
@@ -99,11 +106,12 @@ def run_verification(arguments: argparse.Namespace) -> int:
         return FOUND
     if arguments.replace:
         store.put(arguments.secret, text)
+        there = store.describe(arguments.secret)
+        arn, kms_key = there.arn, there.kms_key
     else:
-        _create(store, arguments, text)
-    there = store.describe(arguments.secret)
+        arn, kms_key = _create(store, arguments, text), arguments.kms_key
     print()
-    show_parameter("VerificationSecretArn", there.arn, there.kms_key)
+    show_parameter("VerificationSecretArn", arn, kms_key)
     show_next(
         arguments,
         "Deploy with the parameter above, if it is new; running functions read a new value within "
@@ -113,9 +121,9 @@ def run_verification(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _create(store: Store, arguments: argparse.Namespace, text: str) -> None:
+def _create(store: Store, arguments: argparse.Namespace, text: str) -> str:
     try:
-        store.create(arguments.secret, text, _DESCRIPTION, arguments.kms_key)
+        return store.create(arguments.secret, text, _DESCRIPTION, arguments.kms_key)
     except AlreadyThereError as error:
         raise ToolError(
             str(error),
@@ -126,16 +134,16 @@ def _create(store: Store, arguments: argparse.Namespace, text: str) -> None:
 
 def run_signing(arguments: argparse.Namespace) -> int:
     """Store a private key."""
-    examined = examine_private(read_file(arguments.private), str(arguments.private))
+    examined = examine_private(read_file(arguments.private), name_of(arguments.private))
     if examined.key is None or any(finding.severity is Severity.FAULT for finding in examined.findings):
         show_findings(examined.findings)
         say("Nothing was stored.")
         return FOUND
     store = Store.reach(arguments)
-    create_signing(store, arguments.secret, examined.key, arguments.kms_key)
+    arn = create_signing(store, arguments.secret, examined.key, arguments.kms_key)
     show_findings(examined.findings)
     print()
     show_public_half(examined.key.public_key())
-    show_parameter("SigningSecretArn", store.describe(arguments.secret).arn, arguments.kms_key)
+    show_parameter("SigningSecretArn", arn, arguments.kms_key)
     show_next_of_pair(arguments)
     return 0

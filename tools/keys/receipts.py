@@ -26,7 +26,7 @@ from tools.aws import add_aws_options, same_options
 from tools.doctor.findings import Finding, Severity, fault, fine, warning
 from tools.errors import FOUND, WRONG_USE, ToolError
 from tools.keys.forms import examine_public
-from tools.keys.people import read_file, say
+from tools.keys.people import name_of, read_file, say
 from tools.keys.report import show_findings, show_next, show_parameter
 from tools.keys.store import AlreadyThereError, Store
 from tools.text import HelpFormatter, wrapped
@@ -135,15 +135,15 @@ def run_new(arguments: argparse.Namespace) -> int:
     store = Store.reach(arguments)
     name = arguments.secret
     try:
-        store.create(name, _written(content), _DESCRIPTION, arguments.kms_key)
+        arn = store.create(name, _written(content), _DESCRIPTION, arguments.kms_key)
     except AlreadyThereError as error:
         raise ToolError(
             str(error),
             "A new key: `python -m tools keys receipts rotate`. Another app: another --secret NAME.",
         ) from None
-    print(f"The receipt secret is made: its key signs from now on, {_read(store, name)[0].key.kid}")
+    print(f"The receipt secret is made: its key signs from now on, {_first(content).kid}")
     print()
-    show_parameter("ReceiptSecretArn", store.describe(name).arn, arguments.kms_key)
+    show_parameter("ReceiptSecretArn", arn, arguments.kms_key)
     show_next(
         arguments,
         "Deploy with the parameter above and Receipts=on; back ends find the keys at the output "
@@ -287,6 +287,10 @@ def _read(store: Store, name: str) -> list[_Entry]:
     return sorted(entries, key=lambda entry: entry.key.sign_from)
 
 
+def _first(content: dict[str, Any]) -> SigningKey:
+    return ReceiptKeys.parse(json.dumps(content)).signing[0]
+
+
 def _written(content: dict[str, Any]) -> str:
     """Write the secret's text, which the product has to be able to read."""
     text = json.dumps(content)
@@ -302,7 +306,7 @@ def _new_key(sign_from: datetime) -> dict[str, str]:
 
 def _read_encryption_key(path: Path) -> str:
     text = read_file(path).strip()
-    examined = examine_public(text, str(path))
+    examined = examine_public(text, name_of(path))
     if examined.key is None:
         show_findings(examined.findings)
         raise ToolError(

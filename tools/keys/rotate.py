@@ -150,10 +150,14 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--secret",
         metavar="NAME",
         default=SIGNING_SECRET,
-        help="the signing secret (default: {SIGNING_SECRET})",
+        help=f"the signing secret (default: {SIGNING_SECRET})",
     )
     parser.add_argument(
-        "--bits", type=int, choices=BITS, default=SAFE_BITS, help="size of the new key (default: {SAFE_BITS})"
+        "--bits",
+        type=int,
+        choices=BITS,
+        default=SAFE_BITS,
+        help=f"size of the new key (default: {SAFE_BITS})",
     )
     add_deployment_options(parser)
     add_aws_options(parser)
