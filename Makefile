@@ -80,9 +80,9 @@ recipes/node/node_modules/stamp: recipes/node/package-lock.json
 	@touch $@
 
 # What goes through HTTP, and the page.
-REAL_TESTS = tests/real tests/e2e/test_login_page.py $(addprefix tests/integration/, \
+REAL_TESTS = tests/real tests/e2e/test_login_page.py tests/e2e/test_receipt_login.py $(addprefix tests/integration/, \
   test_contract.py test_budget_over_http.py test_races_over_http.py test_leaks.py test_other_implementations.py \
-  test_receipts_of_the_api.py)
+  test_receipts_of_the_api.py test_local_receipts.py)
 
 test-real: venv build real-parts  ## the bundle under Lambda's runtime, with DynamoDB Local, a JDK and a browser
 	@$(WITH_PYTHON313) $(BIN)/python -m pytest --target real $(REAL_TESTS)
