@@ -141,7 +141,7 @@ def run_new(arguments: argparse.Namespace) -> int:
             str(error),
             "A new key: `python -m tools keys receipts rotate`. Another app: another --secret NAME.",
         ) from None
-    print(f"The receipt secret is made: its key signs from now on, {_first(content).kid}")
+    print(f"The receipt secret is made: its key signs from now on, {_parsed(content).signing[0].kid}")
     print()
     show_parameter("ReceiptSecretArn", arn, arguments.kms_key)
     show_next(
@@ -158,16 +158,15 @@ def run_new(arguments: argparse.Namespace) -> int:
 def run_rotate(arguments: argparse.Namespace) -> int:
     """Add a key, and drop what is no longer needed."""
     store, name, now = Store.reach(arguments), arguments.secret, utc_now()
-    entries = _read(store, name)
+    content, entries = _read(store, name)
     if arguments.now:
         kept, begin = [], now - SKEW
     else:
         kept, begin = _still_needed(entries, now), now + LEAD
         _refuse_too_soon(name, entries, kept, now)
-    content = json.loads(store.read(name))
     content["keys"] = [*(entry.member for entry in kept), _new_key(begin)]
     store.put(name, _written(content))
-    made = _read(store, name)[-1].key
+    made = _parsed(content).signing[-1]
     if arguments.now:
         print(f"The new key signs at once: {made.kid}")
         say(wrapped(_NOW_COSTS))
@@ -181,9 +180,8 @@ def run_encryption(arguments: argparse.Namespace) -> int:
     """Set or replace encryptionKey."""
     key = _read_encryption_key(arguments.file)
     store, name = Store.reach(arguments), arguments.secret
-    _read(store, name)
-    content = {**json.loads(store.read(name)), "encryptionKey": key}
-    store.put(name, _written(content))
+    content, _ = _read(store, name)
+    store.put(name, _written({**content, "encryptionKey": key}))
     print("The encryption key is stored: receipts use it within SECRET_MAX_AGE_SECONDS (300 by default).")
     say("The business keeps the former private key until the last receipt made for it has expired.")
     return 0
@@ -273,29 +271,26 @@ def _still_needed(entries: Sequence[_Entry], now: datetime) -> list[_Entry]:
     ]
 
 
-def _read(store: Store, name: str) -> list[_Entry]:
-    """Read the secret's keys, in the order in which they sign."""
+def _read(store: Store, name: str) -> tuple[dict[str, Any], list[_Entry]]:
+    """Read the secret, and its keys in the order in which they sign."""
     text = store.read(name)
     try:
         ReceiptKeys.parse(text)
     except CmpassportError as error:
         raise ToolError(f"secret {name}: {error}", _REPAIR) from None
-    members = json.loads(text)["keys"]
-    entries = [
-        _Entry(member, ReceiptKeys.parse(json.dumps({"keys": [member]})).signing[0]) for member in members
-    ]
-    return sorted(entries, key=lambda entry: entry.key.sign_from)
+    content = json.loads(text)
+    entries = [_Entry(member, _parsed({"keys": [member]}).signing[0]) for member in content["keys"]]
+    return content, sorted(entries, key=lambda entry: entry.key.sign_from)
 
 
-def _first(content: dict[str, Any]) -> SigningKey:
-    return ReceiptKeys.parse(json.dumps(content)).signing[0]
+def _parsed(content: dict[str, Any]) -> ReceiptKeys:
+    return ReceiptKeys.parse(json.dumps(content))
 
 
 def _written(content: dict[str, Any]) -> str:
     """Write the secret's text, which the product has to be able to read."""
-    text = json.dumps(content)
-    ReceiptKeys.parse(text)
-    return text
+    _parsed(content)
+    return json.dumps(content)
 
 
 def _new_key(sign_from: datetime) -> dict[str, str]:
