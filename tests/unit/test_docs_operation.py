@@ -169,6 +169,20 @@ def test_every_alarm_has_a_section_and_every_section_an_alarm(page: str) -> None
 
 
 @pytest.mark.parametrize("page", RUNBOOK)
+def test_every_alarm_rings_at_what_the_runbook_says(page: str) -> None:
+    told = {
+        link[1]: {int(number) for number in re.findall(r"\d+", when)}
+        for alarm, when in rows(page, 2)
+        if (link := re.match(r"\[(\w+)\]", alarm)) is not None
+    }
+    for name in alarms():
+        properties = RESOURCES[name]["Properties"]
+        of_metrics = (metric.get("MetricStat", {}).get("Period") for metric in properties.get("Metrics", ()))
+        period = properties.get("Period") or next(filter(None, of_metrics))
+        assert {properties["Threshold"], properties["EvaluationPeriods"] * period // 60} <= told[name], name
+
+
+@pytest.mark.parametrize("page", RUNBOOK)
 def test_every_section_ends_with_the_command_that_checks_the_fix(page: str) -> None:
     sections = _CASE.findall(read(page))
     assert len(sections) > len(alarms())
