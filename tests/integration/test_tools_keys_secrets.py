@@ -441,6 +441,35 @@ def test_an_ec_key_is_told_as_such(desk: Run) -> None:
     assert "not an RSA key" in shown.words
 
 
+@pytest.mark.parametrize("option", ["--private", "--public", "--platform-public"])
+def test_a_key_in_a_files_place_is_not_repeated(desk: Run, option: str) -> None:
+    shown = desk("keys", "check", option, bare_private(OWN))
+
+    assert shown.code == 2
+    assert "what was given as a file cannot be read" in shown.words
+    assert bare_private(OWN)[40:80] not in shown.words
+
+
+def test_a_key_in_a_new_files_place_is_not_repeated(desk: Run) -> None:
+    shown = desk("keys", "new", "--out", bare_private(OWN))
+
+    assert shown.code == 2
+    assert bare_private(OWN)[40:80] not in shown.words
+
+
+@pytest.mark.parametrize("key", [bare_private(OWN), PLATFORM_KEY, openssl.pem(PLATFORM_KEY).decode()])
+@pytest.mark.parametrize("command", ["new", "check", "rotate"])
+def test_a_key_in_a_secrets_place_is_wrong_use_and_not_repeated(
+    desk: Run, command: str, key: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        desk("keys", command, "--secret", key)
+
+    shown = capsys.readouterr().err
+    assert "shell's history" in shown
+    assert key[40:80] not in shown
+
+
 # What keeps AWS from answering: one line each, and what to do.
 
 

@@ -19,7 +19,7 @@ from tools.keys.contents import (
 )
 from tools.keys.forms import examine_private, examine_public
 from tools.keys.new import SIGNING_SECRET
-from tools.keys.people import name_of, only_one_reads_standard_input, read_file, say
+from tools.keys.people import name_of, only_one_reads_standard_input, read_file, say, secret_name
 from tools.keys.put import VERIFICATION_SECRET
 from tools.keys.report import show_findings
 from tools.keys.store import Store
@@ -47,11 +47,14 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         formatter_class=HelpFormatter,
     )
     signing = parser.add_mutually_exclusive_group()
-    signing.add_argument("--secret", metavar="NAME", help='signing secret, {"privateKey"}')
+    signing.add_argument("--secret", type=secret_name, metavar="NAME", help='signing secret, {"privateKey"}')
     signing.add_argument("--private", type=Path, metavar="FILE", help="the private key; - for standard input")
     verification = parser.add_mutually_exclusive_group()
     verification.add_argument(
-        "--verification-secret", metavar="NAME", help='verification secret, {"appKey", "platformPublicKey"}'
+        "--verification-secret",
+        type=secret_name,
+        metavar="NAME",
+        help='verification secret, {"appKey", "platformPublicKey"}',
     )
     verification.add_argument(
         "--platform-public", type=Path, metavar="FILE", help="the platform's public key"

@@ -15,7 +15,7 @@ from tools.aws import add_aws_options
 from tools.errors import WRONG_USE, ToolError
 from tools.keys.contents import PRIVATE_KEY
 from tools.keys.pairs import BITS, SAFE_BITS, bare_private, new_private_key
-from tools.keys.people import say
+from tools.keys.people import name_of, say, secret_name
 from tools.keys.report import show_next, show_parameter, show_public_half
 from tools.keys.store import AlreadyThereError, Store
 from tools.text import HelpFormatter, wrapped
@@ -55,7 +55,10 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help=f"size of the key (default: {SAFE_BITS}; 1024 only if the platform refuses that)",
     )
     parser.add_argument(
-        "--secret", metavar="NAME", help=f"secret to make (default: {SIGNING_SECRET}; none with --out)"
+        "--secret",
+        type=secret_name,
+        metavar="NAME",
+        help=f"secret to make (default: {SIGNING_SECRET}; none with --out)",
     )
     parser.add_argument(
         "--kms-key", metavar="ID", help="KMS key that encrypts the secret (default: the account's own)"
@@ -144,11 +147,13 @@ def _new_file(path: Path | None) -> Iterator[IO[bytes] | None]:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise ToolError(
-            f"{path} is there, and is not overwritten", "Name a file that is not there yet.", WRONG_USE
+            f"{name_of(path)} is there, and is not overwritten",
+            "Name a file that is not there yet.",
+            WRONG_USE,
         ) from None
     except OSError as error:
         raise ToolError(
-            f"{path} cannot be written: {error.strerror}", "Name another file.", WRONG_USE
+            f"{name_of(path)} cannot be written: {error.strerror}", "Name another file.", WRONG_USE
         ) from None
     with os.fdopen(descriptor, "wb") as file:
         try:

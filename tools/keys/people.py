@@ -1,5 +1,6 @@
 """Talking with the operator: files and standard input read, questions asked, secrets never echoed."""
 
+import argparse
 import getpass
 import re
 import sys
@@ -13,6 +14,9 @@ STANDARD_INPUT: Final = Path("-")
 _PEM_BEGINS: Final = re.compile(r"-+BEGIN ")
 _PEM_ENDS: Final = re.compile(r"-+END ")
 _DER_SEQUENCE: Final = 0x30
+_SECRET_NAME: Final = re.compile(r"[A-Za-z0-9/_+=.@:!-]+")
+_LONGEST_NAME: Final = 300
+"""Characters; a public key of 2048 bits has 392 in Base64, and names are short."""
 
 
 def read_file(path: Path) -> str:
@@ -47,8 +51,24 @@ def read_file(path: Path) -> str:
 
 
 def name_of(path: Path) -> str:
-    """Give what a file is called in sentences."""
-    return "standard input" if path == STANDARD_INPUT else str(path)
+    """Give what a file is called in sentences; a key that was given in a file's place is not repeated."""
+    if path == STANDARD_INPUT:
+        return "standard input"
+    return "what was given as a file" if _is_like_a_key(str(path)) else str(path)
+
+
+def secret_name(text: str) -> str:
+    """Read a secret's name or ARN from the command line, for argparse; what is none is not repeated."""
+    if _is_like_a_key(text) or not _SECRET_NAME.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            "the name or ARN of a secret is wanted. If that was a key: it is in the shell's history now, so "
+            "take it out there, and make another"
+        )
+    return text
+
+
+def _is_like_a_key(text: str) -> bool:
+    return len(text) > _LONGEST_NAME or "BEGIN " in text
 
 
 def only_one_reads_standard_input(*paths: Path | None) -> None:

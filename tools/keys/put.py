@@ -18,6 +18,7 @@ from tools.keys.people import (
     only_one_reads_standard_input,
     read_file,
     say,
+    secret_name,
 )
 from tools.keys.report import show_findings, show_next, show_parameter, show_public_half
 from tools.keys.store import AlreadyThereError, Store
@@ -78,7 +79,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         (verification, VERIFICATION_SECRET, run_verification),
         (signing, SIGNING_SECRET, run_signing),
     ):
-        kind.add_argument("--secret", metavar="NAME", default=name, help=f"the secret (default: {name})")
+        kind.add_argument(
+            "--secret", type=secret_name, metavar="NAME", default=name, help=f"the secret (default: {name})"
+        )
         kind.add_argument(
             "--kms-key", metavar="ID", help="KMS key of a new secret (default: the account's own)"
         )

@@ -26,7 +26,7 @@ from tools.aws import add_aws_options, same_options
 from tools.doctor.findings import Finding, Severity, fault, fine, warning
 from tools.errors import FOUND, WRONG_USE, ToolError
 from tools.keys.forms import examine_public
-from tools.keys.people import name_of, read_file, say
+from tools.keys.people import name_of, read_file, say, secret_name
 from tools.keys.report import show_findings, show_next, show_parameter
 from tools.keys.store import AlreadyThereError, Store
 from tools.text import HelpFormatter, wrapped
@@ -117,7 +117,11 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         (check, run_check),
     ):
         command.add_argument(
-            "--secret", metavar="NAME", default=RECEIPT_SECRET, help=f"the secret (default: {RECEIPT_SECRET})"
+            "--secret",
+            type=secret_name,
+            metavar="NAME",
+            default=RECEIPT_SECRET,
+            help=f"the secret (default: {RECEIPT_SECRET})",
         )
         add_aws_options(command)
         command.set_defaults(run=action)

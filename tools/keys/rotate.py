@@ -20,7 +20,7 @@ from tools.errors import FOUND, WRONG_USE, ToolError
 from tools.keys.contents import PRIVATE_KEY, examine_signing
 from tools.keys.new import SIGNING_SECRET
 from tools.keys.pairs import BITS, SAFE_BITS, bare_private, new_private_key
-from tools.keys.people import ask, is_confirmed, say
+from tools.keys.people import ask, is_confirmed, say, secret_name
 from tools.keys.probe import Deployment, Outcome, add_deployment_options, probe
 from tools.keys.report import show_public_half
 from tools.keys.store import CURRENT, PENDING, PREVIOUS, Store
@@ -148,6 +148,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--step", choices=tuple(_STEPS), help="take one step and ask nothing")
     parser.add_argument(
         "--secret",
+        type=secret_name,
         metavar="NAME",
         default=SIGNING_SECRET,
         help=f"the signing secret (default: {SIGNING_SECRET})",
