@@ -5,7 +5,7 @@ BIN := .venv/bin
 # What is locked is all there is: nothing to resolve, and errors alone are worth a line.
 INSTALL := pip install --quiet --quiet --disable-pip-version-check --no-deps --require-hashes --requirement
 
-.PHONY: help venv sam-venv real-parts recipe-parts demo test soak screenshots lint validate build \
+.PHONY: help venv sam-venv real-parts recipe-parts demo test soak screenshots lint validate plan build \
   test-real test-sam lock openapi fuzz audit sbom licences bench scaling docs clean
 
 help:  ## what there is
@@ -53,6 +53,9 @@ SAM = $(WITH_PYTHON313) .venv-sam/bin/sam
 
 validate: sam-venv  ## check template.yaml
 	@$(SAM) validate --lint
+
+plan: venv sam-venv  ## what a deployment makes, without an account; ARGS="Receipts=on" for parameters
+	@$(BIN)/python -m tools plan $(ARGS)
 
 build: sam-venv  ## build the bundle into .aws-sam; ARCHITECTURE=arm64 for arm64
 	@$(SAM) build --parameter-overrides Architecture=$(or $(ARCHITECTURE),x86_64)

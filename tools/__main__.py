@@ -1,13 +1,14 @@
 """The command line: `python -m tools keys|doctor|explain`."""
 
 import argparse
+import io
 import os
 import sys
 import traceback
 from pathlib import Path
 from typing import Final
 
-from tools import ROOT, doctor, explain, keys
+from tools import ROOT, doctor, explain, keys, plan
 from tools.errors import FOUND, ToolError
 from tools.text import HelpFormatter, wrapped
 
@@ -26,6 +27,9 @@ exit codes: 0 all is well, 1 something is wrong or failed, 2 the command line ca
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; gives the exit code. No stack trace, whatever happens: it might quote a secret."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may know no Chinese
+            stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
         code: int = options.run(options)
@@ -53,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=HelpFormatter,
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (keys, doctor, explain):
+    for command in (keys, doctor, explain, plan):
         command.add_parser(commands)
     return parser
 
