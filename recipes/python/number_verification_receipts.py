@@ -351,8 +351,8 @@ def _well_formed(claims: dict[str, Any]) -> bool:
     forms = [name for name in ("phoneNumHash", "phoneNumMasked", "phoneNumJwe") if name in claims]
     texts = [jti, claims.get("appId"), claims.get("taskId", ""), *(claims[name] for name in forms)]
     return (
-        type(iat) is int  # isinstance would take true for 1
-        and type(exp) is int
+        isinstance(iat, int)
+        and isinstance(exp, int)
         and 0 < iat < exp <= iat + MAX_LIFE_SECONDS
         and all(isinstance(text, str) for text in texts)
         and 0 < len(claims["jti"]) <= MAX_JTI_LENGTH
