@@ -346,7 +346,7 @@ def test_all_is_well(filled: Run) -> None:
 
     assert shown.code == 0
     assert "The halves are a pair" in shown.words
-    assert "0 wrong" in shown.out
+    assert "7 in order." in shown.out
     assert bare_private(OWN)[40:80] not in shown.out + shown.err
     assert APP_KEY not in shown.out + shown.err
 

@@ -116,6 +116,19 @@ def test_a_reader_that_has_had_enough_is_no_stack_trace() -> None:
     assert done.stderr == ""
 
 
+def test_a_terminal_without_chinese_is_written_to_all_the_same() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tools", "explain", "000"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+        capture_output=True,
+        check=False,
+    )
+
+    assert done.returncode == 0
+    assert rb"\u662f" in done.stdout
+
+
 def test_help_imports_no_boto3() -> None:
     program = """
 import sys

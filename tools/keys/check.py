@@ -80,10 +80,10 @@ def run(arguments: argparse.Namespace) -> int:
         *verification.findings,
         *examine_together(signing.key, reported, verification.platform_key),
     ]
-    faults = show_findings(findings)
+    wrong = show_findings("Keys", findings)
     if not arguments.public and signing.key is not None:
         say("Does the open platform have this pair's public half? Add --public FILE, with what was pasted.")
-    return FOUND if faults else 0
+    return FOUND if wrong else 0
 
 
 def _signing(arguments: argparse.Namespace) -> Signing:

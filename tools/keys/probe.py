@@ -78,7 +78,7 @@ def probe(deployment: Deployment, arguments: argparse.Namespace) -> Outcome:
             said[2] or f"Run it by itself: `{_shown(deployment)}`.",
         ) from None
     findings = [_finding(each) for group in groups if group["title"] == _GROUP for each in group["findings"]]
-    show_findings(findings)
+    show_findings(_GROUP, findings)
     verdicts = [finding.severity for finding in findings if finding.code == _VERDICT]
     faults = [finding.code for finding in findings if finding.severity is Severity.FAULT]
     if verdicts == [Severity.OK] and faults in ([], [_PRESIGN]):

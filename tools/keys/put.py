@@ -102,9 +102,7 @@ def run_verification(arguments: argparse.Namespace) -> int:
         else ask_for_key("the platform's public key (平台公钥)")
     )
     text = json.dumps({APP_KEY: app_key.strip(), PLATFORM_KEY: platform_key.strip()})
-    found = examine_verification(text, "what you gave").findings
-    faults = show_findings(found)
-    if faults:
+    if show_findings("What you gave", examine_verification(text, "what you gave").findings):
         say("Nothing was stored.")
         return FOUND
     if arguments.replace:
@@ -139,12 +137,12 @@ def run_signing(arguments: argparse.Namespace) -> int:
     """Store a private key."""
     examined = examine_private(read_file(arguments.private), name_of(arguments.private))
     if examined.key is None or any(finding.severity is Severity.FAULT for finding in examined.findings):
-        show_findings(examined.findings)
+        show_findings("What you gave", examined.findings)
         say("Nothing was stored.")
         return FOUND
     store = Store.reach(arguments)
     arn = create_signing(store, arguments.secret, examined.key, arguments.kms_key)
-    show_findings(examined.findings)
+    show_findings("What you gave", examined.findings)
     print()
     show_public_half(examined.key.public_key())
     show_parameter("SigningSecretArn", arn, arguments.kms_key)

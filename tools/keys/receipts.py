@@ -201,7 +201,7 @@ def run_check(arguments: argparse.Namespace) -> int:
         findings: Sequence[Finding] = (fault("receipt-secret", f"{name}: {error}.", _REPAIR),)
     else:
         findings = _judge(keys, now)
-    return FOUND if show_findings(findings) else 0
+    return FOUND if show_findings("Receipt secret", findings) else 0
 
 
 _REPAIR: Final = (
@@ -307,7 +307,7 @@ def _read_encryption_key(path: Path) -> str:
     text = read_file(path).strip()
     examined = examine_public(text, name_of(path))
     if examined.key is None:
-        show_findings(examined.findings)
+        show_findings("What you gave", examined.findings)
         raise ToolError(
             "the encryption key is none; nothing was stored", "See what is said of it above.", WRONG_USE
         )

@@ -1,33 +1,27 @@
 """How the key commands show what they found and made."""
 
 import argparse
-from collections import Counter
-from collections.abc import Iterable
-from typing import Final
+import sys
+from collections.abc import Sequence
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from tools.aws import same_options
-from tools.doctor.findings import Finding, Severity
+from tools.doctor.findings import Finding
 from tools.keys.pairs import bare_public, fingerprint
 from tools.text import wrapped
 
-_MARGIN: Final = 13
-"""Columns before a finding's words, as many as the longest severity and two."""
 
+def show_findings(title: str, findings: Sequence[Finding]) -> bool:
+    """Print findings as the doctor does, each with its remedy; tells whether one is a fault."""
+    from tools.doctor.examination import Group  # noqa: PLC0415 - a third of a second, which --help does without
+    from tools.doctor.report import Paper, failed  # noqa: PLC0415
 
-def show_findings(findings: Iterable[Finding]) -> int:
-    """Print findings, each with its remedy, and how many of each there are; gives the number of faults."""
-    counted = Counter[Severity]()
-    for finding in findings:
-        counted[finding.severity] += 1
-        print(wrapped(finding.what, f"{finding.severity.value:<{_MARGIN}}"))
-        if finding.remedy:
-            print(wrapped(finding.remedy, " " * _MARGIN))
-    print()
-    faults, warnings = counted[Severity.FAULT], counted[Severity.WARNING]
-    print(f"{faults} wrong, {warnings} to look at, {counted[Severity.OK]} in order.")
-    return faults
+    group = Group(title, tuple(findings))
+    paper = Paper(sys.stdout)
+    paper.group(group)
+    paper.summary()
+    return failed([group])
 
 
 def show_public_half(key: RSAPublicKey) -> None:
