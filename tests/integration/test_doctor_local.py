@@ -22,7 +22,7 @@ from typing import Any, Final
 import pytest
 
 from local import ROOT, state
-from local.keys import CustomerKeys
+from local.keys import CustomerKeys, ReceiptNumber
 from local.simulator import Customer, Simulator
 from local.stack import VERIFY_PATH, Options, Stack
 from tests.support.planted import leaks
@@ -456,6 +456,18 @@ def test_an_endpoint_of_aws_that_is_not_there_is_one_fault(doctor: Doctor, env: 
     assert "clock" in said.codes("not checked")
 
 
+def test_a_key_in_the_place_of_a_secrets_name_is_neither_sent_nor_shown(
+    doctor: Doctor, env: Callable[..., Path]
+) -> None:
+    with answering(400, b"{}") as address:
+        path = env(SIGNING_SECRET_ID=OTHER.private_key, AWS_ENDPOINT_URL_SECRETS_MANAGER=address)
+        said = doctor("--env", path, state=None)
+
+    assert said.status == 1
+    assert said.faults[0] == "secret-no-name"
+    assert "keys rotate" in said.remedy("secret-no-name")
+
+
 def test_a_secret_that_is_not_there_or_elsewhere_is_found(
     doctor: Doctor, running: Stack, env: Callable[..., Path]
 ) -> None:
@@ -547,11 +559,11 @@ def test_every_wrong_variable_is_named_with_its_parameter(doctor: Doctor, env: C
 @pytest.mark.parametrize(
     ("origin", "code", "right"),
     [
-        ("https://www.abc.com/", "origin-trailing-slash", "https://www.abc.com."),
-        ("https://www.abc.com/a/mobile.html", "origin-path", "https://www.abc.com."),
+        ("https://www.abc.com/", "origin-trailing-slash", "`https://www.abc.com`"),
+        ("https://www.abc.com/a/mobile.html", "origin-path", "`https://www.abc.com`"),
         ("https://*.abc.com", "origin-wildcard", "https://www.abc.com,https://m.abc.com"),
-        ("https://WWW.abc.com", "origin-upper-case", "https://www.abc.com."),
-        ("https://www.abc.com:443", "origin-default-port", "https://www.abc.com."),
+        ("https://WWW.abc.com", "origin-upper-case", "`https://www.abc.com`"),
+        ("https://www.abc.com:443", "origin-default-port", "`https://www.abc.com`"),
         ("www.abc.com-planted-77", "origin-form", "looks like https://www.abc.com"),
         ("https://user:planted-77@abc.com", "origin-form", "looks like https://www.abc.com"),
     ],
@@ -643,20 +655,23 @@ def test_a_platform_that_speaks_no_tls_is_found(
 
 def test_what_is_no_http_is_found(doctor: Doctor, env: Callable[..., Path]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        Thread(target=greet, args=(listener,), daemon=True).start()
+        thread = Thread(target=greet, args=(listener,))
+        thread.start()
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
 
         said = doctor("--env", env(PLATFORM_URL=f"{address}{VERIFY_PATH}"), state=None)
+        thread.join(60)
 
     assert (said.status, said.faults) == (1, ["platform-http"])
     assert "PLATFORM_URL" in said.remedy("platform-http")
 
 
 def greet(listener: socket.socket) -> None:
-    """Greet as an SSH server does, until the listener is closed."""
+    """Greet as an SSH server does: whoever asks for the time, and whoever tries the connection."""
+    listener.settimeout(50)
     with suppress(OSError):
-        while True:
-            connection, _ = listener.accept()
+        for _ in range(2):
+            connection, _address = listener.accept()
             with connection:
                 connection.sendall(b"SSH-2.0-planted\r\n")
                 connection.recv(4096)
@@ -737,6 +752,31 @@ def test_a_receipt_secret_is_held_against_what_the_function_does(
         assert "keys receipts" in said.remedy(faults[0])
     else:
         assert "1 keys" in said.what("receipt-secret")
+
+
+def test_a_stack_with_receipts_is_all_green_and_another_secret_is_found(
+    doctor: Doctor, tmp_path: Path
+) -> None:
+    with start(Options(receipts=ReceiptNumber.HASH)) as stack:
+        path = tmp_path / "receipts.json"
+        state.write(path, stack)
+        green = doctor(f"--state={path}", state=None)
+        client = client_of(stack, "secretsmanager")
+        arn = stack.secret_ids["RECEIPT_SECRET_ID"]
+        SECRETS.update(
+            re.findall(r"[A-Za-z0-9+/=]{40,}", client.get_secret_value(SecretId=arn)["SecretString"])
+        )
+        other = {
+            "keys": [{"privateKey": p256_key(), "signFrom": "2026-01-01T00:00:00Z"}],
+            "hashKey": "h" * 40,
+        }
+        client.put_secret_value(SecretId=arn, SecretString=json.dumps(other))
+        said = doctor(f"--state={path}", state=None)
+
+    assert (green.status, green.codes("warning")) == (0, [])
+    assert "has the key that signs" in green.what("receipt-keys")
+    assert (said.status, said.faults) == (1, ["receipt-keys-other"])
+    assert "ReceiptKeysFunction" in said.remedy("receipt-keys-other")
 
 
 # --- The command line itself ------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ class Kind(Enum):
     DELETED = "deleted"
     BINARY = "binary"
     WRONG_REGION = "wrong-region"
+    NO_NAME = "no-name"
     DENIED = "denied"
     KMS_DENIED = "kms-denied"
     UNREACHABLE = "unreachable"

@@ -85,7 +85,7 @@ def app_id_and_line_agree(facts: Facts) -> Iterator[Finding]:
 
 def _other_line(place: Place, own: Line) -> str:
     variable = f"PLATFORM_URL={own.url}" if place.origin is Origin.FILE else f"Line={own.name}"
-    return f"{where_to_set(place, 'PLATFORM_URL')}: {variable}; or AppId, if that is the wrong one."
+    return f"{where_to_set(place, 'PLATFORM_URL')}: `{variable}`; or AppId, if that is the wrong one."
 
 
 def address_is_the_guides(facts: Facts) -> Iterator[Finding]:
@@ -105,7 +105,7 @@ def address_is_the_guides(facts: Facts) -> Iterator[Finding]:
         yield fault(
             "platform-address",
             f"The address at {parts.hostname} is not the {line.name} line's verifyVmMobileApi.htm.",
-            f"{remedy}: {line.url}.",
+            f"{remedy}: `{line.url}`.",
         )
 
 

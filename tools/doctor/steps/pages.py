@@ -97,7 +97,7 @@ def _judge_origin(number: int, entry: str, remedy: str) -> Finding:
             f"{remedy}: an origin looks like https://www.abc.com or http://127.0.0.1:8080.",
         )
     code, what = _fault_of(entry, parts)
-    return fault(code, f"Allowed origin {number} {what}: no page has this origin.", f"{remedy}: {right}.")
+    return fault(code, f"Allowed origin {number} {what}: no page has this origin.", f"{remedy}: `{right}`.")
 
 
 def _fault_of(entry: str, parts: SplitResult) -> tuple[str, str]:

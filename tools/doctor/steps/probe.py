@@ -39,6 +39,11 @@ _NUMBER: Final = "13800138000"
 _ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUV"
 _ALL_RIGHT: Final = "120020"
 _USED_UP: Final = "121011"
+_NOT_LISTED: Final = "110004"
+_FROM_HERE: Final = (
+    "From here it is this machine's address that is to be reported, which --address-service URL shows. "
+    "For a deployment:"
+)
 
 _PROBLEMS: Final[Mapping[type[Exception], Problem]] = {
     PlatformUnreachableError: Problem.PLATFORM_UNREACHABLE,
@@ -192,7 +197,9 @@ def _judge_code(facts: Facts, code: str) -> Finding:
             f"The platform answers {code}, which no table has.",
             f"Ask the platform's support what {code} means for appId and address.",
         )
-    return fault(f"probe-{code}", f"The platform answers {code}: {known.meaning}.", known.remedy)
+    here = code == _NOT_LISTED and facts.place.origin is not Origin.STACK
+    remedy = f"{_FROM_HERE} {known.remedy}" if here else known.remedy
+    return fault(f"probe-{code}", f"The platform answers {code}: {known.meaning}.", remedy)
 
 
 def _judge_failure(facts: Facts, probe: Probe) -> Finding:

@@ -18,6 +18,9 @@ _ARN: Final = re.compile(
     r"arn:[a-z-]+:secretsmanager:(?P<region>[a-z0-9-]+):[0-9]{12}:secret:(?P<name>.+?)(?:-[A-Za-z0-9]{6})?"
 )
 
+_LONGEST: Final = 600
+"""Characters of an ARN, whose name has 512 at most; a private key in Base64 has more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Secret:
@@ -56,8 +59,10 @@ def secret_id(place: Place, secret: Secret) -> str:
 
 
 def name_of(place: Place, secret: Secret) -> str:
-    """Give a secret's name, out of its ARN where that is what the functions have."""
+    """Give a secret's name, out of its ARN where the functions have that; what is none is not shown."""
     whole = secret_id(place, secret)
+    if len(whole) > _LONGEST:
+        return secret.variable
     match = _ARN.fullmatch(whole)
     return match["name"] if match else whole
 
@@ -70,18 +75,18 @@ def look(facts: Facts, world: World, secrets: tuple[Secret, ...]) -> Facts:
             break
         if facts.settings.has(secret.variable):
             name = secret_id(facts.place, secret)
-            elsewhere = _elsewhere(name, facts.place.region)
-            readings[secret.variable] = (
-                Reading(trouble=Trouble(Kind.WRONG_REGION, elsewhere))
-                if elsewhere
-                else world.read_secret(name)
-            )
+            readings[secret.variable] = _unread(name, facts.place.region) or world.read_secret(name)
     return replace(facts, secrets=readings)
 
 
-def _elsewhere(name: str, region: str | None) -> str:
+def _unread(name: str, region: str | None) -> Reading | None:
+    """Tell what need not be asked for, and what must not: AWS writes down which names it is asked for."""
+    if len(name) > _LONGEST:
+        return Reading(trouble=Trouble(Kind.NO_NAME, ""))
     match = _ARN.fullmatch(name)
-    return match["region"] if match and region and match["region"] != region else ""
+    if match and region and match["region"] != region:
+        return Reading(trouble=Trouble(Kind.WRONG_REGION, match["region"]))
+    return None
 
 
 def _look(facts: Facts, world: World) -> Facts:
@@ -122,6 +127,13 @@ def _unreadable(place: Place, secret: Secret, trouble: Trouble) -> Finding:
             f"it is in {trouble.name}, and the functions, in {place.region}, look for it where they are",
             f"Replicate it here (`aws secretsmanager replicate-secret-to-regions`). {setting}.",
         ),
+        Kind.NO_NAME: (
+            "what is there is far longer than a secret's name or ARN: was the key itself put there",
+            (
+                f"{setting}: the name or ARN of the secret. If it was a private key, others have seen it: "
+                "replace it with `python -m tools keys rotate`."
+            ),
+        ),
         Kind.NO_VALUE: ("it is there, and nothing has been put into it", f"Put it in: {put}."),
         Kind.DELETED: (
             "it is marked for deletion",
@@ -139,7 +151,7 @@ def _unreadable(place: Place, secret: Secret, trouble: Trouble) -> Finding:
     }
     fallback = f"Run `aws secretsmanager describe-secret --secret-id {name}` to see more."
     what, remedy = words.get(kind, ("it cannot be read", AWS_REMEDIES.get(kind, fallback)))
-    reason = "" if kind in {Kind.WRONG_REGION, Kind.BINARY} else f" ({trouble.name})"
+    reason = "" if kind in {Kind.WRONG_REGION, Kind.NO_NAME, Kind.BINARY} else f" ({trouble.name})"
     return fault(f"secret-{kind.value}", f"{called}: {what}{reason}.", remedy)
 
 
