@@ -67,6 +67,29 @@ def test_no_role_is_made_beside_those_that_are_written_out(resources: dict[str, 
     }
 
 
+def test_by_default_there_is_what_answers_keeps_and_logs_and_what_watches_it(
+    transformed: dict[str, Any],
+) -> None:
+    deployment = deploy(transformed)
+    kinds = {resource["Type"] for resource in transformed["Resources"].values()}
+    made = {kind: len(list(deployment.resources(kind))) for kind in kinds}
+
+    assert {kind.removeprefix("AWS::"): count for kind, count in made.items() if count} == {
+        "ApiGatewayV2::Api": 1,
+        "ApiGatewayV2::Stage": 1,
+        "Lambda::Function": 2,
+        "Lambda::Permission": 2,
+        "Lambda::LayerVersion": 2,
+        "IAM::Role": 2,
+        "DynamoDB::Table": 1,
+        "SecretsManager::Secret": 1,
+        "Logs::LogGroup": 3,
+        "CloudWatch::Alarm": 11,
+        "CloudWatch::Dashboard": 1,
+        "Logs::QueryDefinition": 8,
+    }
+
+
 @pytest.mark.parametrize("receipts", ["off", "on"])
 @pytest.mark.parametrize("release", ["off", RELEASE])
 def test_only_this_api_may_call_each_function_by_its_own_route(
