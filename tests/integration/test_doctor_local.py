@@ -813,7 +813,7 @@ def test_the_command_fails_with_finding_and_remedy(
 
     assert (done.returncode, done.stderr) == (1, "")
     assert "✗ The platform answers 110004" in done.stdout
-    assert "→ Report this service's outgoing addresses" in done.stdout
+    assert "→ From here it is this machine's address that is to be reported" in done.stdout
     assert "1 fault" in done.stdout
     assert not leaks(done.stdout, {*SECRETS, *secret_parts(running)})
 

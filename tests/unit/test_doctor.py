@@ -492,7 +492,20 @@ def test_each_return_code_comes_with_its_remedy(code: str) -> None:
     findings = examine(FakeWorld(answer=answer(code)), Asked(probe=True))
 
     assert faults(findings) == [f"probe-{code}"]
-    assert remedy(findings, f"probe-{code}") == REMEDIES[code].remedy
+    assert remedy(findings, f"probe-{code}").endswith(REMEDIES[code].remedy)
+
+
+def test_a_desks_own_address_is_the_one_to_report_from_a_desk() -> None:
+    world = FakeWorld(answer=answer("110004"))
+    through = FakeWorld(
+        replies={"verify": reply(502, resultCode="110004"), "presign": reply(403, code="origin_not_allowed")}
+    )
+
+    here = examine(world, Asked(probe=True))
+    deployed = examine(through, Asked(probe=True), origin=Origin.STACK, place=DEPLOYED)
+
+    assert "--address-service" in remedy(here, "probe-110004")
+    assert "--address-service" not in remedy(deployed, "probe-110004")
 
 
 def test_a_mixed_up_line_explains_the_probes_answer() -> None:
