@@ -46,9 +46,15 @@ def session(arguments: argparse.Namespace) -> "boto3.Session":
         There is no such profile, or no region is known.
     """
     import boto3  # noqa: PLC0415 - a third of a second, which only commands that use AWS need
+    from botocore.exceptions import ProfileNotFound  # noqa: PLC0415
 
     with errors_in_words():
-        made = boto3.Session(profile_name=arguments.profile, region_name=arguments.region)
+        try:
+            made = boto3.Session(profile_name=arguments.profile, region_name=arguments.region)
+        except ProfileNotFound:
+            raise ToolError(
+                "there is no AWS profile of that name", "`aws configure list-profiles` lists them.", WRONG_USE
+            ) from None
     if made.region_name is None:
         raise ToolError(
             "no AWS region is set",

@@ -2,7 +2,7 @@
 
 import argparse
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Final
 
@@ -55,6 +55,10 @@ _LABELS: Final = {
 _BILLED: Final = {
     Language.ENGLISH: ("no", "yes: it is a verdict", "perhaps: the platform may count it if it judged"),
     Language.CHINESE: ("否", "是：这是校验结果", "不确定：若平台已校验，可能计费"),
+}
+_STATUS: Final = {
+    Language.ENGLISH: "HTTP status {} of this API, whose `code` says which refusal it is:",
+    Language.CHINESE: "本服务的 HTTP 状态码 {}，具体是哪一种拒绝见应答中的 `code`：",
 }
 _NO_TABLE: Final = {
     Language.ENGLISH: (
@@ -117,7 +121,9 @@ def explain(code: str, language: Language) -> list[str]:
     if own is not None:
         return list(_own(own, language))
     if _RETURN_CODE.fullmatch(code):
-        return list(_platform(look_up(code), language))
+        problems = [problem for problem in Problem if str(problem.status.value) == code]
+        lines = [] if problems and code not in REMEDIES else [*_platform(look_up(code), language)]
+        return [*lines, *_status(code, problems, language)]
     near = _near(code)
     raise ToolError(
         f"there is no code {code!r}",
@@ -155,6 +161,15 @@ def _unknown_head(code: str, language: Language) -> Iterator[str]:
     elif near := _near(code):
         yield from _row("", f"Did you mean {near}?" if language is Language.ENGLISH else f"是否想查 {near}？")
     yield from _row(_LABELS[language][1], treated)
+
+
+def _status(code: str, problems: Sequence[Problem], language: Language) -> Iterator[str]:
+    """Tell what a number means as an HTTP status, which is what a browser's tools show first."""
+    if problems:
+        yield _STATUS[language].format(code)
+    for problem in problems:
+        yield ""
+        yield from _own(problem, language)
 
 
 def _own(problem: Problem, language: Language) -> Iterator[str]:

@@ -556,8 +556,8 @@ def test_a_desk_without_a_region_is_told_to_name_one(run: Run, monkeypatch: pyte
 def test_a_profile_that_is_not_there_is_told(run: Run) -> None:
     shown = run("keys", "check", "--profile", "nobody")
 
-    assert shown.code == 1
-    assert "ProfileNotFound" in shown.err
+    assert shown.code == 2
+    assert "no AWS profile of that name" in shown.err
 
 
 def test_a_secret_that_is_to_be_deleted_is_told(run: Run, secrets: "SecretsManagerClient") -> None:

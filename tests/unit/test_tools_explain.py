@@ -73,6 +73,22 @@ def test_a_code_that_no_table_has_is_told_as_it_is_treated(
     assert f"502 code=platform_error action={Action.RETRY} resultCode={code}" in text
 
 
+def test_an_http_status_leads_to_the_refusals_that_have_it(capsys: pytest.CaptureFixture[str]) -> None:
+    text = explained(capsys, "429")
+
+    assert "HTTP status 429 of this API" in text
+    assert OWN["attempts_exhausted"].remedy in text
+    assert OWN["too_many_requests"].remedy in text
+    assert "no table" not in text
+
+
+def test_a_number_that_is_return_code_and_status_is_told_as_both(capsys: pytest.CaptureFixture[str]) -> None:
+    text = explained(capsys, "500")
+
+    assert REMEDIES["500"].meaning in text
+    assert OWN["internal_error"].remedy in text
+
+
 def test_a_code_of_another_product_is_told_as_far_as_it_is_known(capsys: pytest.CaptureFixture[str]) -> None:
     assert "illegal timestamp" in explained(capsys, "105112")
     assert "no verdict" in explained(capsys, "000000")
@@ -99,7 +115,7 @@ def test_an_explanation_in_chinese_has_no_english_sentence(
 
     lines = capsys.readouterr().out.splitlines()
     codes = re.compile(r"(?:resultCode)?[0-9, ]+|.*(?:code|resultCode)=.*")
-    sentences = [line for line in lines if not codes.fullmatch(line.strip())]
+    sentences = [line for line in lines if line and not codes.fullmatch(line.strip())]
     english = [line for line in sentences if re.search(r"(?<!`)\b[a-z]+ [a-z]+ [a-z]+ [a-z]+\b", line)]
     assert all(HAN.search(line) for line in sentences)
     assert [line for line in english if "python -m" not in line] == []

@@ -75,8 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     name = arguments.secret or (None if arguments.out else SIGNING_SECRET)
     if name is None and arguments.kms_key:
         raise ToolError("--kms-key is for a secret, and none is made", "Name one: --secret NAME.", WRONG_USE)
-    if arguments.bits < SAFE_BITS:
-        say(wrapped(_WHY_NOT_1024, "warning: ", ""))
+    warn_of_small(arguments.bits)
     store = None if name is None else Store.reach(arguments)
     say(f"making an RSA key of {arguments.bits} bits …")
     key = new_private_key(arguments.bits)
@@ -100,6 +99,12 @@ def run(arguments: argparse.Namespace) -> int:
             f"Then take the file away: `shred -u {arguments.out}`.",
         )
     return 0
+
+
+def warn_of_small(bits: int) -> None:
+    """Say why a small key is for a platform that takes no other."""
+    if bits < SAFE_BITS:
+        say(wrapped(_WHY_NOT_1024, "warning: ", ""))
 
 
 def create_signing(store: Store, name: str, key: RSAPrivateKey, kms_key: str | None) -> str:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from tools.aws import add_aws_options, same_options
 from tools.errors import FOUND, WRONG_USE, ToolError
 from tools.keys.contents import PRIVATE_KEY, examine_signing
-from tools.keys.new import SIGNING_SECRET
+from tools.keys.new import SIGNING_SECRET, warn_of_small
 from tools.keys.pairs import BITS, SAFE_BITS, bare_private, new_private_key
 from tools.keys.people import ask, is_confirmed, say, secret_name
 from tools.keys.probe import Deployment, Outcome, add_deployment_options, probe
@@ -216,6 +216,7 @@ def _prepare(rotation: Rotation, arguments: argparse.Namespace) -> int:
     if rotation.phase is Phase.SWITCHED:
         raise _out_of_turn(rotation, "Finish it: `--step verify`, or `--step rollback`.")
     if rotation.phase is Phase.AT_REST:
+        warn_of_small(arguments.bits)
         say(f"making an RSA key of {arguments.bits} bits, which waits in {rotation.name} …")
         key = new_private_key(arguments.bits)
         text = json.dumps({**_fields(rotation), PRIVATE_KEY: bare_private(key)})
