@@ -8,7 +8,7 @@ from typing import Final
 
 from cmpassport.problems import Problem
 from tools.errors import WRONG_USE, ToolError
-from tools.remedies import OWN, REMEDIES, SEEN_ELSEWHERE, Language
+from tools.remedies import OWN, REMEDIES, SDK_CODES, SEEN_ELSEWHERE, Language
 from tools.text import HelpFormatter, columns, wrapped
 from verify.codes import ReturnCode, Settlement, Who, look_up
 
@@ -55,6 +55,10 @@ _LABELS: Final = {
 _BILLED: Final = {
     Language.ENGLISH: ("no", "yes: it is a verdict", "perhaps: the platform may count it if it judged"),
     Language.CHINESE: ("否", "是：这是校验结果", "不确定：若平台已校验，可能计费"),
+}
+_BY_SDK: Final = {
+    Language.ENGLISH: "by the SDK's error callback; were it the answer to POST /verify: {}",
+    Language.CHINESE: "由 SDK 的 error 回调给出；若出现在 POST /verify 的应答中，则为 {}",
 }
 _STATUS: Final = {
     Language.ENGLISH: "HTTP status {} of this API, whose `code` says which refusal it is:",
@@ -123,7 +127,7 @@ def explain(code: str, language: Language) -> list[str]:
     if _RETURN_CODE.fullmatch(code):
         problems = [problem for problem in Problem if str(problem.status.value) == code]
         lines = [] if problems and code not in REMEDIES else [*_platform(look_up(code), language)]
-        return [*lines, *_status(code, problems, language)]
+        return [*lines, *([""] if lines and problems else []), *_status(code, problems, language)]
     near = _near(code)
     raise ToolError(
         f"there is no code {code!r}",
@@ -149,7 +153,8 @@ def _platform(code: ReturnCode, language: Language) -> Iterator[str]:
     yield from _row(labels[2], _ATTEMPT[language][code.settlement])
     billed = 1 if code.problem is None else 2 if code.problem is Problem.PLATFORM_ERROR else 0
     yield from _row(labels[3], _BILLED[language][billed])
-    yield from _row(labels[4], _told(code.problem, code.code))
+    told = _told(code.problem, code.code)
+    yield from _row(labels[4], _BY_SDK[language].format(told) if code.code in SDK_CODES else told)
 
 
 def _unknown_head(code: str, language: Language) -> Iterator[str]:

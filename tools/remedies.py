@@ -176,6 +176,9 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
 }
 """By the platform's return code."""
 
+SDK_CODES: Final = frozenset({"500", "170001", "111002"})
+"""Codes that the page gets from the SDK, before this service is asked anything."""
+
 SEEN_ELSEWHERE: Final[Mapping[str, Mapping[Language, str] | None]] = {
     "000000": {
         Language.ENGLISH: "the SDK's own success, which is no verdict",

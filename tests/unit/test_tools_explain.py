@@ -82,6 +82,12 @@ def test_an_http_status_leads_to_the_refusals_that_have_it(capsys: pytest.Captur
     assert "no table" not in text
 
 
+def test_a_code_of_the_sdk_is_told_by_the_sdk(capsys: pytest.CaptureFixture[str]) -> None:
+    told = {code for code in REMEDIES if "by the SDK's error callback" in explained(capsys, code)}
+
+    assert told == {code for code, remedy in REMEDIES.items() if remedy.meaning.startswith("(SDK)")}
+
+
 def test_a_number_that_is_return_code_and_status_is_told_as_both(capsys: pytest.CaptureFixture[str]) -> None:
     text = explained(capsys, "500")
 
