@@ -30,7 +30,7 @@ _HEADING: Final = re.compile(r"^(#{1,6}) (.+)$", re.MULTILINE)
 _AWS: Final = re.compile(r"\baws ([a-z0-9-]+) ([a-z-]+)(.*)")
 _MAKE: Final = re.compile(r"^make ([a-z-]+)")
 _TOOLS: Final = "python -m tools"
-_TOOL_WORDS: Final = ("keys ", "doctor ", "explain ")
+_TOOL_WORDS: Final = ("keys ", "doctor ", "explain ", "plan ")
 # Of the AWS CLI itself, not of an operation.
 _AWS_OPTIONS: Final = {"query", "output", "region", "profile"}
 
@@ -120,7 +120,7 @@ def test_every_command_of_the_tools_can_be_parsed(
 
 def test_the_tools_are_in_the_pages() -> None:
     """Guards the two tests above against finding nothing."""
-    assert {command.text.split()[0] for command in tool_commands()} == {"keys", "doctor", "explain"}
+    assert {command.text.split()[0] for command in tool_commands()} == {"keys", "doctor", "explain", "plan"}
     assert len(PAGES) > 10
 
 
@@ -153,7 +153,7 @@ def test_every_parameter_on_a_command_line_is_one_that_the_template_takes() -> N
     }
     seen = set()
     for page, text in commands():
-        overrides = text.partition("--parameter-overrides ")[2]
+        overrides = text.partition("--parameter-overrides ")[2] or text.partition(f"{_TOOLS} plan ")[2]
         given = dict(re.findall(r"([A-Z][A-Za-z]+)=(\S+)", overrides))
         for parameter, value in given.items():
             try:

@@ -116,6 +116,17 @@ def test_every_resource_is_listed_with_the_switch_that_brings_it(page: str) -> N
 
 
 @pytest.mark.parametrize("page", DEPLOY)
+def test_the_plan_that_is_shown_is_of_what_the_defaults_make(page: str) -> None:
+    shown = re.findall(r"^(\w+) +AWS::", read(page), re.MULTILINE)
+    without_hashes = {re.sub(r"(?<=Layer)[0-9a-f]{10}$", "", name) for name in shown}
+    of_sam = {name for name in without_hashes if name.endswith(("DefaultStage", "Permission"))}
+    assert without_hashes - of_sam == {
+        name for name, resource in RESOURCES.items() if resource.get("Condition") in {None, "HasDashboard"}
+    }
+    assert f"{len(shown)} resources." in read(page)
+
+
+@pytest.mark.parametrize("page", DEPLOY)
 def test_a_policy_that_is_shown_is_one(page: str) -> None:
     policies = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", read(page), re.DOTALL)]
     assert [len(policy["Statement"]) for policy in policies] == [1, 3]
