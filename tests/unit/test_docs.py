@@ -154,7 +154,7 @@ def test_every_parameter_on_a_command_line_is_one_that_the_template_takes() -> N
     seen = set()
     for page, text in commands():
         overrides = text.partition("--parameter-overrides ")[2] or text.partition(f"{_TOOLS} plan ")[2]
-        given = dict(re.findall(r"([A-Z][A-Za-z]+)=(\S+)", overrides))
+        given = dict(re.findall(r"([A-Z][a-z][A-Za-z]+)=(\S+)", overrides))
         for parameter, value in given.items():
             try:
                 template.deploy({**required, parameter: value}, Pseudo("eu-west-1", "1" * 12, "any"))
