@@ -560,6 +560,18 @@ def test_a_profile_that_is_not_there_is_told(run: Run) -> None:
     assert "no AWS profile of that name" in shown.err
 
 
+def test_an_arn_of_another_region_is_told_to_name_that(run: Run, secrets: "SecretsManagerClient") -> None:
+    run("keys", "new")
+    arn = secrets.describe_secret(SecretId=SIGNING)["ARN"]
+
+    elsewhere = run("keys", "check", "--secret", arn, "--region", "cn-northwest-1")
+
+    assert elsewhere.code == 1
+    assert "is in cn-north-1, and cn-northwest-1 is asked" in elsewhere.words
+    assert "Add --region cn-north-1." in elsewhere.words
+    assert run("keys", "check", "--secret", arn, "--region", "cn-north-1").code == 0
+
+
 def test_a_secret_that_is_to_be_deleted_is_told(run: Run, secrets: "SecretsManagerClient") -> None:
     run("keys", "new")
     secrets.delete_secret(SecretId=SIGNING)

@@ -32,6 +32,7 @@ COMMANDS: Final = (
     ("keys", "receipts", "check"),
     ("doctor",),
     ("explain",),
+    ("plan",),
 )
 
 Fails = Callable[[BaseException], None]
@@ -51,7 +52,10 @@ def fails(monkeypatch: pytest.MonkeyPatch) -> Fails:
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_each_command_has_help(command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_command_has_help(
+    command: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit, match="0"):
         main([*command, "--help"])
 

@@ -5,13 +5,15 @@ before, AWSPENDING what waits. Secrets Manager moves AWSPREVIOUS by itself when 
 """
 
 import argparse
+import re
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 from tools.aws import client_config, errors_in_words, session
-from tools.errors import ToolError
+from tools.errors import WRONG_USE, ToolError
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 CURRENT: Final = "AWSCURRENT"
 PENDING: Final = "AWSPENDING"
 PREVIOUS: Final = "AWSPREVIOUS"
+
+_ARN: Final = re.compile(r"arn:[a-z-]+:secretsmanager:(?P<region>[a-z0-9-]+):")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ class Store:
 
     def describe(self, name: str) -> Description:
         """Give what is known of a secret without reading it."""
-        with errors_in_words(f"secret {name}", self.region):
+        with self._about(name):
             answer = self._client.describe_secret(SecretId=name)
         versions = answer.get("VersionIdsToStages", {})
         labels = {label: version for version, held in versions.items() for label in held}
@@ -72,7 +76,7 @@ class Store:
 
     def read(self, name: str, label: str = CURRENT) -> str:
         """Give the text of the version that has a label."""
-        with errors_in_words(f"secret {name}", self.region):
+        with self._about(name):
             answer = self._client.get_secret_value(SecretId=name, VersionStage=label)
         if "SecretString" not in answer:
             raise ToolError(
@@ -89,7 +93,7 @@ class Store:
         ToolError
             There is one with a value, which stays as it is.
         """
-        with errors_in_words(f"secret {name}", self.region):
+        with self._about(name):
             try:
                 create = partial(
                     self._client.create_secret, Name=name, SecretString=text, Description=description
@@ -106,24 +110,36 @@ class Store:
 
     def put(self, name: str, text: str, label: str = CURRENT) -> str:
         """Add a version with a label; gives the version."""
-        with errors_in_words(f"secret {name}", self.region):
+        with self._about(name):
             return self._client.put_secret_value(SecretId=name, SecretString=text, VersionStages=[label])[
                 "VersionId"
             ]
 
     def move(self, name: str, label: str, *, to: str, source: str) -> None:
         """Move a label from one version to another."""
-        with errors_in_words(f"secret {name}", self.region):
+        with self._about(name):
             self._client.update_secret_version_stage(
                 SecretId=name, VersionStage=label, MoveToVersionId=to, RemoveFromVersionId=source
             )
 
     def drop(self, name: str, label: str, version: str) -> None:
         """Take a label off a version; one without any label is deleted by Secrets Manager in time."""
-        with errors_in_words(f"secret {name}", self.region):
+        with self._about(name):
             self._client.update_secret_version_stage(
                 SecretId=name, VersionStage=label, RemoveFromVersionId=version
             )
+
+    def _about(self, name: str) -> AbstractContextManager[None]:
+        """Make calls about a secret, which an ARN may say to be somewhere else."""
+        arn = _ARN.match(name)
+        if arn and arn["region"] != self.region:
+            region = arn["region"]
+            raise ToolError(
+                f"secret {name} is in {region}, and {self.region} is asked",
+                f"Add --region {region}.",
+                WRONG_USE,
+            )
+        return errors_in_words(f"secret {name}", self.region)
 
 
 class AlreadyThereError(ToolError):
