@@ -199,7 +199,7 @@ class MotoApplication:
             refusal = Response.message(400, "this endpoint has Secrets Manager and DynamoDB")
             return Response(400, (*refusal.headers, ("x-amzn-errortype", "UnknownOperation")), refusal.body)
         with self._lock:
-            return call_wsgi(self._applications[service], _in_region(request, REGION))
+            return call_wsgi(self._applications[service], _of_current_version(_in_region(request, REGION)))
 
 
 def _is_ours(host: str) -> bool:
@@ -210,6 +210,25 @@ def _is_ours(host: str) -> bool:
     except ValueError:
         return name in _NAMES
     return True
+
+
+def _of_current_version(request: Request) -> Request:
+    """Have whoever reads a secret without naming a version get the one with the label AWSCURRENT, as on AWS.
+
+    Moto gives the version that was written last, wherever the label has been moved since.
+    """
+    if request.header("x-amz-target") != "secretsmanager.GetSecretValue":
+        return request
+    try:
+        wanted = json.loads(request.body or b"{}")
+    except ValueError:  # Moto says so
+        return request
+    if not isinstance(wanted, dict) or {"VersionId", "VersionStage"} & wanted.keys():
+        return request
+    body = json.dumps({**wanted, "VersionStage": "AWSCURRENT"}).encode()
+    headers = (header for header in request.headers if header[0].lower() != "content-length")
+    sized = (*headers, ("content-length", str(len(body))))
+    return Request(request.method, request.target, sized, body, request.client)
 
 
 def _in_region(request: Request, region: str) -> Request:

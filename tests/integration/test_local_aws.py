@@ -84,6 +84,30 @@ def test_a_secret_is_generated_as_the_template_says(endpoint: AwsEndpoint, deplo
     assert pair.startswith('{"user": "me", "password": "')
 
 
+def test_a_secrets_current_version_is_the_one_with_the_label(endpoint: AwsEndpoint) -> None:
+    secrets = client(endpoint, "secretsmanager")
+    first = secrets.create_secret(Name="labelled", SecretString="first")["VersionId"]
+    second = secrets.put_secret_value(
+        SecretId="labelled", SecretString="second", VersionStages=["AWSPENDING"]
+    )
+
+    assert secrets.get_secret_value(SecretId="labelled")["SecretString"] == "first"
+    secrets.update_secret_version_stage(
+        SecretId="labelled",
+        VersionStage="AWSCURRENT",
+        MoveToVersionId=second["VersionId"],
+        RemoveFromVersionId=first,
+    )
+    assert secrets.get_secret_value(SecretId="labelled")["SecretString"] == "second"
+    secrets.update_secret_version_stage(
+        SecretId="labelled",
+        VersionStage="AWSCURRENT",
+        MoveToVersionId=first,
+        RemoveFromVersionId=second["VersionId"],
+    )
+    assert secrets.get_secret_value(SecretId="labelled")["SecretString"] == "first"
+
+
 @pytest.mark.parametrize("region", ["cn-northwest-1", "us-east-1"])
 def test_every_region_sees_the_same(endpoint: AwsEndpoint, deployment: Deployment, region: str) -> None:
     table = deployment.ref("Attempts")

@@ -10,10 +10,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -22,14 +20,12 @@ from local import ROOT, state
 from local.aws import AwsCredentials
 from local.environment import Pool
 from local.keys import CustomerKeys
-from local.server import Request, Response, Server, address_of, listen
 from local.stack import Options, Stack
 from tests.support.stacks import client_of, embedded, phone_of
 from tools.__main__ import main
 from tools.keys.pairs import bare_public
 
 PATIENCE: Final = 60.0
-OWN_HEADERS: Final = frozenset({"host", "content-length", "connection", "expect"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,61 +83,31 @@ class Desk:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Desk, str]]:
-    """A stack whose functions read their secrets each second, and the address of its AWS."""
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """A stack whose functions read their secrets each second."""
     folder = tmp_path_factory.mktemp("rotation")
-    with embedded(Options(warm=frozenset())) as stack, aws_of(stack) as aws:
-        stack.functions = {name: quick(pool, aws, folder / name) for name, pool in stack.functions.items()}
+    with embedded(Options(warm=frozenset())) as stack:
+        stack.functions = {name: quick(pool, folder / name) for name, pool in stack.functions.items()}
         state.write(folder / "stack.json", stack)
-        yield Desk(stack, folder / "stack.json"), aws
+        yield Desk(stack, folder / "stack.json")
         for pool in stack.functions.values():
             pool.stop()
 
 
 @pytest.fixture
-def desk(running: tuple[Desk, str], monkeypatch: pytest.MonkeyPatch) -> Desk:
+def desk(running: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
     """The stack with a key of its own, and no rotation under way."""
-    desk, aws = running
-    desk.begin()
+    running.begin()
     for name, value in AwsCredentials().variables().items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", aws)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", running.stack.aws)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "cn-north-1")
-    return desk
+    return running
 
 
-@contextmanager
-def aws_of(stack: Stack) -> Iterator[str]:
-    """Give the address of the stack's AWS with a label's move in effect at once.
-
-    Moto gives who asks for no version the one that was written last as AWSCURRENT, wherever that label is
-    now; Secrets Manager gives the one that has it.
-    """
-
-    def forward(request: Request) -> Response:
-        body = json.loads(request.body or b"{}")
-        if request.header("x-amz-target") == "secretsmanager.GetSecretValue" and "VersionId" not in body:
-            body.setdefault("VersionStage", "AWSCURRENT")
-        connection = HTTPConnection(urlsplit(stack.aws).netloc, timeout=PATIENCE)
-        headers = {name: value for name, value in request.headers if name.lower() not in OWN_HEADERS}
-        connection.request("POST", "/", json.dumps(body), headers)
-        answer = connection.getresponse()
-        kind = (("content-type", "application/x-amz-json-1.1"),)
-        response = Response(answer.status, kind, answer.read())
-        connection.close()
-        return response
-
-    listener = listen(0)
-    server = Server(listener, forward)
-    address = address_of(listener)
-    server.start()
-    yield address
-    server.stop()
-
-
-def quick(pool: Pool, aws: str, log: Path) -> Pool:
+def quick(pool: Pool, log: Path) -> Pool:
     """Have a function's secrets grow old in a second, not in five minutes."""
-    variables = {**pool.function.variables, "SECRET_MAX_AGE_SECONDS": "1", "AWS_ENDPOINT_URL": aws}
+    variables = {**pool.function.variables, "SECRET_MAX_AGE_SECONDS": "1"}
     pool.stop()
     return Pool(replace(pool.function, variables=variables), 1, log)
 
