@@ -25,7 +25,7 @@ from local.template import Template
 from tools.doctor.examination import STEPS, Group, take
 from tools.doctor.facts import Asked, Contact, Facts, Fetched, Reading, Stage, Table
 from tools.doctor.findings import Finding, Severity, fault, fine, unknown, warning
-from tools.doctor.place import PRESIGN, VERIFY, Origin, Place, deployed_place, file_place
+from tools.doctor.place import PRESIGN, VERIFY, NoPlaceError, Origin, Place, deployed_place, file_place
 from tools.doctor.report import Paper, failed, to_report, write_json
 from tools.doctor.steps.clock import the_clock_is_right
 from tools.doctor.steps.line import LINES
@@ -590,13 +590,7 @@ def test_a_deployment_with_a_release_is_looked_at_as_it_runs() -> None:
         ("UPDATE_COMPLETE", {}, ["stack-found"]),
         ("UPDATE_ROLLBACK_COMPLETE", {}, ["stack-rolled-back"]),
         ("UPDATE_IN_PROGRESS", {}, ["stack-in-progress"]),
-        ("ROLLBACK_COMPLETE", {}, ["stack-unfinished"]),
         ("CREATE_COMPLETE", {"State": "Failed"}, ["stack-found", "function-failed", "function-failed"]),
-        (
-            "CREATE_COMPLETE",
-            {"Environment": {"Error": {"ErrorCode": "AccessDeniedException"}}},
-            ["stack-found", "function-variables-denied", "function-variables-denied"],
-        ),
     ],
 )
 def test_the_state_of_a_deployment_is_said(status: str, members: dict[str, Any], codes: list[str]) -> None:
@@ -605,10 +599,40 @@ def test_the_state_of_a_deployment_is_said(status: str, members: dict[str, Any],
     assert [finding.code for finding in place.findings] == codes
 
 
+@pytest.mark.parametrize(
+    ("status", "members", "code"),
+    [
+        ("ROLLBACK_COMPLETE", {}, "stack-unfinished"),
+        (
+            "CREATE_COMPLETE",
+            {"Environment": {"Error": {"ErrorCode": "AccessDeniedException"}}},
+            "function-variables-denied",
+        ),
+    ],
+)
+def test_a_deployment_that_cannot_be_seen_is_one_fault(
+    status: str, members: dict[str, Any], code: str
+) -> None:
+    with pytest.raises(NoPlaceError) as caught:
+        deployed_place("name", "cn-north-1", FakeCloudFormation(status), FakeLambda(**members))
+
+    assert (caught.value.finding.code, caught.value.finding.severity) == (code, Severity.FAULT)
+
+
+def test_a_probe_whose_number_is_used_up_here_is_a_warning() -> None:
+    world = FakeWorld(
+        replies={"verify": reply(429, code="attempts_exhausted"), "presign": reply(500, code="x")}
+    )
+
+    findings = examine(world, Asked(probe=True), origin=Origin.STACK, place=DEPLOYED)
+
+    assert (faults(findings), warnings(findings)) == (["presign-api"], ["probe-attempts-exhausted"])
+
+
 def test_a_file_of_variables_is_read_as_shells_write_it(tmp_path: Path) -> None:
     path = tmp_path / "desk.env"
     path.write_text(
-        "# a comment\n\nexport APP_ID='000001'\n  TABLE_NAME = attempts \nEMPTY=\nURL=http://a/?b=c\n"
+        "\ufeff# a comment\n\nexport APP_ID='000001'\n  TABLE_NAME = attempts \nEMPTY=\nURL=http://a/?b=c\n"
     )
 
     variables = file_place(path).variables[PRESIGN]

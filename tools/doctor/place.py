@@ -11,7 +11,7 @@ from typing import Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local import state
-from tools.doctor.findings import Finding, fault, fine, warning
+from tools.doctor.findings import Finding, Severity, fault, fine, warning
 from tools.doctor.trouble import Kind, classify
 from tools.doctor.words import AWS_REMEDIES
 from tools.errors import WRONG_USE, ToolError
@@ -120,7 +120,7 @@ def file_place(path: Path) -> Place:
         It cannot be read, or a line is no KEY=VALUE.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
         raise ToolError(
@@ -169,9 +169,13 @@ def deployed_place(name: str, region: str, cloudformation: Any, functions: Any) 
         outputs = {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", ())}
         parameters = {item["ParameterKey"]: item["ParameterValue"] for item in stack.get("Parameters", ())}
         status = _judge_status(name, region, stack["StackStatus"])
+        if status.severity is Severity.FAULT:
+            raise NoPlaceError(status)
         variables, findings = {}, [status]
         for logical_id in (PRESIGN, VERIFY):
             configuration = _configuration(name, logical_id, parameters, cloudformation, functions)
+            if "Error" in configuration.get("Environment", {}):
+                raise NoPlaceError(_denied(logical_id))
             variables[logical_id] = configuration.get("Environment", {}).get("Variables", {})
             findings += _judge_function(logical_id, configuration)
     except (BotoCoreError, ClientError) as error:
@@ -262,15 +266,15 @@ def _judge_function(logical_id: str, configuration: Mapping[str, Any]) -> list[F
                     "Deploy again; where it is about the VPC (Eni, Subnet), make room there first.",
                 )
             )
-    if "Error" in configuration.get("Environment", {}):
-        findings.append(
-            fault(
-                "function-variables-denied",
-                f"{logical_id}: its environment variables cannot be decrypted.",
-                "Have this identity allowed kms:Decrypt on the function's key.",
-            )
-        )
     return findings
+
+
+def _denied(logical_id: str) -> Finding:
+    return fault(
+        "function-variables-denied",
+        f"{logical_id}: its environment variables cannot be decrypted.",
+        "Have this identity allowed kms:Decrypt on the function's key.",
+    )
 
 
 def _not_seen(name: str, region: str, error: BotoCoreError | ClientError) -> Finding:

@@ -51,14 +51,18 @@ _PROBLEMS: Final[Mapping[type[Exception], Problem]] = {
     BadAnswerError: Problem.PLATFORM_ERROR,
     NotTheProtocolError: Problem.PLATFORM_ERROR,
 }
-_CAUSES: Final[Mapping[str, tuple[Check, ...]]] = {
-    "130018": (keys_belong_together,),
-    "130016": (keys_belong_together,),
-    "103605": (app_id_and_line_agree,),
-    "130010": (app_id_and_line_agree,),
-    "110022": (app_id_and_line_agree,),
+_LINE: Final = (app_id_and_line_agree, frozenset({"line-mixed", "app-id-form"}))
+_PAIR: Final = (keys_belong_together, frozenset({"no-pair", "reported-form"}))
+_OWN_KEY: Final = (keys_belong_together, frozenset({"own-key-as-platforms"}))
+_CAUSES: Final[Mapping[str, tuple[Check, frozenset[str]]]] = {
+    "130018": _PAIR,
+    "130016": _OWN_KEY,
+    "999999": _OWN_KEY,
+    "103605": _LINE,
+    "130010": _LINE,
+    "110022": _LINE,
 }
-"""Checks whose fault explains a return code."""
+"""The check, and which of its faults, that explain a return code."""
 
 
 def _look(facts: Facts, world: World) -> Facts:
@@ -186,7 +190,7 @@ def _judge_code(facts: Facts, code: str) -> Finding:
             "Send the probe again tomorrow, Shanghai time.",
         )
     known = REMEDIES.get(code)
-    if any(finding.severity is Severity.FAULT for check in _CAUSES.get(code, ()) for finding in check(facts)):
+    if _is_explained(facts, code):
         meaning = known.meaning if known else "refused"
         return unknown(
             "probe", f"The platform answers {code} ({meaning}), as is to be expected from above.", ""
@@ -202,6 +206,14 @@ def _judge_code(facts: Facts, code: str) -> Finding:
     return fault(f"probe-{code}", f"The platform answers {code}: {known.meaning}.", remedy)
 
 
+def _is_explained(facts: Facts, code: str) -> bool:
+    """Tell whether a fault that was said above brings this return code."""
+    if code not in _CAUSES:
+        return False
+    check, faults = _CAUSES[code]
+    return any(finding.severity is Severity.FAULT and finding.code in faults for finding in check(facts))
+
+
 def _judge_failure(facts: Facts, probe: Probe) -> Finding:
     detail = f" ({probe.detail})" if probe.detail else ""
     if probe.problem == "api":
@@ -209,6 +221,12 @@ def _judge_failure(facts: Facts, probe: Probe) -> Finding:
             "probe-api",
             f"The API at {facts.place.api} gives no answer of this product{detail}.",
             "Is it the stack's API, and does it let this machine in? The API's access log has the request.",
+        )
+    if probe.problem == Problem.ATTEMPTS_EXHAUSTED.code:
+        return warning(
+            "probe-attempts-exhausted",
+            "The attempts of the probe's number are used up here, by earlier probes that got no answer.",
+            "Send the probe again tomorrow, Shanghai time.",
         )
     own = OWN[probe.problem]
     return fault(f"probe-{probe.problem.replace('_', '-')}", f"The probe: {own.meaning}{detail}.", own.remedy)
