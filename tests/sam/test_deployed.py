@@ -9,7 +9,7 @@ import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
@@ -595,6 +595,22 @@ def test_a_shift_is_taken_back_by_alarms_that_there_are(everything: Deployed) ->
 # --- It works ----------------------------------------------------------------------------------------
 
 
+def test_the_functions_are_told_what_there_is(deployed: Deployed) -> None:
+    outputs, parameters = deployed.stack.outputs, deployed.parameters
+    told = {name: each["Environment"]["Variables"] for name, each in deployed.functions.items()}
+    verify = told["Verify"]
+
+    assert verify["TABLE_NAME"] == outputs["AttemptsTableName"]
+    assert verify["PEPPER_SECRET_ID"] == outputs["PepperSecretArn"]
+    assert verify["VERIFICATION_SECRET_ID"] == parameters["VerificationSecretArn"]
+    assert verify["PLATFORM_URL"] == outputs["PlatformUrl"]
+    for each in (told["PreSign"], verify):
+        assert each["SIGNING_SECRET_ID"] == parameters["SigningSecretArn"]
+        assert (each["APP_ID"], each["ALLOWED_ORIGINS"]) == (outputs["PageAppId"], outputs["PageOrigins"])
+    for name in {"Verify", "ReceiptKeys"} if deployed.kind == "everything" else ():
+        assert told[name]["RECEIPT_SECRET_ID"] == parameters["ReceiptSecretArn"]
+
+
 @dataclass(frozen=True)
 class Tried:
     """What came of a verification of the SIM's number and one of another."""
@@ -654,23 +670,21 @@ def test_the_functions_roles_allow_what_the_functions_call(deployed: Deployed, t
     table = deployed.stack.client("dynamodb").describe_table(
         TableName=deployed.stack.outputs["AttemptsTableName"]
     )["Table"]
+    allowed = {
+        function["FunctionName"]: policies(deployed.stack, function["Role"].rpartition("/")[2])
+        for function in deployed.functions.values()
+    }
     called = set()
 
     for call in deployed.stack.aws.calls():
-        function = next(
-            (each for each in deployed.functions.values() if each["FunctionName"] == call["caller"]), None
-        )
-        if function is None:
+        if call["caller"] not in allowed:
             continue  # the other stack's
         service, _, operation = call["target"].partition(".")
-        action = f"{ {'DynamoDB_20120810': 'dynamodb'}.get(service, service) }:{operation}"
+        action = f"{service.partition('_')[0].lower()}:{operation}"
         resource = table["TableArn"] if call["resource"] == table["TableName"] else call["resource"]
-        role = function["Role"].rpartition("/")[2]
-        allowed = {
-            IAMPolicy(json.dumps(policy)).is_action_permitted(action, resource)
-            for policy in policies(deployed.stack, role)
-        }
-        assert allowed == {PermissionResult.PERMITTED}, call
+        (policy,) = allowed[call["caller"]]
+        permission = IAMPolicy(json.dumps(policy)).is_action_permitted(action, resource)
+        assert permission is PermissionResult.PERMITTED, call
         called.add(action)
 
     assert called == {
@@ -763,16 +777,13 @@ def replaced(before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:
         if logical_id in after["Resources"]
     }
     assert any(changed.values())
-    kinds = {each["Type"] for each in before["Resources"].values()}
-    fixed = create_only(kinds)
-    return {
-        logical_id
-        for logical_id, names in changed.items()
-        if names & fixed[before["Resources"][logical_id]["Type"]]
-    }
+    kinds = {logical_id: each["Type"] for logical_id, each in before["Resources"].items()}
+    fixed = create_only(frozenset(kinds.values()))
+    return {logical_id for logical_id, names in changed.items() if names & fixed[kinds[logical_id]]}
 
 
-def create_only(kinds: set[str]) -> dict[str, set[str]]:
+@cache
+def create_only(kinds: frozenset[str]) -> dict[str, set[str]]:
     """Ask AWS's own descriptions of resources, which cfn-lint has, for what is given at creation only."""
     run = subprocess.run(
         [str(ROOT / ".venv-sam" / "bin" / "python"), "-c", CREATE_ONLY, *kinds],

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,12 +52,22 @@ class Aws:
 
     def client(self, service: str, region: str) -> Any:
         """Make a client that calls it."""
-        session = boto3.Session("TESTS", "local", region_name=region)
-        return session.client(service, endpoint_url=self.address)  # type: ignore[call-overload]  # any service
+        return _client(service, region, self.address)
 
     def calls(self) -> list[dict[str, str]]:
         """Read what functions have called so far."""
         return [json.loads(line) for line in self.notes.read_text(encoding="utf-8").splitlines()]
+
+
+@cache
+def _session() -> boto3.Session:
+    return boto3.Session("TESTS", "local")  # reads botocore's descriptions of the services once
+
+
+@cache
+def _client(service: str, region: str, address: str) -> Any:
+    session = _session()
+    return session.client(service, region, endpoint_url=address)  # type: ignore[call-overload]  # any service
 
 
 @contextmanager
@@ -67,15 +77,12 @@ def aws(folder: Path) -> Iterator[Aws]:
     Parameters
     ----------
     folder
-        An empty folder for its output and notes.
+        An empty folder for its notes.
     """
     notes = folder / "calls.jsonl"
     notes.touch()
     variables = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
-    with (
-        socket.create_server(("127.0.0.1", 0), backlog=64) as listener,
-        (folder / "moto.log").open("w") as log,
-    ):
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
         address = address_of(listener)
         descriptor = listener.fileno()
         process = subprocess.Popen(
@@ -83,8 +90,7 @@ def aws(folder: Path) -> Iterator[Aws]:
             cwd=ROOT,
             env={**variables, "MOTO_ACCOUNT_ID": ACCOUNT_ID, "AWS_EC2_METADATA_DISABLED": "true"},
             stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
+            stdout=2,  # what goes wrong there is shown with the test that it fails
             pass_fds=(descriptor,),
         )
     with process:

@@ -52,6 +52,7 @@ class _Made:
 
     kind: ClassVar[str]
     service: ClassVar[str]
+    session: ClassVar[boto3.Session]
     endpoint: ClassVar[str]
 
     def __init__(self, reference: str, attributes: Mapping[str, str] | None = None) -> None:
@@ -105,8 +106,8 @@ class _Made:
     @classmethod
     @cache
     def _client(cls, region: str) -> Any:
-        session = boto3.Session("CLOUDFORMATION", "local", region_name=region)
-        return session.client(cls.service, endpoint_url=_Made.endpoint)  # type: ignore[call-overload]  # any service
+        client: Any = _Made.session.client  # any service
+        return client(cls.service, region, endpoint_url=_Made.endpoint)
 
 
 class _Table(_Made):
@@ -270,24 +271,21 @@ class _Api(_Made):
     @classmethod
     def make(cls, client: Any, name: str, properties: dict[str, Any]) -> Self:
         body = properties["Body"]
-        (server,) = body["servers"]
-        endpoint = server["x-amazon-apigateway-endpoint-configuration"]
+        endpoint = "x-amazon-apigateway-endpoint-configuration"
         made = _call(
             client,
             "create_api",
             Name=name,
             ProtocolType="HTTP",
-            DisableExecuteApiEndpoint=endpoint["disableExecuteApiEndpoint"],
+            # Moto does not read it out of the body.
+            DisableExecuteApiEndpoint=any(
+                server[endpoint]["disableExecuteApiEndpoint"] for server in body.get("servers", ())
+            ),
             Tags=properties.get("Tags", {}),
-        )
-        _call(
-            client,
-            "reimport_api",
-            ApiId=made["ApiId"],
-            Body=json.dumps(body),
-            FailOnWarnings=properties["FailOnWarnings"],
-        )
-        return cls(made["ApiId"])
+        )["ApiId"]
+        warned = properties["FailOnWarnings"]
+        _call(client, "reimport_api", ApiId=made, Body=json.dumps(body), FailOnWarnings=warned)
+        return cls(made)
 
 
 class _Stage(_Made):
@@ -494,6 +492,7 @@ def main() -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     listener = socket.socket(fileno=int(sys.argv[1]))
     host, port = listener.getsockname()
+    _Made.session = boto3.Session("CLOUDFORMATION", "local")
     _Made.endpoint = f"http://{host}:{port}"
     models = _register()
     Server(listener, _Application(Path(sys.argv[2]))).start()
