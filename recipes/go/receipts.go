@@ -363,7 +363,7 @@ func (p *publishedKeys) get(kid string, now func() time.Time) (*ecdsa.PublicKey,
 	}
 	p.single.Lock()
 	defer p.single.Unlock()
-	if p.youngerThan(cacheFor, kid, now()) == nil && !isYounger(p.tried, refetchAfter, now()) {
+	if !isYounger(p.tried, refetchAfter, now()) {
 		p.refresh(now())
 	}
 	if key := p.youngerThan(staleAfter, kid, now()); key != nil {

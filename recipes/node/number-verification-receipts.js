@@ -265,7 +265,7 @@ class PublishedKeys {
   #since = -STALE_SECONDS;
   #tried = -REFETCH_SECONDS;
   #failed = false;
-  /** @type {Promise<void> | undefined} */
+  /** @type {Promise<void> | undefined} the last one */
   #refreshing;
 
   /** @param {string} url @param {() => number} now */
@@ -279,9 +279,7 @@ class PublishedKeys {
     let key = this.#younger(this.#since, CACHE_SECONDS) ? this.#keys.get(kid) : undefined;
     if (key) return key;
     // One fetches, the others wait for what it brings.
-    if (!this.#refreshing && !this.#younger(this.#tried, REFETCH_SECONDS)) {
-      this.#refreshing = this.#refresh().finally(() => (this.#refreshing = undefined));
-    }
+    if (!this.#younger(this.#tried, REFETCH_SECONDS)) this.#refreshing = this.#refresh();
     await this.#refreshing;
     key = this.#younger(this.#since, STALE_SECONDS) ? this.#keys.get(kid) : undefined;
     if (!key) throw new ReceiptError(this.#failed ? 'keys_unavailable' : 'unknown_key');

@@ -288,10 +288,9 @@ class _PublishedKeys:
         if key is not None:
             return key
         with self._lock:  # one fetches, the others wait for what it brings
-            key = self._younger_than(CACHE_SECONDS).get(kid)
-            if key is None and not 0 <= self._clock() - self._tried < REFETCH_SECONDS:
+            if not 0 <= self._clock() - self._tried < REFETCH_SECONDS:
                 self._refresh()
-            key = key or self._younger_than(STALE_SECONDS).get(kid)
+            key = self._younger_than(STALE_SECONDS).get(kid)
             if key is None:
                 _refuse(Reason.KEYS_UNAVAILABLE if self._failed else Reason.UNKNOWN_KEY)
             return key

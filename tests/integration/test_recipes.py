@@ -437,11 +437,12 @@ def test_an_answer_that_takes_for_ever_is_given_up(
 ) -> None:
     over = Event()
 
-    def drip(_: JwksServer, handler: BaseHTTPRequestHandler) -> None:
+    def drip(_server: JwksServer, handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
         handler.end_headers()
-        while not over.wait(0.2):
-            handler.wfile.write(b" ")
+        for _ in range(60):
+            if not over.wait(0.2):
+                handler.wfile.write(b" ")
 
     server.answer = drip
     began = time.monotonic()

@@ -391,7 +391,7 @@ public final class ReceiptVerifier {
 
         /** One fetches, the others wait for what it brings. */
         private synchronized PublicKey refreshed(String kid) throws ReceiptException {
-            if (!youngerThan(CACHE_SECONDS).containsKey(kid) && !isYounger(tried, REFETCH_SECONDS)) {
+            if (!isYounger(tried, REFETCH_SECONDS)) {
                 refresh();
             }
             var key = youngerThan(STALE_SECONDS).get(kid);
