@@ -690,8 +690,8 @@ def test_a_clock_that_is_hours_off_is_found(doctor: Doctor, env: Callable[..., P
 def test_the_outgoing_address_is_asked_of_whom_is_named_alone(
     doctor: Doctor, env: Callable[..., Path]
 ) -> None:
-    # A platform elsewhere, so that the address matters; nothing listens there.
-    path = env(PLATFORM_URL=f"http://127.0.0.1.invalid:1{VERIFY_PATH}")
+    # Not one of this machine's own addresses by its form, so that the outgoing one matters; nothing is there.
+    path = env(PLATFORM_URL=f"http://0.0.0.0:1{VERIFY_PATH}")
 
     with answering(200, b'{"ip": "8.8.4.4"}') as service:
         silent = doctor("--env", path, state=None)

@@ -18,6 +18,7 @@ from botocore.exceptions import (
     ProfileNotFound,
     UnknownServiceError,
 )
+from joserfc.jwk import ECKey
 
 from local import ROOT
 from local.keys import CustomerKeys
@@ -515,6 +516,13 @@ def test_a_mixed_up_line_explains_the_probes_answer() -> None:
     assert "103605" in next(finding.what for finding in findings if finding.code == "probe")
 
 
+def test_a_reported_key_that_is_none_explains_no_answer() -> None:
+    findings = examine(FakeWorld(answer=answer("130018")), Asked(probe=True, public_key="no key at all"))
+
+    assert len(faults(findings)) == 2
+    assert faults(findings)[1] == "probe-130018"
+
+
 def test_an_api_that_hides_its_answer_from_the_page_is_found() -> None:
     scheme = Settings.from_environment(VARIABLES).common.scheme
     signed: list[str] = []
@@ -535,6 +543,61 @@ def test_an_api_that_hides_its_answer_from_the_page_is_found() -> None:
 
     assert faults(findings) == ["presign-cors"]
     assert signed[0].startswith(VARIABLES["APP_ID"])
+
+
+# --- Receipts
+
+
+def receipt_keys(*sign_from: datetime) -> tuple[str, list[str]]:
+    """Give a receipt secret whose keys sign from these times on, and the keys' identifiers."""
+    keys = [ECKey.generate_key("P-256") for _ in sign_from]
+    entries = [
+        {"privateKey": key.as_pem(private=True).decode(), "signFrom": time.isoformat()}
+        for key, time in zip(keys, sign_from, strict=True)
+    ]
+    return json.dumps({"keys": entries, "hashKey": "h" * 32}), [key.thumbprint() for key in keys]
+
+
+@pytest.mark.parametrize(
+    ("lead", "published", "found"),
+    [
+        (timedelta(minutes=9), 1, ["receipt-key-early"]),
+        (timedelta(minutes=9), 2, []),
+        (timedelta(hours=1), 1, []),
+    ],
+    ids=["too soon", "published already", "in time"],
+)
+def test_a_receipt_key_that_takes_over_before_it_is_known_is_a_warning(
+    lead: timedelta, published: int, found: list[str]
+) -> None:
+    text, kids = receipt_keys(NOW - timedelta(days=1), NOW + lead)
+    jwks = json.dumps({"keys": [{"kid": kid} for kid in kids[:published]]}).encode()
+    address = "https://api.example.com/.well-known/jwks.json"
+    world = FakeWorld(secrets={**SECRETS, "receipts": text}, pages={address: Fetched(200, {}, jwks)})
+
+    findings = examine(
+        world,
+        origin=Origin.STACK,
+        place=DEPLOYED,
+        RECEIPTS="on",
+        RECEIPT_SECRET_ID="receipts",
+    )
+
+    assert (faults(findings), warnings(findings)) == ([], found)
+
+
+@pytest.mark.parametrize("body", [b"{}", b"<html>", b'{"keys": [{}]}'])
+def test_keys_that_are_not_published_are_a_fault(body: bytes) -> None:
+    text, _ = receipt_keys(NOW - timedelta(days=1))
+    address = "https://api.example.com/.well-known/jwks.json"
+    world = FakeWorld(secrets={**SECRETS, "receipts": text}, pages={address: Fetched(404, {}, body)})
+
+    findings = examine(
+        world, origin=Origin.STACK, place=DEPLOYED, RECEIPTS="on", RECEIPT_SECRET_ID="receipts"
+    )
+
+    assert faults(findings) == ["receipt-keys-missing"]
+    assert "Receipts=on" in remedy(findings, "receipt-keys-missing")
 
 
 # --- Places
