@@ -13,7 +13,8 @@ from typing import Any, Final
 from uuid import uuid4
 
 from local.environment import Function, WorkerEnvironment
-from local.stack import Options, SettingError, Stack
+from local.keys import ReceiptNumber
+from local.stack import RECEIPT_KEYS_FUNCTION, Options, SettingError, Stack
 from local.state import find_functions
 from local.template import FUNCTION, Template, TemplateError
 
@@ -51,7 +52,7 @@ def invoke(logical_id: str, event: Any, overlay: Mapping[str, Any], options: Opt
     Raises
     ------
     SettingError
-        There is no such function, or the stack has none because its condition does not hold.
+        There is no such function.
     StackError
         No stack runs, and none can be started.
     FunctionError
@@ -114,12 +115,8 @@ def _function(logical_id: str, options: Options, path: Path) -> Iterator[Functio
     if logical_id in running:
         yield running[logical_id]
         return
-    with Stack(replace(options, warm=frozenset())) as stack:
-        if logical_id not in stack.functions:
-            raise SettingError(
-                f"the stack has no {logical_id}: its condition in the template does not hold; "
-                "ReceiptKeysFunction is there with python -m local up --receipts masked"
-            )
+    receipts = ReceiptNumber.MASKED if logical_id == RECEIPT_KEYS_FUNCTION else options.receipts
+    with Stack(replace(options, warm=frozenset(), receipts=receipts)) as stack:
         yield stack.functions[logical_id].function
 
 

@@ -42,6 +42,8 @@ __all__ = ["EXHAUSTED_NUMBER", "SIM_NUMBER", "Options", "SettingError", "Stack",
 VERIFY_PATH: Final = "/NumberAbility/h5/verifyVmMobileApi.htm"
 STACK_NAME: Final = "number-verification-local"
 VERIFY_FUNCTION: Final = "VerifyFunction"
+RECEIPT_KEYS_FUNCTION: Final = "ReceiptKeysFunction"
+"""It is there with receipts alone."""
 
 _API_ID: Final = "local00001"
 _SEEDED_DAYS: Final = 31

@@ -120,12 +120,11 @@ def test_an_unknown_function_is_a_usage_error_that_lists_the_known_ones(run: Run
     )
 
 
-def test_a_function_whose_condition_does_not_hold_is_a_usage_error_that_says_how_it_would(run: Run) -> None:
-    done = run("ReceiptKeysFunction", EVENTS / "presign-good.json")
+def test_a_function_that_is_there_with_receipts_alone_gets_a_stack_that_signs_them(run: Run) -> None:
+    done = run("ReceiptKeysFunction", EVENTS / "receipt-keys.json")
 
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("local: the stack has no ReceiptKeysFunction: its condition ")
-    assert done.stderr.endswith("python -m local up --receipts masked\n")
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(json.loads(done.stdout)["body"])["keys"]) == 1
 
 
 def test_a_file_that_is_missing_or_no_json_is_a_usage_error(run: Run, tmp_path: Path) -> None:

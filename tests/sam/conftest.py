@@ -139,11 +139,11 @@ def sam_command(bundle: Path, image: str, stack: Stack) -> Callable[..., list[st
         f"--config-file={ROOT / 'samconfig.toml'}",
         f"--invoke-image={image}",
         "--skip-pull-image",
-        f"--parameter-overrides={parameters}",
     ]
 
-    def command(subcommand: str, variables: Path, *arguments: str) -> list[str]:
-        return [str(SAM), "local", subcommand, *common, f"--env-vars={variables}", *arguments]
+    def command(subcommand: str, variables: Path, *arguments: str, more: str = "") -> list[str]:
+        given = [f"--parameter-overrides={parameters} {more}".rstrip(), f"--env-vars={variables}"]
+        return [str(SAM), "local", subcommand, *common, *given, *arguments]
 
     return command
 

@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -11,9 +12,11 @@ import pytest
 import urllib3
 
 from local import ROOT
+from local.keys import ReceiptNumber, ReceiptSecrets
 from local.stack import Stack
 from tests.support.openssl import verifies
 from tests.support.phone import Phone, new_pre_sign
+from tests.support.stacks import client_of
 
 EVENTS: Final = ROOT / "events"
 _ROW: Final = re.compile(r"^\| ([a-z-]+\.json) \| (\w+) \| (\d{3}) \| (\w*) ?\|", re.MULTILINE)
@@ -93,6 +96,17 @@ def test_the_gateway_answers_the_preflight_of_a_configured_origin(api: str, stac
 
 
 @pytest.fixture(scope="session")
+def receipts(stack: Stack) -> str:
+    """The parameters of samconfig.toml for receipts, and the secret that the env file names."""
+    secret = ReceiptSecrets.fresh(ReceiptNumber.MASKED).text
+    client_of(stack, "secretsmanager").create_secret(
+        Name="number-verification-local-receipts", SecretString=secret
+    )
+    settings = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]["local_invoke"]["parameters"]
+    return " ".join(text for text in settings["parameter_overrides"].split() if text.startswith("Receipt"))
+
+
+@pytest.fixture(scope="session")
 def variables(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project's env file for `sam local`, on the ports of this run's stack."""
     text = (EVENTS / "env.json").read_text()
@@ -109,12 +123,13 @@ def test_a_sample_event_gives_its_documented_result(
     sam_command: Callable[..., list[str]],
     sam_environment: Mapping[str, str],
     variables: Path,
+    receipts: str,
     event: str,
     function: str,
     status: str,
     code: str,
 ) -> None:
-    command = sam_command("invoke", variables, function, f"--event={EVENTS / event}")
+    command = sam_command("invoke", variables, function, f"--event={EVENTS / event}", more=receipts)
 
     run = subprocess.run(command, env=sam_environment, cwd=ROOT, capture_output=True, text=True, check=False)
 
