@@ -237,7 +237,7 @@ def everything(request: pytest.FixtureRequest, stacks: Stacks) -> Deployed:
 def test_what_moto_cannot_make_by_itself_is_known() -> None:
     """Shrinks when moto learns: a type that it has by then is to be made by it."""
     motos_own = get_model_map().keys()
-    needed = {resource["Type"] for resource in plan({**NEEDED}).document["Resources"].values()}
+    needed = {resource["Type"] for resource in plan(NEEDED).document["Resources"].values()}
 
     assert needed - motos_own == LACKING | LEFT_OUT
     assert MADE_HERE - motos_own == LACKING
@@ -252,9 +252,9 @@ def test_the_change_set_shows_what_is_planned_and_that_is_made(deployed: Deploye
 
 def test_every_output_says_something_of_this_stack(deployed: Deployed) -> None:
     stack, outputs = deployed.stack, deployed.stack.outputs
+    base = outputs["ApiUrl"]
     assert not [value for value in outputs.values() if "$" in value or "None" in value]
 
-    base = outputs.pop("ApiUrl")
     suffix = "amazonaws.com.cn" if stack.region.startswith("cn-") else "amazonaws.com"
     api_id = stack.resources["NumberVerificationApi"]
     always = {
@@ -268,7 +268,7 @@ def test_every_output_says_something_of_this_stack(deployed: Deployed) -> None:
     }
     assert always.items() <= outputs.items()
     assert outputs["DashboardUrl"].endswith(stack.resources["Watching"])
-    more = outputs.keys() - always.keys() - {"DashboardUrl"}
+    more = outputs.keys() - always.keys() - {"ApiUrl", "DashboardUrl"}
     if deployed.kind == "default":
         assert (base, more) == (f"https://{api_id}.execute-api.{stack.region}.{suffix}", set())
     else:
@@ -759,6 +759,18 @@ def test_settings_are_changed_in_place(world: World, tmp_path: Path) -> None:
     assert verify == before.functions["Verify"]["Environment"]["Variables"] | {"DAILY_ATTEMPT_LIMIT": "3"}
     groups = after.client("logs").describe_log_groups(logGroupNamePrefix=after.name)["logGroups"]
     assert {group["retentionInDays"] for group in groups} == {30}
+
+
+def test_what_has_been_spent_outlives_the_stack(world: World, tmp_path: Path) -> None:
+    stack = make(world, "default", "ap-southeast-1", tmp_path / "log").stack
+    table, pepper = stack.outputs["AttemptsTableName"], stack.outputs["PepperSecretArn"]
+
+    stack.client("cloudformation").delete_stack(StackName=stack.name)
+
+    assert not stack.client("lambda").list_functions()["Functions"]
+    assert not stack.client("logs").describe_log_groups()["logGroups"]
+    assert stack.client("dynamodb").list_tables()["TableNames"] == [table]
+    assert stack.client("secretsmanager").get_secret_value(SecretId=pepper)["SecretString"]
 
 
 @pytest.mark.parametrize(

@@ -179,19 +179,18 @@ def settled(deployment: Deployment) -> dict[str, Any]:
     """Give the template with all in it but what one resource says of another."""
     document = deployment.document
     kept = {logical_id for logical_id, kind in planned(deployment) if kind not in LEFT_OUT}
-    resources = {
-        logical_id: {
-            "Type": document["Resources"][logical_id]["Type"],
-            "Properties": _settled(deployment, document["Resources"][logical_id].get("Properties", {})),
-        }
-        for logical_id in kept
-    }
+    resources = {logical_id: _resource(deployment, document["Resources"][logical_id]) for logical_id in kept}
     outputs = {
         name: {"Value": _settled(deployment, output["Value"])}
         for name, output in document["Outputs"].items()
         if "Condition" not in output or deployment.holds(output["Condition"])
     }
     return {"AWSTemplateFormatVersion": "2010-09-09", "Resources": resources, "Outputs": outputs}
+
+
+def _resource(deployment: Deployment, resource: Mapping[str, Any]) -> dict[str, Any]:
+    as_it_is = {name: resource[name] for name in ("Type", "DeletionPolicy") if name in resource}
+    return {**as_it_is, "Properties": _settled(deployment, resource.get("Properties", {}))}
 
 
 def _settled(deployment: Deployment, value: Any) -> Any:  # noqa: PLR0911 - a case each

@@ -69,6 +69,10 @@ class _Made:
         """Change it in place."""
         raise NotImplementedError(f"{cls.kind} is not changed here")
 
+    @classmethod
+    def unmake(cls, client: Any, name: str) -> None:
+        """Delete it; what costs and holds nothing stays."""
+
     # Moto's own methods.
 
     @classmethod
@@ -103,6 +107,10 @@ class _Made:
         properties = dict(cloudformation_json["Properties"])
         return cls.change(cls._client(region_name), original_resource, properties)
 
+    def delete(self, account_id: str, region_name: str) -> None:
+        del account_id
+        self.unmake(self._client(region_name), self.physical_resource_id)
+
     @classmethod
     @cache
     def _client(cls, region: str) -> Any:
@@ -126,6 +134,10 @@ class _Table(_Made):
         _call(client, "update_time_to_live", TableName=name, TimeToLiveSpecification=life)
         _call(client, "update_continuous_backups", TableName=name, PointInTimeRecoverySpecification=recovery)
         return cls(name, {"Arn": table["TableArn"]})
+
+    @classmethod
+    def unmake(cls, client: Any, name: str) -> None:
+        client.delete_table(TableName=name)
 
 
 class _Role(_Made):
@@ -157,6 +169,10 @@ class _Secret(_Made):
         arn = _call(client, "create_secret", Name=name, SecretString=text, **properties)["ARN"]
         return cls(arn, {"Id": arn})
 
+    @classmethod
+    def unmake(cls, client: Any, name: str) -> None:
+        client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
+
 
 class _LogGroup(_Made):
     """Moto's own cannot be changed."""
@@ -171,6 +187,10 @@ class _LogGroup(_Made):
         _call(client, "put_retention_policy", logGroupName=name, retentionInDays=days)
         (group,) = client.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
         return cls(name, {"Arn": group["arn"]})
+
+    @classmethod
+    def unmake(cls, client: Any, name: str) -> None:
+        client.delete_log_group(logGroupName=name)
 
     @classmethod
     def change(cls, client: Any, made: Self, properties: dict[str, Any]) -> Self:
@@ -220,6 +240,10 @@ class _Function(_Made):
     def make(cls, client: Any, name: str, properties: dict[str, Any]) -> Self:
         arn = _call(client, "create_function", FunctionName=name, **_tagged(properties))["FunctionArn"]
         return cls(name, {"Arn": arn})
+
+    @classmethod
+    def unmake(cls, client: Any, name: str) -> None:
+        client.delete_function(FunctionName=name)
 
     @classmethod
     def change(cls, client: Any, made: Self, properties: dict[str, Any]) -> Self:
