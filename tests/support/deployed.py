@@ -3,6 +3,7 @@
 All comes from the stack as AWS's APIs tell it: routes, what each calls, handlers, environments.
 """
 
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -59,8 +60,12 @@ def served(stack: Stack, bundle: Path, python: str, log: Path, **variables: str)
         route: _function(stack, arn, bundle, variables) for route, arn in _integrations(stack, api_id).items()
     }
 
+    # The program itself: what stands for it on PATH may need more of this environment than functions get.
+    asked = [python, "-c", "import sys; print(sys.executable)"]
+    program = subprocess.run(asked, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+
     def start(function: Function, output: Path | None) -> WorkerEnvironment:
-        with mock.patch.object(sys, "executable", python):  # which it starts
+        with mock.patch.object(sys, "executable", program):  # which it starts
             return WorkerEnvironment(function, output)
 
     with ExitStack() as cleanup:
@@ -125,12 +130,11 @@ def _function(stack: Stack, arn: str, bundle: Path, variables: Mapping[str, str]
 
 def _roots(bundle: Path, handler: str) -> tuple[Path, ...]:
     """Find code and layers of the function that has a handler, in the order of Lambda's path."""
-    resources = Template.read(bundle / "template.yaml").document["Resources"].values()
+    resources = Template.read(bundle / "template.yaml").document["Resources"]
     (function,) = (
         each["Properties"]
-        for each in resources
+        for each in resources.values()
         if each["Type"] == FUNCTION and each["Properties"]["Handler"] == handler
     )
-    layers = Template.read(bundle / "template.yaml").document["Resources"]
-    contents = (layers[layer["Ref"]]["Properties"]["ContentUri"] for layer in function["Layers"])
+    contents = (resources[layer["Ref"]]["Properties"]["ContentUri"] for layer in function["Layers"])
     return (bundle / function["CodeUri"], *(bundle / content / "python" for content in contents))
