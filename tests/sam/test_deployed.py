@@ -653,6 +653,17 @@ def test_a_presign_is_signed_and_a_number_verified(tried: Tried) -> None:
     assert (tried.wrong.status, tried.wrong.json["resultCode"]) == (200, "001")
 
 
+def test_the_release_answers_where_there_is_one(deployed: Deployed, tried: Tried) -> None:
+    called = {route: function.arn for route, function in tried.served.functions.items()}
+
+    assert called == {
+        ROUTES[name]: deployed.stack.resources[f"{name}Alias"]
+        if deployed.kind == "everything"
+        else function["FunctionArn"]
+        for name, function in deployed.functions.items()
+    }
+
+
 def test_the_attempts_are_in_the_table_of_the_outputs(deployed: Deployed, tried: Tried) -> None:
     assert tried.right.json["attemptsLeft"] == 4
 
