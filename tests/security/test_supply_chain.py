@@ -28,7 +28,11 @@ REQUIREMENT: Final = re.compile(
 )
 SAM: Final = ROOT / "requirements" / "sam.txt"
 NODE_LOCKS: Final = sorted(
-    [*ROOT.glob("tests/*/package-lock.json"), *ROOT.glob("benchmarks/*/*/package-lock.json")]
+    [
+        *ROOT.glob("tests/*/package-lock.json"),
+        *ROOT.glob("benchmarks/*/*/package-lock.json"),
+        *ROOT.glob("recipes/*/package-lock.json"),
+    ]
 )
 
 
