@@ -22,7 +22,7 @@ venv: .venv/stamp  ## make .venv with everything that development needs
 	@touch $@
 
 demo: venv  ## the whole flow on this machine, in a browser; Ctrl-C ends it; ARGS="--web-port 0" for options
-	@exec $(BIN)/python -m local up --receipts masked $(ARGS)
+	@exec $(BIN)/python -m local up --receipts encrypted $(ARGS)
 
 test: venv  ## all tests that this machine has the parts for
 	@$(BIN)/python -m pytest
