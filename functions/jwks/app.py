@@ -10,18 +10,15 @@ gc.disable()  # until this module ends: what it imports is no garbage, and looki
 import os
 import time
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from cmpassport.http import Publication
-from cmpassport.receipt_keys import ReceiptKeys
+from cmpassport.receipt_keys import PUBLISHED_MAX_AGE, ReceiptKeys
 from cmpassport.secret_cache import CachedSecret
 from cmpassport.secrets_manager import SecretReader
 from cmpassport.snapshot import begin
 from cmpassport.telemetry import Metric, count, secret_is_stale
 from jwks.settings import Settings
-
-MAX_AGE: Final = 300
-"""Seconds for which a back end may keep the set."""
 
 _settings = Settings.from_environment(os.environ)
 _secrets = SecretReader(os.environ)
@@ -42,7 +39,7 @@ def publish_keys() -> Mapping[str, Any]:
     return keys
 
 
-handler = Publication(publish_keys, "application/jwk-set+json", MAX_AGE)
+handler = Publication(publish_keys, "application/jwk-set+json", PUBLISHED_MAX_AGE)
 
 gc.freeze()  # all of this stays: no later collection looks at it
 gc.enable()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from cmpassport.settings import read_number, read_secret_id
+from cmpassport.settings import MAX_SECRET_AGE, read_number, read_secret_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,5 +27,5 @@ class Settings:
         """Read the variables; raise SettingsError for the first that is wrong."""
         return cls(
             receipt_secret_id=read_secret_id(env, "RECEIPT_SECRET_ID"),
-            secret_max_age=read_number(env, "SECRET_MAX_AGE_SECONDS", 300, low=1, high=86400),
+            secret_max_age=read_number(env, "SECRET_MAX_AGE_SECONDS", 300, low=1, high=MAX_SECRET_AGE),
         )

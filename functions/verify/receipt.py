@@ -90,7 +90,9 @@ class Receipts:
         """
         self._keys().signing_at(self._now())
         if not (self._settings.issuer or domain_name):
-            raise SettingsError("RECEIPT_ISSUER is not set and the event has no domainName: set it")
+            raise SettingsError(
+                "RECEIPT_ISSUER", "is not set, and the name under which the API was called is not known"
+            )
         return self._settings.issuer or f"https://{domain_name}"
 
     def issue(

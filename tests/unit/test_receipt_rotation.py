@@ -13,8 +13,9 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
-from cmpassport.receipt_keys import ReceiptKeys
+from cmpassport.receipt_keys import PUBLISHED_MAX_AGE, ReceiptKeys
 from cmpassport.secret_cache import CachedSecret
+from cmpassport.settings import MAX_SECRET_AGE
 from tests.support.fakes import FakeClock
 from tests.support.receipt_secrets import LONG_AGO, new_key, part, secret
 from tools.keys.receipts import KEPT, LEAD
@@ -23,38 +24,39 @@ from verify.settings import NumberForm, ReceiptSettings
 from verify.verification import Outcome
 
 MAX_AGE: Final = 300
-"""Seconds for which a function keeps a secret, and a back end the published keys."""
+"""Seconds for which a function keeps a secret unless told otherwise."""
 LIFE: Final = 600
 """Seconds: the longest life that a receipt may be given."""
 STEP: Final = 20
-PHASE: Final = 60
-"""Seconds after which the next of a kind begins to read: five of them are spread over the age."""
 
 
 class World:
-    """A secret, five verify functions, one that publishes its keys, and five back ends."""
+    """A secret, five verify functions, one that publishes its keys, and five back ends.
 
-    def __init__(self, clock: FakeClock, text: str) -> None:
+    They begin to read one after the other, spread over the age of a secret.
+    """
+
+    def __init__(self, clock: FakeClock, text: str, max_age: float = MAX_AGE) -> None:
         self.clock = clock
         self.secret = text
         self.refused = 0
         self.signed_with: list[str] = []
         self._issued: list[tuple[float, str]] = []
-        published = self._kept(lambda: ReceiptKeys.parse(self.secret).public_set())
+        published = self._kept(lambda: ReceiptKeys.parse(self.secret).public_set(), max_age)
         published.get()
         self._issuers, self._back_ends = [], []
-        for _ in range(MAX_AGE // PHASE):
-            self.clock.advance(PHASE)
+        for _ in range(5):
+            self.clock.advance(max_age / 5)
             settings = ReceiptSettings("receipts", NumberForm.MASKED, LIFE, "https://api.example.com")
-            keys = self._kept(lambda: ReceiptKeys.parse(self.secret))
+            keys = self._kept(lambda: ReceiptKeys.parse(self.secret), max_age)
             self._issuers.append(Receipts(settings, "000340", keys.get, self.clock.now))
-            self._back_ends.append(self._kept(lambda: _by_kid(published.get())))
+            self._back_ends.append(self._kept(lambda: _by_kid(published.get()), PUBLISHED_MAX_AGE))
             self.step()
 
-    def _kept(self, load: Callable[[], Any]) -> CachedSecret[Any]:
+    def _kept(self, load: Callable[[], Any], max_age: float) -> CachedSecret[Any]:
         return CachedSecret(
             load,
-            max_age=MAX_AGE,
+            max_age=max_age,
             monotonic=self.clock.monotonic,
             on_stale=lambda error: pytest.fail(repr(error)),
         )
@@ -98,9 +100,10 @@ def _checks(keys: Mapping[str, ECKey], receipt: str) -> bool:
     return True
 
 
-def test_a_rotation_leaves_no_gap(clock: FakeClock) -> None:
+@pytest.mark.parametrize("max_age", [MAX_AGE, MAX_SECRET_AGE])
+def test_a_rotation_leaves_no_gap(clock: FakeClock, max_age: float) -> None:
     former, following = new_key(), new_key()
-    world = World(clock, secret((former, LONG_AGO)))
+    world = World(clock, secret((former, LONG_AGO)), max_age)
 
     taken_over = clock.now() + LEAD
     world.secret = secret((former, LONG_AGO), (following, taken_over))
@@ -108,7 +111,7 @@ def test_a_rotation_leaves_no_gap(clock: FakeClock) -> None:
     clock.advance(KEPT.total_seconds())
     world.live(timedelta(minutes=12))
     world.secret = secret((following, taken_over))
-    world.live(timedelta(minutes=20))
+    world.live(timedelta(seconds=max_age + 2 * LIFE))
 
     assert world.refused == 0
     kids = list(dict.fromkeys(world.signed_with))

@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from cmpassport.keys import KeyFormatError, load_private_key
+from cmpassport.keys import KeyFault, KeyFormatError, load_private_key
 from cmpassport.secret_cache import (
     CachedSecret,
     SecretFormatError,
@@ -235,7 +235,7 @@ def test_after_a_failure_at_first_the_next_use_tries_again(source: Source) -> No
 
 def test_the_reason_of_our_own_errors_is_passed_on(clock: FakeClock) -> None:
     def load() -> str:
-        raise KeyFormatError("the key has 512 bits")
+        raise KeyFormatError(KeyFault.SIZE, "the key has 512 bits")
 
     secret = CachedSecret(load, max_age=MAX_AGE, monotonic=clock.monotonic, on_stale=lambda _: None)
 

@@ -106,7 +106,7 @@ def _read(name: str, settings: VerifySettings, presign: PreSignSettings) -> Any:
         ("SIGNATURE_ENCODING", "hex", SignatureEncoding.HEX_LOWER),
         ("SIGNATURE_ENCODING", "HEX", SignatureEncoding.HEX_UPPER),
         ("SECRET_MAX_AGE_SECONDS", "1", 1),
-        ("SECRET_MAX_AGE_SECONDS", "86400", 86400),
+        ("SECRET_MAX_AGE_SECONDS", "3000", 3000),
         ("DAILY_ATTEMPT_LIMIT", "1", 1),
         ("DAILY_ATTEMPT_LIMIT", "1000", 1000),
         ("DAILY_ATTEMPT_LIMIT", " 7 ", 7),

@@ -7,6 +7,7 @@ All of them are accepted. Parsing costs about a hundred signatures, so parse onc
 import base64
 import binascii
 from collections.abc import Callable
+from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -28,13 +29,34 @@ if TYPE_CHECKING:
 MIN_KEY_BITS: Final = 1024
 MAX_KEY_BITS: Final = 8192
 
-_PUBLIC_INSTEAD: Final = "this is a public key; the private half is wanted"
-_PRIVATE_INSTEAD: Final = "this is a private key; the public half is wanted"
-_ENCRYPTED: Final = "the private key has a passphrase; store it without one"
+
+class KeyFault(Enum):
+    """What a text is instead of the wanted key."""
+
+    PUBLIC_INSTEAD = "this is a public key; the private half is wanted"
+    PRIVATE_INSTEAD = "this is a private key; the public half is wanted"
+    CERTIFICATE_INSTEAD = "this is a certificate; the key alone is wanted"
+    ENCRYPTED = "the private key has a passphrase; store it without one"
+    OTHER_ALGORITHM = "the key is of another algorithm"
+    SIZE = "the key is too small or too large"
+    NEITHER_FORM = "the key is neither PEM nor Base64"
+    NO_KEY = "no key"
 
 
 class KeyFormatError(CmpassportError):
-    """A text is no key of the wanted kind; says what it is instead where that can be told."""
+    """A text is no key of the wanted kind; says what it is instead where that can be told.
+
+    Parameters
+    ----------
+    kind
+        What it is instead.
+    text
+        In words; those of the kind if none are given.
+    """
+
+    def __init__(self, kind: KeyFault, text: str | None = None) -> None:
+        super().__init__(text or kind.value)
+        self.kind = kind
 
 
 def load_private_key(text: str) -> RSAPrivateKey:
@@ -53,7 +75,7 @@ def load_private_key(text: str) -> RSAPrivateKey:
     """
     key = _load_private(text, "no RSA private key: PKCS#8 or PKCS#1 is wanted, bare Base64 or PEM")
     if not isinstance(key, RSAPrivateKey):
-        raise KeyFormatError("the private key is not an RSA key")
+        raise KeyFormatError(KeyFault.OTHER_ALGORITHM, "the private key is not an RSA key")
     _check_size(key.key_size)
     return key
 
@@ -73,7 +95,7 @@ def load_p256_private_key(text: str) -> EllipticCurvePrivateKey:
     """
     key = _load_private(text, "no private key: PKCS#8 of a key on P-256 is wanted, bare Base64 or PEM")
     if not isinstance(key, EllipticCurvePrivateKey) or not isinstance(key.curve, SECP256R1):
-        raise KeyFormatError("the private key is not on the curve P-256")
+        raise KeyFormatError(KeyFault.OTHER_ALGORITHM, "the private key is not on the curve P-256")
     return key
 
 
@@ -91,18 +113,23 @@ def load_public_key(text: str) -> RSAPublicKey:
         The text is anything else.
     """
     text = _with_line_breaks(text)
-    _refuse("PRIVATE KEY", text, _PRIVATE_INSTEAD)
-    _refuse("CERTIFICATE", text, "this is a certificate; the public key alone is wanted")
+    _refuse("PRIVATE KEY", text, KeyFault.PRIVATE_INSTEAD)
+    _refuse(
+        "CERTIFICATE",
+        text,
+        KeyFault.CERTIFICATE_INSTEAD,
+        "this is a certificate; the public key alone is wanted",
+    )
     try:
         key = load_pem_public_key(text.strip().encode()) if _is_pem(text) else load_der_public_key(_der(text))
     except (ValueError, TypeError, UnsupportedAlgorithm):
         if _parses(partial(load_der_private_key, password=None), text):
-            raise KeyFormatError(_PRIVATE_INSTEAD) from None
+            raise KeyFormatError(KeyFault.PRIVATE_INSTEAD) from None
         raise KeyFormatError(
-            "no RSA public key: SubjectPublicKeyInfo or PKCS#1 is wanted, bare Base64 or PEM"
+            KeyFault.NO_KEY, "no RSA public key: SubjectPublicKeyInfo or PKCS#1 is wanted, bare Base64 or PEM"
         ) from None
     if not isinstance(key, RSAPublicKey):
-        raise KeyFormatError("the public key is not an RSA key")
+        raise KeyFormatError(KeyFault.OTHER_ALGORITHM, "the public key is not an RSA key")
     _check_size(key.key_size)
     return key
 
@@ -110,20 +137,22 @@ def load_public_key(text: str) -> RSAPublicKey:
 def _load_private(text: str, expected: str) -> "PrivateKeyTypes":
     """Parse a private key of any kind; `expected` is said of a text that is none."""
     text = _with_line_breaks(text)
-    _refuse("PUBLIC KEY", text, _PUBLIC_INSTEAD)
-    _refuse("CERTIFICATE", text, "this is a certificate; the private key is wanted")
-    _refuse("ENCRYPTED", text, _ENCRYPTED)
+    _refuse("PUBLIC KEY", text, KeyFault.PUBLIC_INSTEAD)
+    _refuse(
+        "CERTIFICATE", text, KeyFault.CERTIFICATE_INSTEAD, "this is a certificate; the private key is wanted"
+    )
+    _refuse("ENCRYPTED", text, KeyFault.ENCRYPTED)
     try:
         if _is_pem(text):
             return load_pem_private_key(text.strip().encode(), password=None)
         return load_der_private_key(_der(text), password=None)
     # The library's own texts are dropped, since these reach logs.
     except TypeError:
-        raise KeyFormatError(_ENCRYPTED) from None
+        raise KeyFormatError(KeyFault.ENCRYPTED) from None
     except (ValueError, UnsupportedAlgorithm):
         if _parses(load_der_public_key, text):
-            raise KeyFormatError(_PUBLIC_INSTEAD) from None
-        raise KeyFormatError(expected) from None
+            raise KeyFormatError(KeyFault.PUBLIC_INSTEAD) from None
+        raise KeyFormatError(KeyFault.NO_KEY, expected) from None
 
 
 def _with_line_breaks(text: str) -> str:
@@ -135,10 +164,10 @@ def _is_pem(text: str) -> bool:
     return text.lstrip().startswith("-----BEGIN ")
 
 
-def _refuse(label: str, text: str, reason: str) -> None:
+def _refuse(label: str, text: str, kind: KeyFault, words: str | None = None) -> None:
     """Tell swapped halves, certificates and passphrases by the PEM label, which is no secret."""
     if _is_pem(text) and label in text.lstrip().partition("\n")[0]:
-        raise KeyFormatError(reason)
+        raise KeyFormatError(kind, words)
 
 
 def _parses(load: Callable[[bytes], object], text: str) -> bool:
@@ -154,9 +183,11 @@ def _der(text: str) -> bytes:
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError):
-        raise KeyFormatError("the key is neither PEM nor Base64") from None
+        raise KeyFormatError(KeyFault.NEITHER_FORM) from None
 
 
 def _check_size(bits: int) -> None:
     if not MIN_KEY_BITS <= bits <= MAX_KEY_BITS:
-        raise KeyFormatError(f"the key has {bits} bits; {MIN_KEY_BITS} to {MAX_KEY_BITS} are accepted")
+        raise KeyFormatError(
+            KeyFault.SIZE, f"the key has {bits} bits; {MIN_KEY_BITS} to {MAX_KEY_BITS} are accepted"
+        )

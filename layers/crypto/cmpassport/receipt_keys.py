@@ -17,6 +17,8 @@ from cmpassport.keys import load_p256_private_key, load_public_key
 from cmpassport.secret_cache import SecretFormatError
 
 ALGORITHM: Final = "ES256"
+PUBLISHED_MAX_AGE: Final = 300
+"""Seconds for which a back end may keep the published keys."""
 MAX_KEYS: Final = 5
 MIN_HASH_KEY_CHARACTERS: Final = 32
 MIN_ENCRYPTION_KEY_BITS: Final = 2048

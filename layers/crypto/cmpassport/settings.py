@@ -19,13 +19,32 @@ _ORIGIN: Final = re.compile(
     r"(?!https://.*:443$|http://.*:80$)"
     r"https?://(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?"
 )
+MAX_SECRET_AGE: Final = 3000
+"""Seconds: the longest for which a secret may be used before it is read again.
+
+The tools give a new key of receipts an hour before it signs: every function has read it by then, and every
+back end has fetched it (`cmpassport.receipt_keys.PUBLISHED_MAX_AGE`).
+"""
+
 _SECRET_ID: Final = re.compile(r"[A-Za-z0-9/_+=.@:!-]{1,2048}")
 
 _E = TypeVar("_E", bound=StrEnum)
 
 
 class SettingsError(CmpassportError):
-    """An environment variable is missing or wrong; the text names it and says what is expected."""
+    """An environment variable is missing or wrong.
+
+    Parameters
+    ----------
+    name
+        The variable's name.
+    reason
+        What is wrong with it and what is expected; never its value.
+    """
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name} {reason}")
+        self.name = name
 
 
 def read_text(env: Mapping[str, str], name: str, pattern: re.Pattern[str], expected: str) -> str:
@@ -33,7 +52,7 @@ def read_text(env: Mapping[str, str], name: str, pattern: re.Pattern[str], expec
     value = env.get(name, "").strip()
     if not pattern.fullmatch(value):
         state = "is not set" if not value else "is not valid"
-        raise SettingsError(f"{name} {state}: {expected}")
+        raise SettingsError(name, f"{state}: {expected}")
     return value
 
 
@@ -43,9 +62,9 @@ def read_number(env: Mapping[str, str], name: str, default: float, *, low: float
     try:
         number = float(value) if value else default
     except ValueError:
-        raise SettingsError(f"{name} is not a number; {low:g} to {high:g} is expected") from None
+        raise SettingsError(name, f"is not a number; {low:g} to {high:g} is expected") from None
     if not low <= number <= high:  # NaN fails here too
-        raise SettingsError(f"{name} is out of range; {low:g} to {high:g} is expected")
+        raise SettingsError(name, f"is out of range; {low:g} to {high:g} is expected")
     return number
 
 
@@ -53,7 +72,7 @@ def read_integer(env: Mapping[str, str], name: str, default: int, *, low: int, h
     """Read a whole number between two bounds, both included."""
     number = read_number(env, name, default, low=low, high=high)
     if number != int(number):
-        raise SettingsError(f"{name} is not a whole number; {low} to {high} is expected")
+        raise SettingsError(name, f"is not a whole number; {low} to {high} is expected")
     return int(number)
 
 
@@ -64,7 +83,7 @@ def read_choice(env: Mapping[str, str], name: str, default: _E) -> _E:
         return type(default)(value)
     except ValueError:
         names = ", ".join(type(default))
-        raise SettingsError(f"{name} is none of: {names}") from None
+        raise SettingsError(name, f"is none of: {names}") from None
 
 
 def read_secret_id(env: Mapping[str, str], name: str) -> str:
@@ -80,9 +99,9 @@ def read_origins(env: Mapping[str, str], name: str) -> frozenset[str]:
     )
     origins = [part.strip() for part in env.get(name, "").split(",") if part.strip()]
     if not origins:
-        raise SettingsError(f"{name} is not set: {expected}")
+        raise SettingsError(name, f"is not set: {expected}")
     if not all(_ORIGIN.fullmatch(origin) for origin in origins):
-        raise SettingsError(f"{name} is not valid: {expected}")
+        raise SettingsError(name, f"is not valid: {expected}")
     return frozenset(origins)
 
 
@@ -121,5 +140,5 @@ class CommonSettings:
                 read_choice(env, "SIGNATURE_ALGORITHM", SignatureAlgorithm.MD5_WITH_RSA),
                 read_choice(env, "SIGNATURE_ENCODING", SignatureEncoding.BASE64),
             ),
-            secret_max_age=read_number(env, "SECRET_MAX_AGE_SECONDS", 300, low=1, high=86400),
+            secret_max_age=read_number(env, "SECRET_MAX_AGE_SECONDS", 300, low=1, high=MAX_SECRET_AGE),
         )
