@@ -10,15 +10,21 @@ gc.disable()  # until this module ends: what it imports is no garbage, and looki
 import os
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-from cmpassport.http import Publication
+from cmpassport.http import Handler, respond
 from cmpassport.receipt_keys import PUBLISHED_MAX_AGE, ReceiptKeys
 from cmpassport.secret_cache import CachedSecret
 from cmpassport.secrets_manager import SecretReader
 from cmpassport.snapshot import begin
 from cmpassport.telemetry import Metric, count, secret_is_stale
 from jwks.settings import Settings
+
+_HEADERS: Final = {
+    "Content-Type": "application/jwk-set+json",
+    "Cache-Control": f"public, max-age={PUBLISHED_MAX_AGE}",
+    "X-Content-Type-Options": "nosniff",
+}
 
 _settings = Settings.from_environment(os.environ)
 _secrets = SecretReader(os.environ)
@@ -32,14 +38,14 @@ _keys = CachedSecret(
 begin(_secrets.prepare, os.environ, "secretsmanager")
 
 
-def publish_keys() -> Mapping[str, Any]:
-    """Give the public keys: the former, the current and the next."""
+def publish_keys(_event: Mapping[str, Any], _request_id: str) -> dict[str, Any]:
+    """Give the public keys, the former, the current and the next, for caches to keep (RFC 9111)."""
     keys = _keys.get()
     count(Metric.RECEIPT_KEYS_SERVED)
-    return keys
+    return respond(200, _HEADERS, keys)
 
 
-handler = Publication(publish_keys, "application/jwk-set+json", PUBLISHED_MAX_AGE)
+handler = Handler(publish_keys)
 
 gc.freeze()  # all of this stays: no later collection looks at it
 gc.enable()

@@ -96,19 +96,11 @@ def verify_number(request: Request) -> Mapping[str, Any]:
     submission = _read_submission(request.fields)
     if _receipts is None:
         return _answer(_verifier().verify(submission, request.client_address))
-    issuer = _receipts.prepare(request.domain_name)
-    nonce = request.fields.get("nonce")
-    # A receipt is for one login alone, and so is the token.
-    purpose = f"{request.origin}\0{nonce or ''}"
-    outcome = _verifier().verify(submission, request.client_address, purpose)
+    login = _receipts.prepare(request.domain_name, request.origin, request.fields.get("nonce"))
+    outcome = _verifier().verify(submission, request.client_address, login.purpose)
     answer = _answer(outcome)
-    if not outcome.verified:
-        return answer
-    receipt = _receipts.issue(outcome, submission.number, issuer=issuer, audience=request.origin, nonce=nonce)
-    if receipt is None:  # the verdict is given again, past the receipt's end
-        return answer
-    count(Metric.RECEIPT_ISSUED)
-    return {**answer, "receipt": receipt}
+    receipt = _receipts.issue(outcome, submission.number, login)
+    return answer if receipt is None else {**answer, "receipt": receipt}
 
 
 def _answer(outcome: Outcome) -> Mapping[str, Any]:

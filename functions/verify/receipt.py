@@ -6,16 +6,19 @@ business's server gave the page. The guide knows nothing of it. This module brin
 for receipts only.
 """
 
+import hashlib
+import hmac
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from joserfc import jwe, jwt
 
-from cmpassport.hashing import plain_keyed_hash
 from cmpassport.receipt_keys import ALGORITHM, ReceiptKeys
 from cmpassport.secret_cache import SecretFormatError
 from cmpassport.settings import SettingsError
+from cmpassport.telemetry import Metric, count
 from verify.settings import NumberForm, ReceiptSettings
 from verify.verification import Outcome
 
@@ -40,6 +43,30 @@ def parse_keys(text: str, form: NumberForm) -> ReceiptKeys:
     if form is NumberForm.ENCRYPTED and keys.encryption_key is None:
         raise SecretFormatError("the secret has no encryptionKey, which RECEIPT_NUMBER=encrypted takes")
     return keys
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """The one login that a receipt is for.
+
+    Attributes
+    ----------
+    issuer
+        Address of the API, without a trailing slash.
+    audience
+        Origin of the page that asked.
+    nonce
+        As the page sent it.
+    """
+
+    issuer: str
+    audience: str
+    nonce: str | None
+
+    @property
+    def purpose(self) -> str:
+        """What must be the same when the token comes again: a token is for one login too."""
+        return f"{self.audience}\0{self.nonce or ''}"
 
 
 class Receipts:
@@ -69,17 +96,17 @@ class Receipts:
         self._keys = keys
         self._now = now
 
-    def prepare(self, domain_name: str) -> str:
+    def prepare(self, domain_name: str, audience: str, nonce: str | None) -> Login:
         """Have everything ready, so that no verdict is billed for which there will be no receipt.
 
         Parameters
         ----------
         domain_name
             Name under which the API was called: the issuer, where no address is configured.
-
-        Returns
-        -------
-        The issuer.
+        audience
+            Origin of the page that asks.
+        nonce
+            As the page sent it.
 
         Raises
         ------
@@ -93,12 +120,10 @@ class Receipts:
             raise SettingsError(
                 "RECEIPT_ISSUER", "is not set, and the name under which the API was called is not known"
             )
-        return self._settings.issuer or f"https://{domain_name}"
+        return Login(self._settings.issuer or f"https://{domain_name}", audience, nonce)
 
-    def issue(
-        self, outcome: Outcome, number: str, *, issuer: str, audience: str, nonce: str | None
-    ) -> str | None:
-        """Give the receipt of a positive verdict; None past its end.
+    def issue(self, outcome: Outcome, number: str, login: Login) -> str | None:
+        """Give the receipt of a positive verdict; None for any other, and past the receipt's end.
 
         A verdict that is given again has a receipt of the same identifier and times.
 
@@ -108,21 +133,17 @@ class Receipts:
             The verdict.
         number
             11 digits.
-        issuer
+        login
             As `prepare` gave it.
-        audience
-            Origin of the page that asked.
-        nonce
-            As the page sent it.
         """
         now = self._now()
         expires = outcome.verified_at + self._settings.life_seconds
-        if now.timestamp() >= expires:
+        if not outcome.verified or now.timestamp() >= expires:
             return None
         keys = self._keys()
         claims: dict[str, Any] = {
-            "iss": issuer,
-            "aud": audience,
+            "iss": login.issuer,
+            "aud": login.audience,
             "iat": outcome.verified_at,
             "exp": expires,
             "jti": outcome.msg_id,
@@ -131,18 +152,21 @@ class Receipts:
         }
         if outcome.task_id:
             claims["taskId"] = outcome.task_id
-        if nonce is not None:
-            claims["nonce"] = nonce
+        if login.nonce is not None:
+            claims["nonce"] = login.nonce
         signing = keys.signing_at(now)
         header = {"alg": ALGORITHM, "typ": TYPE, "kid": signing.kid}
-        return jwt.encode(header, claims, signing.key, algorithms=[ALGORITHM])
+        receipt = jwt.encode(header, claims, signing.key, algorithms=[ALGORITHM])
+        count(Metric.RECEIPT_ISSUED)
+        return receipt
 
     def _number(self, keys: ReceiptKeys, number: str) -> dict[str, str]:
         match self._settings.number_form:
             case NumberForm.MASKED:
                 return {"phoneNumMasked": f"{number[:3]}****{number[-4:]}"}
             case NumberForm.HASH if keys.hash_key:
-                return {"phoneNumHash": plain_keyed_hash(keys.hash_key, number)}
+                digest = hmac.new(keys.hash_key, number.encode(), hashlib.sha256)
+                return {"phoneNumHash": digest.hexdigest()}
             case NumberForm.ENCRYPTED if keys.encryption_key:
                 header = {
                     "alg": _KEY_ENCRYPTION,

@@ -161,7 +161,7 @@ class Verifier:
             detail = "The same request is being worked on. Wait a moment and send it again."
             raise ProblemError(Problem.IN_PROGRESS, detail, retry_after=1) from None
         except TokenReusedError:
-            detail = "The token was already sent with another number. Get a new token and send that."
+            detail = "The token was already sent with other data. Get a new token and send that."
             raise ProblemError(Problem.TOKEN_REUSED, detail) from None
         return Outcome.from_record(record)
 

@@ -1,5 +1,5 @@
-// Package numberverification checks number verification receipts in your back end. Copy this file; it needs Go 1.19
-// and github.com/golang-jwt/jwt/v4.
+// Package numberverification checks number verification receipts in your back end. Copy this file; it needs Go 1.19,
+// whose own packages have the cryptography, and nothing else.
 //
 // A page can lie; a receipt cannot. It is a JWT that the number verification API signs when a carrier has confirmed
 // that a number belongs to the phone in the user's hand. Make one verifier when your service starts:
@@ -35,8 +35,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/golang-jwt/jwt/v4"
 )
 
 const (
@@ -247,7 +245,8 @@ func (v *Verifier) signedClaims(receipt string) (object, error) {
 	if err != nil {
 		return nil, Malformed
 	}
-	if _, err := base64URL.DecodeString(parts[2]); err != nil {
+	signature, err := base64URL.DecodeString(parts[2])
+	if err != nil {
 		return nil, Malformed
 	}
 	// What the header says chooses among our own keys, and nothing else: the algorithm is settled.
@@ -265,13 +264,23 @@ func (v *Verifier) signedClaims(receipt string) (object, error) {
 	if err != nil {
 		return nil, err
 	}
-	if jwt.SigningMethodES256.Verify(parts[0]+"."+parts[1], parts[2], key) != nil {
+	if !isSigned(parts[0]+"."+parts[1], signature, key) {
 		return nil, BadSignature
 	}
 	if json.Unmarshal(payloadText, &payload) != nil || payload == nil {
 		return nil, Malformed
 	}
 	return payload, nil
+}
+
+// isSigned checks ES256 (RFC 7518, section 3.4): ECDSA over SHA-256, r and s of 32 bytes each.
+func isSigned(text string, signature []byte, key *ecdsa.PublicKey) bool {
+	if len(signature) != 64 {
+		return false
+	}
+	digest := sha256.Sum256([]byte(text))
+	r, s := new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:])
+	return ecdsa.Verify(key, digest[:], r, s)
 }
 
 // use reads the number, and has the receipt count as used from here on.
@@ -401,12 +410,14 @@ func (p *publishedKeys) refresh(now time.Time) {
 }
 
 var client = http.Client{
-	Timeout: fetchTimeout,
+	Timeout: fetchTimeout, // of the whole: name, handshake, header and body
+	// Straight to the address: a Transport of its own has no proxy, whatever the environment says.
+	Transport: &http.Transport{DisableKeepAlives: true},
 	// Whoever could redirect us could name other keys.
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
-// fetch reads at most maxJWKSBytes; nil where it cannot.
+// fetch reads at most maxJWKSBytes within fetchTimeout; nil where it cannot.
 func fetch(url string) []byte {
 	answer, err := client.Get(url)
 	if err != nil {

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import pytest
 
-from cmpassport.keys import load_private_key
+from cmpassport.keys import load_private_key, load_public_key
 from local import ROOT, state
 from local.aws import AwsCredentials
 from local.environment import Pool
@@ -23,7 +23,7 @@ from local.keys import CustomerKeys
 from local.stack import Options, Stack
 from tests.support.stacks import client_of, embedded, phone_of
 from tools.__main__ import main
-from tools.keys.pairs import bare_public
+from tools.keys.pairs import bare_public, fingerprint
 
 PATIENCE: Final = 60.0
 
@@ -52,9 +52,9 @@ class Desk:
                 )
         self.paste(keys.public_key)
 
-    def step(self, name: str) -> int:
+    def step(self, name: str, *options: str) -> int:
         """Take a step; a verification is the stack's own."""
-        where = ["--state", str(self.state)] if name == "verify" else []
+        where = [*options, *(["--state", str(self.state)] if name == "verify" else [])]
         return main(["keys", "rotate", "--step", name, "--secret", self.secret, *where])
 
     def private(self, label: str) -> str:
@@ -186,28 +186,60 @@ def test_a_key_that_the_platform_does_not_know_is_not_verified_and_is_taken_back
     assert wait_for(desk.log_in, 200)
 
 
-def test_a_second_step_back_forgets_the_new_key(desk: Desk) -> None:
+def test_a_second_step_back_forgets_the_new_key_and_a_third_changes_nothing(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
     former = desk.key("AWSCURRENT")
     desk.step("prepare")
     desk.step("switch")
     desk.step("rollback")
+    capsys.readouterr()
 
     assert desk.step("rollback") == 0
+    assert former in capsys.readouterr().out.splitlines()
+    assert desk.labels() == {"AWSCURRENT"}
 
+    assert desk.step("rollback") == 1
     assert desk.key("AWSCURRENT") == former
-    assert "AWSPENDING" not in desk.labels()
+    assert desk.labels() == {"AWSCURRENT"}
+    shown = capsys.readouterr()
+    assert "go back to the former key" not in shown.out
+    assert "no former key to go back to" in " ".join(shown.err.split())
 
 
-def test_a_rotation_that_is_done_can_be_taken_back(desk: Desk) -> None:
+def test_a_rotation_that_is_done_is_taken_back_to_the_key_that_is_named(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
     former = desk.key("AWSCURRENT")
+    desk.step("prepare")
+    new = desk.key("AWSPENDING")
+    desk.paste(new)
+    desk.step("switch")
+    assert wait_for(lambda: desk.step("verify"), 0)
+    capsys.readouterr()
+
+    assert desk.step("rollback") == 2
+    assert desk.key("AWSCURRENT") == new
+    words = " ".join(capsys.readouterr().err.split())
+    digest = fingerprint(load_public_key(former))
+    assert f"--step rollback --to {digest}" in words
+
+    for _ in range(2):  # again: nothing more
+        assert desk.step("rollback", "--to", digest) == 0
+        assert desk.key("AWSCURRENT") == former
+        assert former in capsys.readouterr().out.splitlines()
+
+
+def test_a_key_that_no_label_has_is_not_gone_back_to(desk: Desk) -> None:
     desk.step("prepare")
     desk.paste(desk.key("AWSPENDING"))
     desk.step("switch")
     assert wait_for(lambda: desk.step("verify"), 0)
+    new = desk.key("AWSCURRENT")
 
-    assert desk.step("rollback") == 0
+    assert desk.step("rollback", "--to", "0" * 64) == 2
 
-    assert desk.key("AWSCURRENT") == former
+    assert desk.key("AWSCURRENT") == new
 
 
 @pytest.mark.parametrize(

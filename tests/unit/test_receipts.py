@@ -17,7 +17,7 @@ from cmpassport.secret_cache import SecretFormatError
 from cmpassport.settings import SettingsError
 from tests.support.fakes import FakeClock
 from tests.support.receipt_secrets import HASH_KEY, LONG_AGO, new_key, part, public_pem, secret
-from verify.receipt import Receipts, parse_keys
+from verify.receipt import Login, Receipts, parse_keys
 from verify.settings import NumberForm, ReceiptSettings
 from verify.verification import Outcome
 
@@ -40,7 +40,7 @@ def make(
 
 
 def issue(receipts: Receipts, outcome: Outcome, nonce: str | None = None) -> str:
-    receipt = receipts.issue(outcome, NUMBER, issuer=ISSUER, audience=AUDIENCE, nonce=nonce)
+    receipt = receipts.issue(outcome, NUMBER, Login(ISSUER, AUDIENCE, nonce))
     assert receipt is not None
     return receipt
 
@@ -83,13 +83,13 @@ def test_a_verdict_that_is_given_again_has_the_same_receipt_until_its_end_and_no
     clock.advance(LIFE - 1)
     assert part(issue(receipts, outcome), 1) == first
     clock.advance(1)
-    assert receipts.issue(outcome, NUMBER, issuer=ISSUER, audience=AUDIENCE, nonce=None) is None
+    assert receipts.issue(outcome, NUMBER, Login(ISSUER, AUDIENCE, None)) is None
 
 
 def test_a_verdict_of_an_earlier_release_has_no_receipt(clock: FakeClock) -> None:
     outcome = replace(verdict(clock), verified_at=0)
 
-    assert make(clock)[0].issue(outcome, NUMBER, issuer=ISSUER, audience=AUDIENCE, nonce=None) is None
+    assert make(clock)[0].issue(outcome, NUMBER, Login(ISSUER, AUDIENCE, None)) is None
 
 
 def test_the_next_key_signs_from_its_time_on(clock: FakeClock) -> None:
@@ -144,13 +144,29 @@ def test_without_a_key_that_signs_nothing_is_prepared(clock: FakeClock) -> None:
     receipts, _ = make(clock, secret((new_key(), clock.now() + timedelta(seconds=1))))
 
     with pytest.raises(SecretFormatError, match="signs yet"):
-        receipts.prepare("api.example.com")
+        receipts.prepare("api.example.com", AUDIENCE, None)
 
 
 def test_the_issuer_is_the_configured_address_or_else_the_name_that_was_called(clock: FakeClock) -> None:
     named = replace(SETTINGS, issuer="http://127.0.0.1:3000")
 
-    assert make(clock)[0].prepare("api.example.com") == ISSUER
-    assert make(clock, settings=named)[0].prepare("api.example.com") == "http://127.0.0.1:3000"
+    def issuer(receipts: Receipts, domain_name: str) -> str:
+        return receipts.prepare(domain_name, AUDIENCE, None).issuer
+
+    assert issuer(make(clock)[0], "api.example.com") == ISSUER
+    assert issuer(make(clock, settings=named)[0], "api.example.com") == "http://127.0.0.1:3000"
     with pytest.raises(SettingsError, match="RECEIPT_ISSUER"):
-        make(clock)[0].prepare("")
+        issuer(make(clock)[0], "")
+
+
+def test_another_verdict_has_no_receipt(clock: FakeClock) -> None:
+    outcome = replace(verdict(clock), result_code="001")
+
+    assert make(clock)[0].issue(outcome, NUMBER, Login(ISSUER, AUDIENCE, None)) is None
+
+
+@pytest.mark.parametrize(
+    ("audience", "nonce"), [("https://m.example.com", "n"), (AUDIENCE, "m"), (AUDIENCE, None)]
+)
+def test_each_login_is_another_purpose(audience: str, nonce: str | None) -> None:
+    assert Login(ISSUER, audience, nonce).purpose != Login(ISSUER, AUDIENCE, "n").purpose

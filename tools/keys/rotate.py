@@ -2,7 +2,8 @@
 
 The new key waits in the signing secret under the label AWSPENDING, which the functions do not read. The
 switch moves AWSCURRENT to it, the way back moves it to AWSPREVIOUS; until the platform has been seen to take
-the new key, AWSPENDING stays where it is. So the labels alone say how far a rotation is.
+the new key, AWSPENDING stays where it is. So the labels alone say how far a rotation is. A key that is
+forgotten loses AWSPREVIOUS too, which Secrets Manager gave it when it was taken back.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from tools.aws import add_aws_options, same_options
 from tools.errors import FOUND, WRONG_USE, ToolError
 from tools.keys.contents import PRIVATE_KEY, examine_signing
 from tools.keys.new import SIGNING_SECRET, warn_of_small
-from tools.keys.pairs import BITS, SAFE_BITS, bare_private, new_private_key
+from tools.keys.pairs import BITS, SAFE_BITS, bare_private, fingerprint, new_private_key
 from tools.keys.people import ask, is_confirmed, say, secret_name
 from tools.keys.probe import Deployment, Outcome, add_deployment_options, probe
 from tools.keys.report import show_public_half
@@ -33,12 +34,14 @@ examples:
   python -m tools keys rotate --step switch
   python -m tools keys rotate --step verify --stack number-verification
   python -m tools keys rotate --step rollback                        one step back
+  python -m tools keys rotate --step rollback --to SHA256            a rotation that is done, back to that key
 
 steps:
   prepare   make a new pair; the private half waits in the secret, the public half is shown
   switch    have the functions use it, right after the open platform has saved its public half
   verify    send one signed request with a made-up token: not billed, no attempt spent
-  rollback  after the switch: the former key again; before it: forget the new one
+  rollback  after the switch: the former key again; before it: forget the new one; with no rotation under way
+            it says which key --to would go back to
 """
 
 _PAUSE: Final = 30
@@ -154,6 +157,11 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help=f"the signing secret (default: {SIGNING_SECRET})",
     )
     parser.add_argument(
+        "--to",
+        metavar="SHA256",
+        help="with --step rollback and no rotation under way: the fingerprint of the key to go back to",
+    )
+    parser.add_argument(
         "--bits",
         type=int,
         choices=BITS,
@@ -209,7 +217,9 @@ def _guide_verification(store: Store, arguments: argparse.Namespace) -> int:
             return FOUND
 
 
-# The steps. Each can be taken again: what is done already is said, and done no second time.
+# The steps. Each can be taken again after a failure or a kill: the labels, and no memory, say what is left to do.
+# `prepare`, `switch` and `verify` do no second time what is done already. `rollback` goes one step back, down to
+# where no rotation is under way; a rotation that is done is taken back only to a key that is named.
 
 
 def _prepare(rotation: Rotation, arguments: argparse.Namespace) -> int:
@@ -294,35 +304,72 @@ def _probe_until_settled(deployment: Deployment, arguments: argparse.Namespace) 
 
 
 def _rollback(rotation: Rotation, arguments: argparse.Namespace) -> int:
+    match rotation.phase:
+        case Phase.PREPARED:
+            return _forget(rotation)
+        case Phase.SWITCHED:
+            _go_back(rotation, rotation.public_half(PREVIOUS))
+            say(
+                wrapped(
+                    "The new key waits again: "
+                    + _command(arguments, "switch")
+                    + " tries it once more, "
+                    + _command(arguments, "rollback")
+                    + " forgets it."
+                )
+            )
+            return 0
+        case Phase.AT_REST:
+            return _undo_finished(rotation, arguments)
+
+
+def _forget(rotation: Rotation) -> int:
+    """Take the labels off the key that waits; AWSPENDING, which says that there is one, comes last."""
     versions = rotation.versions
-    if rotation.phase is Phase.PREPARED:
-        rotation.store.drop(rotation.name, PENDING, versions[PENDING])
-        print("The new key is forgotten; the functions have never used it.")
-        say(wrapped("If its public half stands on the open platform, paste the former one back: it follows."))
+    present = rotation.public_half(CURRENT)
+    if versions.get(PREVIOUS) == versions[PENDING]:  # tried and taken back: nobody must go back to it
+        rotation.store.drop(rotation.name, PREVIOUS, versions[PREVIOUS])
+    rotation.store.drop(rotation.name, PENDING, versions[PENDING])
+    print("The new key is forgotten; the functions use the former one.")
+    say(wrapped("If another public half stands on the open platform, paste the former one back: it follows."))
+    print()
+    show_public_half(present)
+    return 0
+
+
+def _undo_finished(rotation: Rotation, arguments: argparse.Namespace) -> int:
+    """Go back to a former key that is named: which one is meant, no label can tell."""
+    present = rotation.public_half(CURRENT)
+    if arguments.to == fingerprint(present):
+        print("The functions use that key already. Its public half has to stand on the open platform:")
         print()
-        show_public_half(rotation.public_half(CURRENT))
+        show_public_half(present)
         return 0
-    if PREVIOUS not in versions:
+    if PREVIOUS not in rotation.versions:
         raise ToolError(
-            f"secret {rotation.name} has no former key to go back to",
+            f"secret {rotation.name}: {rotation.phase.value}, and there is no former key to go back to",
             f"To change the key: {_command(arguments, 'prepare')}",
         )
     former = rotation.public_half(PREVIOUS)
+    if arguments.to != fingerprint(former):
+        raise ToolError(
+            f"secret {rotation.name}: {rotation.phase.value}, so that nothing is taken back unasked. The "
+            f"present key's public half has SHA-256 {fingerprint(present)}, the former one's "
+            f"{fingerprint(former)}",
+            "If the functions are to go back to the former: "
+            + _command(arguments, f"rollback --to {fingerprint(former)}"),
+            WRONG_USE,
+        )
+    _go_back(rotation, former)
+    return 0
+
+
+def _go_back(rotation: Rotation, former: RSAPublicKey) -> None:
+    versions = rotation.versions
     rotation.store.move(rotation.name, CURRENT, to=versions[PREVIOUS], source=versions[CURRENT])
     print("The functions go back to the former key. Paste its public half into the open platform at once:")
     print()
     show_public_half(former)
-    if rotation.phase is Phase.SWITCHED:
-        say(
-            wrapped(
-                "The new key waits again: "
-                + _command(arguments, "switch")
-                + " tries it once more, "
-                + _command(arguments, "rollback")
-                + " forgets it."
-            )
-        )
-    return 0
 
 
 _STEPS: Final[Mapping[str, Callable[[Rotation, argparse.Namespace], int]]] = {

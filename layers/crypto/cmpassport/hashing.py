@@ -21,8 +21,3 @@ class Salt(StrEnum):
 def keyed_hash(pepper: bytes, salt: Salt, text: str) -> str:
     """Give HMAC-SHA256 (RFC 2104) of a salted text as 64 hexadecimal digits."""
     return hmac.new(pepper, f"{salt.value}\0{text}".encode(), hashlib.sha256).hexdigest()
-
-
-def plain_keyed_hash(key: bytes, text: str) -> str:
-    """Give HMAC-SHA256 (RFC 2104) of a text as it is, which others with the key can make too: 64 digits."""
-    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()

@@ -96,27 +96,9 @@ class Endpoint(Handler):
         self, operation: Callable[[Request], Mapping[str, Any]], allowed_origins: frozenset[str]
     ) -> None:
         def answer(event: Mapping[str, Any], request_id: str) -> dict[str, Any]:
-            return _response(200, _JSON_HEADERS, operation(_accept(event, request_id, allowed_origins)))
+            return respond(200, _JSON_HEADERS, operation(_accept(event, request_id, allowed_origins)))
 
         super().__init__(answer)
-
-
-class Publication(Handler):
-    """A handler that gives a public document to whoever asks, for caches to keep.
-
-    Parameters
-    ----------
-    read
-        Gives the document.
-    media_type
-        The document's.
-    max_age
-        Seconds for which it may be kept (RFC 9111 section 5.2.2.1).
-    """
-
-    def __init__(self, read: Callable[[], Mapping[str, Any]], media_type: str, max_age: int) -> None:
-        headers = {**_HEADERS, "Content-Type": media_type, "Cache-Control": f"public, max-age={max_age}"}
-        super().__init__(lambda _event, _request_id: _response(200, headers, read()))
 
 
 def check_members(
@@ -241,10 +223,11 @@ def _refusal(error: ProblemError, request_id: str) -> dict[str, Any]:
     headers = _PROBLEM_HEADERS
     if error.retry_after is not None:
         headers = {**headers, "Retry-After": str(error.retry_after)}
-    return _response(error.problem.status.value, headers, error.document(request_id))
+    return respond(error.problem.status.value, headers, error.document(request_id))
 
 
-def _response(status: int, headers: Mapping[str, str], body: Mapping[str, Any]) -> dict[str, Any]:
+def respond(status: int, headers: Mapping[str, str], body: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a payload 2.0 response with a JSON body."""
     return {
         "statusCode": status,
         "headers": dict(headers),
