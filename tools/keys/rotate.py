@@ -217,9 +217,9 @@ def _guide_verification(store: Store, arguments: argparse.Namespace) -> int:
             return FOUND
 
 
-# The steps. Each can be taken again after a failure or a kill: the labels, and no memory, say what is left to do.
-# `prepare`, `switch` and `verify` do no second time what is done already. `rollback` goes one step back, down to
-# where no rotation is under way; a rotation that is done is taken back only to a key that is named.
+# The steps. Each can be taken again after a kill: the labels, and no memory, say what is left to do.
+# `prepare`, `switch` and `verify` do no second time what is done. `rollback` goes one step back, down to where
+# no rotation is under way; a rotation that is done is taken back only to a key that is named.
 
 
 def _prepare(rotation: Rotation, arguments: argparse.Namespace) -> int:
