@@ -196,8 +196,10 @@ class Verifier:
             detail = "The platform cannot be reached. Try again."
             raise ProblemError(Problem.PLATFORM_UNREACHABLE, detail) from None
         except PlatformSilentError as error:
+            count(Metric.NO_ANSWER)
             return self._without_answer(Problem.PLATFORM_TIMEOUT, error, reservation)
         except Exception as error:  # noqa: BLE001 - sent and perhaps judged: even a bug here burns the token
+            count(Metric.BAD_ANSWER)
             return self._without_answer(Problem.PLATFORM_ERROR, error, reservation)
         finally:
             record_milliseconds(Metric.PLATFORM_LATENCY, (self._monotonic() - started) * 1000)

@@ -159,7 +159,7 @@ def _silent(reason: str) -> Effect:
         "retry",
         Attempt.SPENT,
         1,
-        frozenset({_LATENCY, "PlatformTimeout"}),
+        frozenset({_LATENCY, "NoAnswer", "PlatformTimeout"}),
         (f"ERROR the platform gave no answer ({reason})",),
         Again.SAME,
     )
@@ -172,7 +172,7 @@ def _bad_answer(reason: str) -> Effect:
         "retry",
         Attempt.SPENT,
         1,
-        frozenset({_LATENCY, "PlatformError"}),
+        frozenset({_LATENCY, "BadAnswer", "PlatformError"}),
         (f"ERROR the platform gave no answer ({reason})",),
         Again.SAME,
     )

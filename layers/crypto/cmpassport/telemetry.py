@@ -28,7 +28,9 @@ LOGGED_HASH_DIGITS: Final = 16
 class Metric(StrEnum):
     """Metric names; beside these, each refusal is counted under its code's name, as in `TokenRejected`.
 
-    The four that end in `_CODE` count the platform's answers other than verdicts, by who can mend them.
+    A repeated request that gets a refusal again counts that again. Once for each call to the platform count
+    its latency, verdicts, the four that end in `_CODE` (other answers, by who can mend them), no answer in
+    time, and answers that are not the protocol's.
     """
 
     COLD_START = "ColdStart"
@@ -39,6 +41,8 @@ class Metric(StrEnum):
     PAGE_CODE = "PageCode"
     USER_CODE = "UserCode"
     PLATFORM_CODE = "PlatformCode"
+    NO_ANSWER = "NoAnswer"
+    BAD_ANSWER = "BadAnswer"
     PLATFORM_LATENCY = "PlatformLatency"
     PLATFORM_LIMIT_REACHED = "PlatformLimitReached"
     BUDGET_REFUSED = "BudgetRefused"
