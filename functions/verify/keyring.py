@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Callable
+from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
+from cmpassport.clock import utc_now
 from cmpassport.errors import CmpassportError
 from cmpassport.keys import load_private_key, load_public_key
 from cmpassport.secret_cache import CachedSecret, SecretFormatError, read_fields
@@ -31,13 +33,20 @@ class Keyring:
         Reads a secret's current text by name or ARN.
     monotonic
         Clock in seconds.
+    now
+        Clock, aware.
     """
 
     def __init__(
-        self, settings: Settings, fetch: Callable[[str], str], monotonic: Callable[[], float] = time.monotonic
+        self,
+        settings: Settings,
+        fetch: Callable[[str], str],
+        monotonic: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._settings = settings
         self._fetch = fetch
+        self._now = now
         # A refresh that brings the same key does not parse it again.
         self._parse_signing = lru_cache(maxsize=1)(load_private_key)
         max_age = settings.common.secret_max_age
@@ -99,4 +108,4 @@ class Keyring:
 
         receipts = self._settings.receipts
         assert receipts is not None  # noqa: S101 - nobody asks for receipts that are off
-        return parse_keys(self._fetch(receipts.secret_id), receipts.number_form)
+        return parse_keys(self._fetch(receipts.secret_id), receipts.number_form, self._now())

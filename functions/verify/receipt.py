@@ -29,8 +29,8 @@ _KEY_ENCRYPTION: Final = "RSA-OAEP-256"
 _CONTENT_ENCRYPTION: Final = "A256GCM"
 
 
-def parse_keys(text: str, form: NumberForm) -> ReceiptKeys:
-    """Read the receipt secret, which must have what the number's form takes.
+def parse_keys(text: str, form: NumberForm, now: datetime) -> ReceiptKeys:
+    """Read the receipt secret, which must have a key that signs and what the number's form takes.
 
     Raises
     ------
@@ -38,6 +38,7 @@ def parse_keys(text: str, form: NumberForm) -> ReceiptKeys:
         It is of another form.
     """
     keys = ReceiptKeys.parse(text)
+    keys.signing_at(now)
     if form is NumberForm.HASH and keys.hash_key is None:
         raise SecretFormatError("the secret has no hashKey, which RECEIPT_NUMBER=hash takes")
     if form is NumberForm.ENCRYPTED and keys.encryption_key is None:

@@ -20,6 +20,7 @@ _PATIENCE: Final = 20.0
 class Step(StrEnum):
     """What a function calls AWS for, in the order of a verification."""
 
+    RECEIPT_SECRET = "the receipts secret"
     PEPPER = "the pepper"
     CLAIM = "the claim of the token"
     VERIFICATION_SECRET = "the verification secret"
@@ -30,10 +31,10 @@ class Step(StrEnum):
     RELEASE = "the token's release"
 
 
-_SECRET_NAME: Final = re.compile(r"-(signing|verification)-\w{6}$")
+_SECRET_NAME: Final = re.compile(r"-(signing|verification|receipts)-\w{6}$")
 """The end of a secret's ARN, with the six characters that Secrets Manager adds to a name."""
 
-SECRETS: Final = frozenset({Step.PEPPER, Step.VERIFICATION_SECRET, Step.SIGNING_SECRET})
+SECRETS: Final = frozenset({Step.RECEIPT_SECRET, Step.PEPPER, Step.VERIFICATION_SECRET, Step.SIGNING_SECRET})
 TABLE: Final = frozenset(Step) - SECRETS
 
 

@@ -18,8 +18,9 @@ from local.keys import CustomerKeys
 from local.server import Server, address_of, listen
 from local.stack import VERIFY_FUNCTION, VERIFY_PATH, Stack
 from tests.faults.proxy import AwsProxy, Step
-from tests.faults.table import Address, Again, Attempt, Cause, Effect, Moment, Rotation, Token
+from tests.faults.table import Address, Again, Attempt, Cause, Effect, Moment, Receipts, Rotation, Token
 from tests.support.phone import Phone, Reply, Ticket
+from tests.support.receipt_secrets import LONG_AGO, new_key, secret
 from tests.support.stacks import client_of
 
 PRESIGN_FUNCTION: Final = "PreSignFunction"
@@ -174,6 +175,7 @@ def scene(
     address: str | None = None,
     limits: Mapping[str, str] = BRIEF,
     environments: int = 1,
+    receipts: Receipts = Receipts.OFF,
 ) -> Iterator[Scene]:
     """Run a scene on a stack.
 
@@ -189,6 +191,8 @@ def scene(
         Variables that bound the exchange with the platform; none for the template's.
     environments
         Execution environments at most.
+    receipts
+        Whether the function gives receipts.
     """
     stack, log = ledger.stack, folder / "verify.log"
     log.touch()
@@ -197,6 +201,7 @@ def scene(
         variables = {
             **template.variables,
             **limits,
+            **(_receipt_variables(stack) if receipts is Receipts.ON else {}),
             "AWS_ENDPOINT_URL": proxy.address,
             "PLATFORM_URL": (address or stack.platform) + VERIFY_PATH,
         }
@@ -215,6 +220,18 @@ def scene(
         finally:
             server.stop()
             pool.stop()
+
+
+def _receipt_variables(stack: Stack) -> dict[str, str]:
+    """Store a receipt secret; give the variables that switch receipts on."""
+    client, name = client_of(stack, "secretsmanager"), "faults-receipts"
+    with suppress(client.exceptions.ResourceExistsException):
+        client.create_secret(Name=name, SecretString=secret((new_key(), LONG_AGO)))
+    return {
+        "RECEIPTS": "on",
+        "RECEIPT_SECRET_ID": client.describe_secret(SecretId=name)["ARN"],
+        "RECEIPT_NUMBER": "masked",
+    }
 
 
 def address_of_platform(where: Address, stack: Stack, stranger: str) -> str | None:

@@ -4,11 +4,17 @@
 local stack and compares every column.
 """
 
+import json
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import Enum, StrEnum
 from typing import Any, Final
 
+from local import ROOT
 from tests.faults.proxy import SECRETS, TABLE, AwsFault, Failure, Step
+from tests.support.receipt_secrets import new_key, secret
+
+VECTORS: Final = ROOT / "tests" / "vectors"
 
 
 class Attempt(StrEnum):
@@ -60,6 +66,13 @@ class Rotation(Enum):
     PLATFORM_FIRST = "the platform"
 
 
+class Receipts(Enum):
+    """Whether the function gives receipts."""
+
+    OFF = "off"
+    ON = "on"
+
+
 class Token(Enum):
     """The token that the page sends."""
 
@@ -77,6 +90,7 @@ class Cause:
     moment: Moment = Moment.WARM
     rotation: Rotation = Rotation.NONE
     token: Token = Token.GOOD
+    receipts: Receipts = Receipts.OFF
 
     @property
     def takes_seconds(self) -> bool:
@@ -568,5 +582,57 @@ _SECRETS: Final = Part(
     ),
 )
 
-PARTS: Final = (_WAY, _ANSWER, _CODES, _DYNAMODB, _SECRETS)
+_RSA_FOR_RECEIPTS: Final = json.dumps(
+    {
+        "keys": [
+            {
+                "privateKey": (VECTORS / "rsa-2048.pem").read_text(),
+                "signFrom": "2026-01-01T00:00:00Z",
+            }
+        ]
+    }
+)
+
+_RECEIPTS: Final = Part(
+    "The keys of receipts",
+    "With receipts on, nothing is asked that would be billed while there could be no receipt for it. Whoever"
+    " has had the keys once goes on with the last good ones.",
+    (
+        _aws(
+            f"{Step.RECEIPT_SECRET} {Failure.DOWN.value} at the cold start",
+            Step.RECEIPT_SECRET,
+            Failure.DOWN,
+            _internal(f"{_HAD}InternalServerError)"),
+            moment=Moment.COLD,
+            receipts=Receipts.ON,
+        ),
+        *(
+            _aws(
+                f"{Step.RECEIPT_SECRET} {what} at the cold start",
+                Step.RECEIPT_SECRET,
+                Failure.REPLACED,
+                _internal(f"{_HAD}{reason})"),
+                moment=Moment.COLD,
+                receipts=Receipts.ON,
+                text=text,
+            )
+            for what, text, reason in (
+                ("no JSON", '{"keys": [', "the secret is not JSON"),
+                ("without keys", '{"keys": []}', "the secret has no keys: a list of 1 to 5"),
+                (
+                    "with an RSA key",
+                    _RSA_FOR_RECEIPTS,
+                    "the private key is not on the curve P-256",
+                ),
+                (
+                    "whose key signs from tomorrow on",
+                    secret((new_key(), datetime(2999, 1, 1, tzinfo=UTC))),
+                    "no key of the secret signs yet; give one a signFrom that has passed",
+                ),
+            )
+        ),
+    ),
+)
+
+PARTS: Final = (_WAY, _ANSWER, _CODES, _DYNAMODB, _SECRETS, _RECEIPTS)
 ROWS: Final = tuple(row for part in PARTS for row in part.rows)

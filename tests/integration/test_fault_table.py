@@ -69,7 +69,8 @@ def effect(row: Row, request: pytest.FixtureRequest, ledger: Ledger, impostor: s
     if cause.moment is Moment.WARM and cause.address is Address.PLATFORM:
         stage: Scene = request.getfixturevalue("warm")
         return provoke(stage, cause, sim, prepare(stage, cause, sim))
-    with scene(ledger, tmp_path, address_of_platform(cause.address, ledger.stack, impostor)) as stage:
+    address = address_of_platform(cause.address, ledger.stack, impostor)
+    with scene(ledger, tmp_path, address, receipts=cause.receipts) as stage:
         return provoke(stage, cause, sim, prepare(stage, cause, sim))
 
 

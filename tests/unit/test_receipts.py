@@ -35,7 +35,7 @@ def verdict(clock: FakeClock, task_id: str = "task-1") -> Outcome:
 def make(
     clock: FakeClock, text: str | None = None, settings: ReceiptSettings = SETTINGS
 ) -> tuple[Receipts, ReceiptKeys]:
-    keys = parse_keys(text or secret((new_key(), LONG_AGO)), settings.number_form)
+    keys = parse_keys(text or secret((new_key(), LONG_AGO)), settings.number_form, clock.now())
     return Receipts(settings, "000340", lambda: keys, clock.now), keys
 
 
@@ -134,17 +134,15 @@ def test_an_encrypted_number_is_for_the_business_alone(
     ("form", "member"), [(NumberForm.HASH, "hashKey"), (NumberForm.ENCRYPTED, "encryptionKey")]
 )
 def test_a_secret_without_what_the_form_takes_is_refused_before_a_verdict(
-    form: NumberForm, member: str
+    clock: FakeClock, form: NumberForm, member: str
 ) -> None:
     with pytest.raises(SecretFormatError, match=f"no {member}, which RECEIPT_NUMBER={form} takes"):
-        parse_keys(secret((new_key(), LONG_AGO)), form)
+        parse_keys(secret((new_key(), LONG_AGO)), form, clock.now())
 
 
-def test_without_a_key_that_signs_nothing_is_prepared(clock: FakeClock) -> None:
-    receipts, _ = make(clock, secret((new_key(), clock.now() + timedelta(seconds=1))))
-
+def test_a_secret_none_of_whose_keys_signs_yet_is_refused(clock: FakeClock) -> None:
     with pytest.raises(SecretFormatError, match="signs yet"):
-        receipts.prepare("api.example.com", AUDIENCE, None)
+        parse_keys(secret((new_key(), clock.now() + timedelta(seconds=1))), NumberForm.MASKED, clock.now())
 
 
 def test_the_issuer_is_the_configured_address_or_else_the_name_that_was_called(clock: FakeClock) -> None:
