@@ -96,10 +96,15 @@ def verify_number(request: Request) -> Mapping[str, Any]:
     submission = _read_submission(request.fields)
     if _receipts is None:
         return _answer(_verifier().verify(submission, request.client_address))
-    login = _receipts.prepare(request.domain_name, request.origin, request.fields.get("nonce"))
+    login = _receipts.prepare(
+        submission.number,
+        domain_name=request.domain_name,
+        audience=request.origin,
+        nonce=request.fields.get("nonce"),
+    )
     outcome = _verifier().verify(submission, request.client_address, login.purpose)
     answer = _answer(outcome)
-    receipt = _receipts.issue(outcome, submission.number, login)
+    receipt = _receipts.issue(outcome, login)
     return answer if receipt is None else {**answer, "receipt": receipt}
 
 

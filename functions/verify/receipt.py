@@ -8,14 +8,14 @@ for receipts only.
 
 import hashlib
 import hmac
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
 from joserfc import jwe, jwt
 
-from cmpassport.receipt_keys import ALGORITHM, ReceiptKeys
+from cmpassport.receipt_keys import ALGORITHM, ReceiptKeys, SigningKey
 from cmpassport.secret_cache import SecretFormatError
 from cmpassport.settings import SettingsError
 from cmpassport.telemetry import Metric, count
@@ -48,7 +48,7 @@ def parse_keys(text: str, form: NumberForm, now: datetime) -> ReceiptKeys:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """The one login that a receipt is for.
+    """The one login that a receipt is for, with all of the receipt that can be made before the verdict.
 
     Attributes
     ----------
@@ -58,11 +58,17 @@ class Login:
         Origin of the page that asked.
     nonce
         As the page sent it.
+    number
+        The claim that tells the number.
+    signing
+        The key that will sign.
     """
 
     issuer: str
     audience: str
     nonce: str | None
+    number: Mapping[str, str] = field(repr=False)
+    signing: SigningKey
 
     @property
     def purpose(self) -> str:
@@ -97,11 +103,13 @@ class Receipts:
         self._keys = keys
         self._now = now
 
-    def prepare(self, domain_name: str, audience: str, nonce: str | None) -> Login:
-        """Have everything ready, so that no verdict is billed for which there will be no receipt.
+    def prepare(self, number: str, *, domain_name: str, audience: str, nonce: str | None) -> Login:
+        """Make all of a receipt but its times, so that no verdict is billed for which there can be none.
 
         Parameters
         ----------
+        number
+            11 digits.
         domain_name
             Name under which the API was called: the issuer, where no address is configured.
         audience
@@ -112,18 +120,24 @@ class Receipts:
         Raises
         ------
         SecretUnavailableError, SecretFormatError
-            There is no key that signs.
+            There is no key that signs, or none for the number's form.
         SettingsError
             There is no issuer.
         """
-        self._keys().signing_at(self._now())
         if not (self._settings.issuer or domain_name):
             raise SettingsError(
                 "RECEIPT_ISSUER", "is not set, and the name under which the API was called is not known"
             )
-        return Login(self._settings.issuer or f"https://{domain_name}", audience, nonce)
+        keys = self._keys()
+        return Login(
+            issuer=self._settings.issuer or f"https://{domain_name}",
+            audience=audience,
+            nonce=nonce,
+            number=self._number(keys, number),
+            signing=keys.signing_at(self._now()),
+        )
 
-    def issue(self, outcome: Outcome, number: str, login: Login) -> str | None:
+    def issue(self, outcome: Outcome, login: Login) -> str | None:
         """Give the receipt of a positive verdict; None for any other, and past the receipt's end.
 
         A verdict that is given again has a receipt of the same identifier and times.
@@ -132,16 +146,12 @@ class Receipts:
         ----------
         outcome
             The verdict.
-        number
-            11 digits.
         login
             As `prepare` gave it.
         """
-        now = self._now()
         expires = outcome.verified_at + self._settings.life_seconds
-        if not outcome.verified or now.timestamp() >= expires:
+        if not outcome.verified or self._now().timestamp() >= expires:
             return None
-        keys = self._keys()
         claims: dict[str, Any] = {
             "iss": login.issuer,
             "aud": login.audience,
@@ -149,15 +159,14 @@ class Receipts:
             "exp": expires,
             "jti": outcome.msg_id,
             "appId": self._app_id,
-            **self._number(keys, number),
+            **login.number,
         }
         if outcome.task_id:
             claims["taskId"] = outcome.task_id
         if login.nonce is not None:
             claims["nonce"] = login.nonce
-        signing = keys.signing_at(now)
-        header = {"alg": ALGORITHM, "typ": TYPE, "kid": signing.kid}
-        receipt = jwt.encode(header, claims, signing.key, algorithms=[ALGORITHM])
+        header = {"alg": ALGORITHM, "typ": TYPE, "kid": login.signing.kid}
+        receipt = jwt.encode(header, claims, login.signing.key, algorithms=[ALGORITHM])
         count(Metric.RECEIPT_ISSUED)
         return receipt
 

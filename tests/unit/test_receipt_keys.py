@@ -1,5 +1,6 @@
 """The receipt secret: which key signs when, what is published, and what is wrong with a wrong one."""
 
+import base64
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -7,8 +8,8 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, generate_private_key
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicNumbers
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from cmpassport.keys import KeyFormatError
 from cmpassport.receipt_keys import ReceiptKeys
@@ -123,6 +124,25 @@ def test_a_public_key_in_the_private_ones_place_is_named(rsa_key: Callable[[int]
 def test_a_small_key_is_not_encrypted_for(rsa_key: Callable[[int], RSAPrivateKey]) -> None:
     with pytest.raises(SecretFormatError, match="encryptionKey has fewer than 2048 bits"):
         ReceiptKeys.parse(secret((new_key(), LONG_AGO), encryptionKey=public_pem(rsa_key(1024))))
+
+
+def test_a_damaged_key_is_not_encrypted_for(rsa_key: Callable[[int], RSAPrivateKey]) -> None:
+    numbers = rsa_key(2048).public_key().public_numbers()
+    even = RSAPublicNumbers(numbers.e, numbers.n - 1)
+    der = serialise_unchecked(even)
+
+    with pytest.raises(SecretFormatError, match="encryptionKey is damaged"):
+        ReceiptKeys.parse(secret((new_key(), LONG_AGO), encryptionKey=der))
+
+
+def serialise_unchecked(numbers: RSAPublicNumbers) -> str:
+    """Write a key that cryptography would not make: the good one's bytes with the modulus's last bit off."""
+    good = RSAPublicNumbers(numbers.e, numbers.n + 1).public_key()
+    data = bytearray(good.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+    modulus = (numbers.n + 1).to_bytes(256, "big")
+    at = data.index(modulus) + 255
+    data[at] &= 0xFE
+    return base64.b64encode(data).decode()
 
 
 def test_no_repr_shows_a_key() -> None:

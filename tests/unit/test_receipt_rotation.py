@@ -19,7 +19,7 @@ from cmpassport.settings import MAX_SECRET_AGE
 from tests.support.fakes import FakeClock
 from tests.support.receipt_secrets import LONG_AGO, new_key, part, secret
 from tools.keys.receipts import KEPT, LEAD
-from verify.receipt import Login, Receipts
+from verify.receipt import Receipts
 from verify.settings import NumberForm, ReceiptSettings
 from verify.verification import Outcome
 
@@ -75,7 +75,8 @@ class World:
     @staticmethod
     def _issue(issuer: Receipts, now: int) -> str:
         verdict = Outcome(None, "000", "", "message-1", "", 4, now)
-        receipt = issuer.issue(verdict, "13912345678", Login("https://api.example.com", "a", None))
+        login = issuer.prepare("13912345678", domain_name="", audience="a", nonce=None)
+        receipt = issuer.issue(verdict, login)
         assert receipt is not None
         return receipt
 

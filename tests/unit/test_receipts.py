@@ -39,8 +39,12 @@ def make(
     return Receipts(settings, "000340", lambda: keys, clock.now), keys
 
 
+def prepare(receipts: Receipts, nonce: str | None = None, domain_name: str = "api.example.com") -> Login:
+    return receipts.prepare(NUMBER, domain_name=domain_name, audience=AUDIENCE, nonce=nonce)
+
+
 def issue(receipts: Receipts, outcome: Outcome, nonce: str | None = None) -> str:
-    receipt = receipts.issue(outcome, NUMBER, Login(ISSUER, AUDIENCE, nonce))
+    receipt = receipts.issue(outcome, prepare(receipts, nonce))
     assert receipt is not None
     return receipt
 
@@ -83,13 +87,15 @@ def test_a_verdict_that_is_given_again_has_the_same_receipt_until_its_end_and_no
     clock.advance(LIFE - 1)
     assert part(issue(receipts, outcome), 1) == first
     clock.advance(1)
-    assert receipts.issue(outcome, NUMBER, Login(ISSUER, AUDIENCE, None)) is None
+    assert receipts.issue(outcome, prepare(receipts)) is None
 
 
 def test_a_verdict_of_an_earlier_release_has_no_receipt(clock: FakeClock) -> None:
     outcome = replace(verdict(clock), verified_at=0)
 
-    assert make(clock)[0].issue(outcome, NUMBER, Login(ISSUER, AUDIENCE, None)) is None
+    receipts, _ = make(clock)
+
+    assert receipts.issue(outcome, prepare(receipts)) is None
 
 
 def test_the_next_key_signs_from_its_time_on(clock: FakeClock) -> None:
@@ -149,7 +155,7 @@ def test_the_issuer_is_the_configured_address_or_else_the_name_that_was_called(c
     named = replace(SETTINGS, issuer="http://127.0.0.1:3000")
 
     def issuer(receipts: Receipts, domain_name: str) -> str:
-        return receipts.prepare(domain_name, AUDIENCE, None).issuer
+        return prepare(receipts, domain_name=domain_name).issuer
 
     assert issuer(make(clock)[0], "api.example.com") == ISSUER
     assert issuer(make(clock, settings=named)[0], "api.example.com") == "http://127.0.0.1:3000"
@@ -160,11 +166,27 @@ def test_the_issuer_is_the_configured_address_or_else_the_name_that_was_called(c
 def test_another_verdict_has_no_receipt(clock: FakeClock) -> None:
     outcome = replace(verdict(clock), result_code="001")
 
-    assert make(clock)[0].issue(outcome, NUMBER, Login(ISSUER, AUDIENCE, None)) is None
+    receipts, _ = make(clock)
+
+    assert receipts.issue(outcome, prepare(receipts)) is None
 
 
 @pytest.mark.parametrize(
     ("audience", "nonce"), [("https://m.example.com", "n"), (AUDIENCE, "m"), (AUDIENCE, None)]
 )
-def test_each_login_is_another_purpose(audience: str, nonce: str | None) -> None:
-    assert Login(ISSUER, audience, nonce).purpose != Login(ISSUER, AUDIENCE, "n").purpose
+def test_each_login_is_another_purpose(clock: FakeClock, audience: str, nonce: str | None) -> None:
+    login = prepare(make(clock)[0], nonce="n")
+
+    assert replace(login, audience=audience, nonce=nonce).purpose != login.purpose
+
+
+def test_whatever_happens_to_the_secret_a_prepared_receipt_is_given(clock: FakeClock) -> None:
+    receipts, _ = make(clock)
+    login = prepare(receipts)
+    lost = Receipts(SETTINGS, "000340", lambda: pytest.fail("the keys are asked for again"), clock.now)
+
+    assert lost.issue(verdict(clock), login)
+
+
+def test_a_logins_repr_tells_no_number(clock: FakeClock) -> None:
+    assert "5678" not in repr(prepare(make(clock)[0]))

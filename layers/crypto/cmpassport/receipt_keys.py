@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Self
 
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
+from cryptography.hazmat.primitives.hashes import SHA256
 from joserfc.jwk import ECKey, RSAKey
 
 from cmpassport.keys import load_p256_private_key, load_public_key
@@ -141,4 +143,8 @@ def _read_encryption_key(content: Mapping[str, Any]) -> RSAKey | None:
     key = load_public_key(value)
     if key.key_size < MIN_ENCRYPTION_KEY_BITS:
         raise SecretFormatError(f"encryptionKey has fewer than {MIN_ENCRYPTION_KEY_BITS} bits")
+    try:  # a damaged modulus parses, and would fail with the first number
+        key.encrypt(b"", OAEP(MGF1(SHA256()), SHA256(), None))
+    except ValueError:
+        raise SecretFormatError("encryptionKey is damaged: nothing can be encrypted with it") from None
     return RSAKey.import_key(key)
