@@ -11,6 +11,9 @@
  *     const claims = await receipts.verify(receipt, nonce);
  */
 import { createHash, createHmac, createPrivateKey, timingSafeEqual } from 'node:crypto';
+import { once } from 'node:events';
+import http from 'node:http';
+import https from 'node:https';
 import { calculateJwkThumbprint, compactDecrypt, compactVerify, importJWK } from 'jose';
 
 const MAX_RECEIPT_LENGTH = 8192;
@@ -308,15 +311,28 @@ class PublishedKeys {
   }
 }
 
-/** Whoever could redirect us could name other keys, so no redirect is followed. @param {string} url */
+/**
+ * Read at most MAX_JWKS_BYTES within FETCH_SECONDS, straight from the address: no redirect, and, with an agent of its
+ * own, no proxy.
+ *
+ * @param {string} url
+ */
 async function fetched(url) {
-  const answer = await fetch(url, { redirect: 'error', signal: AbortSignal.timeout(FETCH_SECONDS * 1000) });
+  const { get } = url.startsWith('https:') ? https : http;
+  const request = get(url, { agent: false, signal: AbortSignal.timeout(FETCH_SECONDS * 1000) });
+  request.on('error', () => {}); // who waits for the answer, or reads it, is told
+  const [answer] = await once(request, 'response');
   let size = 0;
   const chunks = [];
-  for await (const chunk of answer.body ?? []) {
-    size += chunk.length;
-    if (answer.status !== 200 || size > MAX_JWKS_BYTES) throw new Error('no keys');
-    chunks.push(chunk);
+  try {
+    if (answer.statusCode !== 200) throw new Error('no keys');
+    for await (const chunk of answer) {
+      size += chunk.length;
+      if (size > MAX_JWKS_BYTES) throw new Error('no keys');
+      chunks.push(chunk);
+    }
+  } finally {
+    request.destroy();
   }
   return Buffer.concat(chunks).toString();
 }

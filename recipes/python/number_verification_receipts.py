@@ -9,7 +9,7 @@ and log nobody in unless this returns, with the nonce that your back end gave th
 
     claims = receipts.verify(receipt, nonce)
 
-Threads may share a verifier. It blocks for some seconds where it has to fetch keys: use a worker thread.
+Threads may share a verifier. It blocks for up to three seconds where it has to fetch keys: use a worker thread.
 """
 
 import base64
@@ -19,13 +19,16 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from http import HTTPStatus
-from http.client import HTTPException
-from threading import Lock
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from socket import SHUT_RDWR
+from threading import Lock, Thread
 from typing import Any, Final, NoReturn, Protocol
-from urllib.request import HTTPRedirectHandler, build_opener
+from urllib.parse import urlsplit
 
 from joserfc import jwe, jws
 from joserfc.errors import JoseError
@@ -310,21 +313,46 @@ class _PublishedKeys:
             self._cached = (self._tried, keys)
 
 
-class _NoRedirect(HTTPRedirectHandler):
-    """Whoever could redirect us could name other keys."""
-
-    def redirect_request(self, *_: object) -> None:
-        """Follow none: the answer counts as an error."""
-
-
 def _fetched(url: str) -> bytes:
-    """Read at most MAX_JWKS_BYTES, in about FETCH_SECONDS."""
+    """Read at most MAX_JWKS_BYTES within FETCH_SECONDS, straight from the address: no redirect, no proxy.
+
+    A socket's timeout is for each step; a thread of its own can be left behind after all of them.
+    """
+    address = urlsplit(url)
+    kind = HTTPSConnection if address.scheme == "https" else HTTPConnection
+    connection = kind(address.netloc, timeout=FETCH_SECONDS)
     deadline = time.monotonic() + FETCH_SECONDS
+    body: Future[bytes] = Future()
+    Thread(target=_fetch, args=(connection, address.path, deadline, body), daemon=True).start()
+    try:
+        return body.result(FETCH_SECONDS)
+    finally:
+        if (sock := connection.sock) is not None:
+            with suppress(OSError):  # closed, or busy with the TLS handshake, which keeps to the time
+                sock.shutdown(SHUT_RDWR)
+
+
+def _fetch(connection: HTTPConnection, path: str, deadline: float, body: "Future[bytes]") -> None:
+    try:
+        connection.connect()
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        connection.request("GET", path)
+        body.set_result(_read(connection, deadline))
+    except (OSError, HTTPException, ValueError) as error:
+        body.set_exception(error)
+    finally:
+        connection.close()
+
+
+def _read(connection: HTTPConnection, deadline: float) -> bytes:
     body = b""
-    with build_opener(_NoRedirect).open(url, timeout=FETCH_SECONDS) as answer:
+    with connection.getresponse() as answer:
+        if answer.status != HTTPStatus.OK:
+            raise ValueError
         while chunk := answer.read1(MAX_JWKS_BYTES):
             body += chunk
-            if answer.status != HTTPStatus.OK or len(body) > MAX_JWKS_BYTES or time.monotonic() > deadline:
+            if len(body) > MAX_JWKS_BYTES or time.monotonic() > deadline:
                 raise ValueError
     return body
 

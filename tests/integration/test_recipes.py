@@ -1,6 +1,8 @@
 """The recipes for back ends: all four accept what is good, and refuse every attack for the same reason."""
 
 import json
+import select
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -432,25 +434,62 @@ def test_a_bad_answer_brings_no_keys(
     assert server.asked == [PATH]
 
 
-def test_an_answer_that_takes_for_ever_is_given_up(
-    verifier: Verifier, server: JwksServer, good: Genuine
-) -> None:
-    over = Event()
+DRIPS: Final = {
+    "header": (b"HTTP/1.1 200 OK\r\nX-Padding: ", b"a", b"\r\n\r\n"),
+    "body": (b"HTTP/1.1 200 OK\r\n\r\n", b" ", b""),
+}
 
-    def drip(_server: JwksServer, handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(200)
-        handler.end_headers()
-        for _ in range(60):
-            if not over.wait(0.2):
-                handler.wfile.write(b" ")
+
+@pytest.mark.parametrize("part", DRIPS)
+def test_an_answer_that_drips_is_given_up_though_it_would_be_good(
+    verifier: Verifier, server: JwksServer, good: Genuine, part: str
+) -> None:
+    left = Event()
+
+    def drip(server: JwksServer, handler: BaseHTTPRequestHandler) -> None:
+        before, byte, after = DRIPS[part]
+        handler.wfile.write(before)
+        for _ in range(100):
+            if select.select([handler.connection], [], [], 0.1)[0]:  # it sends no more, so it has closed
+                left.set()
+                return
+            handler.wfile.write(byte)
+        handler.wfile.write(after + server.body)
 
     server.answer = drip
-    began = time.monotonic()
-    answer = verifier.verify(good.attempt())
-    over.set()
 
-    assert reason(answer) == "keys_unavailable"
-    assert time.monotonic() - began < 10
+    assert reason(verifier.verify(good.attempt())) == "keys_unavailable"
+    assert left.wait(10)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_proxy_of_the_environment_is_asked(
+    language: str,
+    server: JwksServer,
+    good: Genuine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        port = proxy.getsockname()[1]
+        for name in ("http_proxy", "https_proxy", "all_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
+            monkeypatch.setenv(name.upper(), f"http://127.0.0.1:{port}")
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("NODE_USE_ENV_PROXY", "1")
+        of_java = [f"-D{name}.proxyHost=127.0.0.1 -D{name}.proxyPort={port}" for name in ("http", "https")]
+        monkeypatch.setenv("JDK_JAVA_OPTIONS", " ".join([*of_java, "-Dhttp.nonProxyHosts=nobody"]))
+
+        with skipping_without_parts(), LANGUAGES[language](tmp_path) as driver:
+            on_loopback = driver.new(server.url).verify(good.attempt())
+            # A proxy would be asked for it: by themselves they cannot find what has no such name (RFC 6761).
+            elsewhere = driver.new(f"https://api.invalid{PATH}").verify(good.attempt())
+
+        assert (reason(on_loopback), reason(elsewhere)) == (None, "keys_unavailable")
+        proxy.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            proxy.accept()
 
 
 def _unfit(key: ECKey, **changes: Any) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """The examples in the recipes' README are tried, not just printed."""
 
+import json
 import re
 import subprocess
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +28,23 @@ def test_both_languages_show_the_same_code() -> None:
     assert [language for language, blocks in EXAMPLES.items() if len(blocks) != 1] == []
     for language, (block,) in EXAMPLES.items():
         assert f"```{language}\n{block}```" in chinese, language
+
+
+def test_the_versions_named_are_those_tried() -> None:
+    lock = json.loads((RECIPES / "node/package-lock.json").read_text())
+    pom = (RECIPES / "java/pom.xml").read_text()
+    tried = {
+        "joserfc": metadata.version("joserfc"),
+        "jose": lock["packages"]["node_modules/jose"]["version"],
+        "jose4j": re.findall(r"<version>([\d.]+)</version>", pom)[1],
+    }
+
+    for page in ("README.md", "README.zh-CN.md"):
+        named = dict(re.findall(r"\[(\w+)\]\(http[^)]+\) ([\d.]+) \|", (RECIPES / page).read_text()))
+        assert named.keys() == tried.keys()
+        for library, version in named.items():
+            assert f"{tried[library]}.".startswith(f"{version}."), library
+    assert "require" not in (RECIPES / "go/go.mod").read_text()
 
 
 @pytest.fixture
@@ -71,8 +90,8 @@ def test_the_example_logs_in_by_a_receipt_for_its_nonce_and_by_none_else(
     other = client.post("/business/login", json={"receipt": asked_for(issuer, nonce)})
 
     assert (answer.status_code, answer.json) == (200, number_claim("hash"))
-    assert (again.status_code, again.json) == (403, {"code": "wrong_nonce"})
-    assert (other.status_code, other.json) == (403, {"code": "wrong_nonce"})
+    assert (again.status_code, again.json) == (401, {"code": "wrong_nonce"})
+    assert (other.status_code, other.json) == (401, {"code": "wrong_nonce"})
 
 
 def test_the_example_says_that_it_cannot_tell_while_there_are_no_keys(

@@ -3,6 +3,7 @@
 Programs in tests/recipes drive them. Each needs its language, and what `make recipe-parts` brings.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -26,6 +27,11 @@ RECIPES: Final = ROOT / "recipes"
 _DRIVERS: Final = ROOT / "tests" / "recipes"
 _MAVEN: Final = Path.home() / ".m2" / "repository"
 _BRINGS: Final = "make recipe-parts brings it"
+_SHA256: Final = {
+    "jose4j-0.9.6.jar": "7314af50cde9c99e8eaf43eee617a23edcc6bb43036221064355094999d837ef",
+    "slf4j-api-1.7.36.jar": "d3ef575e3e4979678dc01bf1dcce51021493b4d11fb7f1be8ad982877c16a1c0",
+}
+"""Of the jars that are run, and no others: what else is in Maven's local repository is anybody's."""
 
 
 @contextmanager
@@ -193,17 +199,21 @@ def jars() -> list[Path]:
     ------
     PartMissingError
         They are not there.
+    ValueError
+        One of them is not the one that is pinned.
     """
-    jose4j = _jar("org.bitbucket.b_c", "jose4j", (RECIPES / "java" / "pom.xml").read_text())
-    return [jose4j, _jar("org.slf4j", "slf4j-api", jose4j.with_suffix(".pom").read_text())]
+    pom = (RECIPES / "java" / "pom.xml").read_text()
+    version = re.search(r"<artifactId>jose4j</artifactId>\s*<version>([\d.]+)</version>", pom)
+    assert version is not None
+    return [_jar("org.bitbucket.b_c", "jose4j", version[1]), _jar("org.slf4j", "slf4j-api", "1.7.36")]
 
 
-def _jar(group: str, name: str, wanted_by: str) -> Path:
-    found = re.search(rf"<artifactId>{name}</artifactId>\s*<version>([\d.]+)</version>", wanted_by)
-    assert found is not None
-    jar = _MAVEN.joinpath(*group.split("."), name, found[1], f"{name}-{found[1]}.jar")
+def _jar(group: str, name: str, version: str) -> Path:
+    jar = _MAVEN.joinpath(*group.split("."), name, version, f"{name}-{version}.jar")
     if not jar.is_file():
-        raise PartMissingError(f"{name} {found[1]} is missing: {_BRINGS}")
+        raise PartMissingError(f"{name} {version} is missing: {_BRINGS}")
+    if hashlib.sha256(jar.read_bytes()).hexdigest() != _SHA256.get(jar.name):
+        raise ValueError(f"{jar} is not the one that is pinned: pin a new version, or delete it; {_BRINGS}")
     return jar
 
 

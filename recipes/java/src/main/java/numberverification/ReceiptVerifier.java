@@ -371,6 +371,7 @@ public final class ReceiptVerifier {
 
         private final HttpClient client = HttpClient.newBuilder()
                 .followRedirects(HttpClient.Redirect.NEVER) // whoever could redirect us could name other keys
+                .proxy(HttpClient.Builder.NO_PROXY)
                 .connectTimeout(Duration.ofSeconds(FETCH_SECONDS))
                 .build();
         private final URI address;
@@ -426,7 +427,7 @@ public final class ReceiptVerifier {
             }
         }
 
-        /** Reads at most MAX_JWKS_BYTES, in at most FETCH_SECONDS. */
+        /** Reads at most MAX_JWKS_BYTES within FETCH_SECONDS, of which header and body are part, straight from the address. */
         private String fetched() throws IOException {
             var body = new ByteArrayOutputStream();
             var answer = client.sendAsync(
