@@ -9,7 +9,7 @@ and log nobody in unless this returns, with the nonce that your back end gave th
 
     claims = receipts.verify(receipt, nonce)
 
-Threads may share a verifier. It blocks for up to three seconds where it has to fetch keys: use a worker thread.
+Threads may share a verifier. It blocks for at most three seconds, to fetch keys: use a worker thread.
 """
 
 import base64
