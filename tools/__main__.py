@@ -1,4 +1,4 @@
-"""The command line: `python -m tools keys|doctor|explain`."""
+"""The command line: `python -m tools keys|doctor|explain|plan`."""
 
 import argparse
 import io
@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from tools import ROOT, doctor, explain, keys, plan
+from tools.clock import Clock
+from tools.commands import Given
 from tools.errors import FOUND, ToolError
 from tools.text import HelpFormatter, wrapped
 
@@ -20,22 +22,25 @@ examples:
   python -m tools keys check               are the keys right, and what exactly is wrong if not
   python -m tools doctor --help            look a deployment over
   python -m tools explain 130018           what a return code means and who mends it
+  python -m tools plan Receipts=on ReceiptSecretArn=ARN        what a deployment would make
 
 exit codes: 0 all is well, 1 something is wrong or failed, 2 the command line cannot be followed
 """
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None, clock: Clock | None = None) -> int:
     """Run a command; gives the exit code. No stack trace, whatever happens: it might quote a secret."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal may know no Chinese
             stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
+    options.clock = clock or Clock()
     try:
         code: int = options.run(options)
         sys.stdout.flush()
     except ToolError as error:
-        print(wrapped(f"{error}.", "error: ", ""), wrapped(error.remedy), sep="\n", file=sys.stderr)
+        remedy = Given.of(options).completed(error.remedy)
+        print(wrapped(f"{error}.", "error: ", ""), wrapped(remedy), sep="\n", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("\nstopped.", file=sys.stderr)

@@ -5,7 +5,6 @@ operator gets the error's code, what it means here, and what to do next.
 """
 
 import argparse
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -29,12 +28,6 @@ def add_aws_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--profile", metavar="NAME", help="profile of ~/.aws/config")
     group.add_argument("--region", metavar="REGION", help="region, such as cn-north-1 or eu-central-1")
-
-
-def same_options(arguments: argparse.Namespace) -> str:
-    """Give the AWS options of a command line, for a command that is shown: empty, or with a space before."""
-    given = (("--profile", arguments.profile), ("--region", arguments.region))
-    return "".join(f" {name} {shlex.quote(value)}" for name, value in given if value)
 
 
 def session(arguments: argparse.Namespace) -> "boto3.Session":
@@ -77,13 +70,13 @@ def client_config() -> Any:
 
 
 @contextmanager
-def errors_in_words(subject: str = "AWS", region: str | None = None) -> Iterator[None]:
+def errors_in_words(secret: str | None = None, region: str | None = None) -> Iterator[None]:
     """Turn what boto3 raises into a ToolError.
 
     Parameters
     ----------
-    subject
-        What the calls inside are about, such as `secret number-verification/signing`.
+    secret
+        Name of the secret that the calls inside are about; None where they are about none.
     region
         Where they go.
     """
@@ -92,12 +85,11 @@ def errors_in_words(subject: str = "AWS", region: str | None = None) -> Iterator
     try:
         yield
     except (BotoCoreError, ClientError) as error:
-        raise _in_words(error, subject, f" in {region}" if region else "") from None
+        raise _in_words(error, secret, f" in {region}" if region else "") from None
 
 
-def _in_words(error: "BotoCoreError | ClientError", subject: str, where: str) -> ToolError:
-    from tools.doctor.trouble import Kind, classify  # noqa: PLC0415 - as in `session`
-    from tools.doctor.words import AWS_REMEDIES  # noqa: PLC0415
+def _in_words(error: "BotoCoreError | ClientError", secret: str | None, where: str) -> ToolError:
+    from tools.trouble import AWS_REMEDIES, Kind, classify  # noqa: PLC0415 - as in `session`
 
     trouble = classify(error)
     operation = getattr(error, "operation_name", "the call")
@@ -111,11 +103,17 @@ def _in_words(error: "BotoCoreError | ClientError", subject: str, where: str) ->
         ),
         Kind.NO_VALUE: (
             "the secret is there, but has no value yet",
-            "Put one in: `python -m tools keys new`, or `keys put` for what you have.",
+            (
+                "Put one in by the command that makes it: `python -m tools keys new`, `python -m tools keys "
+                "put verification` or `python -m tools keys receipts new`."
+            ),
         ),
         Kind.DELETED: (
             "the secret is to be deleted soon and cannot be used",
-            "Take it back with `aws secretsmanager restore-secret --secret-id NAME`, or use another name.",
+            (
+                f"Take it back with `aws secretsmanager restore-secret --secret-id {secret}`, or use another "
+                "name."
+            ),
         ),
         Kind.WRONG_REGION: ("the secret is in another region", "Name that region with --region."),
         Kind.DENIED: (
@@ -138,4 +136,5 @@ def _in_words(error: "BotoCoreError | ClientError", subject: str, where: str) ->
         trouble.kind,
         (f"AWS refuses {operation}", "AWS's documentation of that operation says what the code means."),
     )
+    subject = f"secret {secret}" if secret else "AWS"
     return ToolError(f"{subject}: {what} ({trouble.name})", AWS_REMEDIES.get(trouble.kind, remedy))

@@ -7,7 +7,9 @@ import textwrap
 from typing import Final
 
 _WIDEST: Final = 100
-_COMMAND: Final = re.compile(r"`[^`]*`")
+COMMAND: Final = re.compile(r"`[^`]*`")
+"""A command in a text."""
+
 _HELD: Final = "\N{NO-BREAK SPACE}"
 _FIRST_WIDE: Final = 0x2E80
 """From here on, roughly, a letter takes two columns: Chinese and its punctuation."""
@@ -37,7 +39,7 @@ def wrapped(text: str, first: str = "", rest: str | None = None) -> str:
     width = min(_WIDEST, shutil.get_terminal_size((_WIDEST, 24)).columns)
     if columns(text) != len(text):  # Chinese has no spaces to break at; a terminal breaks it well
         return first + text
-    held = _COMMAND.sub(lambda command: command[0].replace(" ", _HELD), text)
+    held = COMMAND.sub(lambda command: command[0].replace(" ", _HELD), text)
     lines = textwrap.wrap(
         held,
         width,

@@ -23,7 +23,7 @@ from local.aws import AwsEndpoint
 from local.server import listen
 from tests.support import openssl
 from tools.__main__ import main
-from tools.keys import receipts
+from tools.clock import Clock
 from tools.keys.pairs import bare_private, bare_public, new_private_key
 
 if TYPE_CHECKING:
@@ -73,8 +73,7 @@ def run(
 
     def command(*arguments: str, given: str = "", at: datetime | None = None) -> Shown:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given.encode())))
-        monkeypatch.setattr(receipts, "utc_now", lambda: at or datetime.now(UTC))
-        code = main(["keys", "receipts", *arguments])
+        code = main(["keys", "receipts", *arguments], Clock(lambda: at or datetime.now(UTC)))
         shown = capsys.readouterr()
         held = [
             secrets.get_secret_value(SecretId=each["ARN"]) for each in secrets.list_secrets()["SecretList"]

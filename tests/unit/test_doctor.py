@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -23,18 +24,21 @@ from joserfc.jwk import ECKey
 from local import ROOT
 from local.keys import CustomerKeys
 from local.template import Template
-from tools.doctor.examination import STEPS, Group, take
+from tools.commands import Given
+from tools.doctor.command import examine_place
+from tools.doctor.examination import STEPS, take
 from tools.doctor.facts import Asked, Contact, Facts, Fetched, Reading, Stage, Table
-from tools.doctor.findings import Finding, Severity, fault, fine, unknown, warning
 from tools.doctor.place import PRESIGN, VERIFY, NoPlaceError, Origin, Place, deployed_place, file_place
-from tools.doctor.report import Paper, failed, to_report, write_json
+from tools.doctor.report import to_report, write_json
 from tools.doctor.steps.clock import the_clock_is_right
 from tools.doctor.steps.line import LINES
 from tools.doctor.steps.pages import is_page, origin_of, referer_of
 from tools.doctor.steps.settings import PARAMETERS
-from tools.doctor.trouble import Kind, Trouble, classify
 from tools.errors import ToolError
+from tools.findings import Finding, Group, Severity, fault, fine, unknown, warning
+from tools.paper import Paper, failed
 from tools.remedies import REMEDIES
+from tools.trouble import Kind, Trouble, classify
 from verify.platform import Limits, PlatformSilentError, PlatformUnreachableError
 from verify.settings import Settings
 
@@ -783,3 +787,28 @@ def test_only_well_formed_origins_are_to_be_reported() -> None:
         "请求来源 (origin)": "https://m.abc.com",
         "出口 IP (white list)": "192.0.2.9",
     }
+
+
+# --- Commands that are shown
+
+
+def test_commands_that_are_shown_name_the_places_secrets_and_what_the_operator_named() -> None:
+    variables = {
+        function: {**VARIABLES, "SIGNING_SECRET_ID": "shop/signing"} for function in (PRESIGN, VERIFY)
+    }
+    variables[VERIFY] = {**variables[VERIFY], "RECEIPTS": "on", "RECEIPT_SECRET_ID": "receipts"}
+    named = Given(deployment=("--stack", "shop"), profile="two words", region="eu-central-1")
+    stream = io.StringIO()
+
+    examine_place(
+        Place(Origin.FILE, "desk.env", variables),
+        Asked(given=named),
+        FakeWorld(secrets={**SECRETS, "shop/signing": "no JSON", "receipts": "{}"}),
+        Paper(stream),
+    )
+
+    words = " ".join(stream.getvalue().split())
+    aws = "--profile 'two words' --region eu-central-1"
+    assert f"`python -m tools keys put signing --private FILE --secret shop/signing {aws}`" in words
+    assert f"`python -m tools keys receipts new --secret receipts {aws}`" in words
+    assert not re.findall(r"`python -m tools keys [^`]*(?<!--region eu-central-1)`", words)

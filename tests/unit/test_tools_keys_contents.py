@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from cmpassport.secret_cache import SecretFormatError, read_fields
-from tools.doctor.findings import Severity
+from tools.findings import Severity
 from tools.keys.contents import (
     examine_reported,
     examine_signing,

@@ -24,7 +24,7 @@ from hypothesis.strategies import integers, lists, sampled_from, text, tuples
 
 from cmpassport.keys import KeyFormatError, load_private_key, load_public_key
 from tests.support.jdk import VECTORS as JDK_VECTORS
-from tools.doctor.findings import Finding, Severity
+from tools.findings import Finding, Severity
 from tools.keys.forms import Examined, examine_private, examine_public
 
 VECTORS: Final = Path(__file__).parents[1] / "vectors"

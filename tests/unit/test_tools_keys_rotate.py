@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import pytest
 
 from cmpassport.keys import load_private_key
+from tools.clock import Clock
 from tools.errors import ToolError
 from tools.keys import rotate
 from tools.keys.new import signing_text
@@ -54,10 +55,10 @@ def verify(monkeypatch: pytest.MonkeyPatch) -> Verify:
     def run(*outcomes: Outcome) -> tuple[int, FakeStore, list[float]]:
         left, pauses, store = list(outcomes), list[float](), FakeStore()
         monkeypatch.setattr(rotate, "probe", lambda *_: left.pop(0))
-        monkeypatch.setattr("tools.keys.rotate.time.sleep", pauses.append)
         rotation = Rotation(cast("Store", store), "shop/signing", SWITCHED)
         step: Any = rotate._STEPS["verify"]  # noqa: SLF001 - the step without its command line
-        code = step(rotation, ARGUMENTS)
+        arguments = argparse.Namespace(**{**vars(ARGUMENTS), "clock": Clock(sleep=pauses.append)})
+        code = step(rotation, arguments)
         assert left == []
         return code, store, pauses
 

@@ -11,13 +11,17 @@ import boto3
 
 from local.state import DEFAULT_FILE
 from tools.aws import client_config, errors_in_words, session
-from tools.doctor.examination import STEPS, Group, take
+from tools.commands import Given
+from tools.doctor.examination import STEPS, take
 from tools.doctor.facts import Asked, Facts, World
 from tools.doctor.place import VERIFY, NoPlaceError, Place, deployed_place, file_place, local_place
-from tools.doctor.report import Paper, failed, to_report, write_json
+from tools.doctor.report import to_report, write_json
 from tools.doctor.steps.pages import is_page
+from tools.doctor.steps.stored import given
 from tools.doctor.world import ThisMachine
 from tools.errors import FOUND, WRONG_USE, ToolError
+from tools.findings import Group
+from tools.paper import Paper, failed
 
 _ENDPOINTS: Final = {
     "secretsmanager": "AWS_ENDPOINT_URL_SECRETS_MANAGER",
@@ -32,9 +36,9 @@ def run(arguments: argparse.Namespace) -> int:
     public_key = None if arguments.public_key is None else _read_key(arguments.public_key)
     paper = None if arguments.json else Paper(sys.stdout)
     try:
-        place, client = _find(arguments)
+        place, client = find(arguments)
     except NoPlaceError as error:
-        group = Group("Deployment", (error.finding,))
+        group = Group("Deployment", (error.finding,)).completed(Given.of(arguments))
         if paper:
             paper.group(group)
         return _end(paper, arguments.stack, [group], {})
@@ -43,6 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         public_key=public_key,
         address_service=arguments.address_service,
         probe=arguments.probe,
+        given=Given.of(arguments),
     )
     return examine_place(place, asked, ThisMachine(client), paper)
 
@@ -61,13 +66,14 @@ def examine_place(place: Place, asked: Asked, world: World, paper: Paper | None)
     paper
         Takes findings as they come; None for one JSON document on standard output.
     """
-    groups = [Group("Deployment", place.findings)]
+    groups = [Group("Deployment", place.findings).completed(asked.given)]
     if paper:
         paper.heading(place.name)
         paper.group(groups[0])
     facts = Facts(place, asked, world.now())
     for step in STEPS:
         group, facts = take(step, facts, world)
+        group = group.completed(given(facts))
         groups.append(group)
         if paper:
             paper.group(group)
@@ -104,7 +110,7 @@ def _read_key(path: Path) -> str:
         ) from None
 
 
-def _find(arguments: argparse.Namespace) -> tuple[Place, Callable[[str], Any]]:
+def find(arguments: argparse.Namespace) -> tuple[Place, Callable[[str], Any]]:
     """Find what is examined, and make what makes clients of AWS there."""
     if arguments.stack:
         own = session(arguments)

@@ -1,10 +1,8 @@
 """The examination: all steps, in an order in which causes come before their consequences."""
 
-from dataclasses import dataclass
 from typing import Final
 
 from tools.doctor.facts import Facts, World
-from tools.doctor.findings import Finding
 from tools.doctor.steps import (
     address,
     clock,
@@ -19,6 +17,7 @@ from tools.doctor.steps import (
     table,
 )
 from tools.doctor.steps.step import Step
+from tools.findings import Group
 
 STEPS: Final[tuple[Step, ...]] = (
     settings.STEP,
@@ -33,14 +32,6 @@ STEPS: Final[tuple[Step, ...]] = (
     address.STEP,
     probe.STEP,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """What one step found."""
-
-    title: str
-    findings: tuple[Finding, ...]
 
 
 def take(step: Step, facts: Facts, world: World) -> tuple[Group, Facts]:

@@ -7,8 +7,9 @@ from enum import Enum
 from typing import Protocol
 
 from presign.settings import Settings as PreSignSettings
+from tools.commands import Given
 from tools.doctor.place import Place
-from tools.doctor.trouble import Trouble
+from tools.trouble import Trouble
 from verify.platform import Limits
 from verify.settings import Settings as VerifySettings
 
@@ -27,12 +28,15 @@ class Asked:
         Who may be asked for this machine's outgoing address; None for nobody.
     probe
         Whether one signed request may be sent to the platform.
+    given
+        What the command line names, for the commands that are shown.
     """
 
     pages: tuple[str, ...] = ()
     public_key: str | None = None
     address_service: str | None = None
     probe: bool = False
+    given: Given = field(default_factory=Given)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,9 @@ from typing import Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local import state
-from tools.doctor.findings import Finding, Severity, fault, fine, warning
-from tools.doctor.trouble import Kind, classify
-from tools.doctor.words import AWS_REMEDIES
 from tools.errors import WRONG_USE, ToolError
+from tools.findings import Finding, Severity, fault, fine, warning
+from tools.trouble import AWS_REMEDIES, Kind, classify
 
 PRESIGN: Final = "PreSignFunction"
 VERIFY: Final = "VerifyFunction"

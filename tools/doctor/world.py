@@ -21,7 +21,7 @@ from urllib3.util import parse_url
 
 from cmpassport.clock import utc_now
 from tools.doctor.facts import Contact, Fetched, Reading, Stage, Table
-from tools.doctor.trouble import Kind, Trouble, classify
+from tools.trouble import Kind, Trouble, classify
 from verify.platform import Limits, Platform, connection_pool
 
 _CLOCK_SECONDS: Final = 5.0

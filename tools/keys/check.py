@@ -7,8 +7,9 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from tools.aws import add_aws_options
-from tools.doctor.findings import Finding, fault
+from tools.commands import SecretKind
 from tools.errors import FOUND, ToolError
+from tools.findings import Finding, fault
 from tools.keys.contents import (
     Signing,
     Verification,
@@ -63,7 +64,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--public", type=Path, metavar="FILE", help="the public half as it was pasted into the open platform"
     )
     add_aws_options(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, kind=SecretKind.SIGNING)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -80,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
         *verification.findings,
         *examine_together(signing.key, reported, verification.platform_key),
     ]
-    wrong = show_findings("Keys", findings)
+    wrong = show_findings(arguments, "Keys", findings)
     if not arguments.public and signing.key is not None:
         say("Does the open platform have this pair's public half? Add --public FILE, with what was pasted.")
     return FOUND if wrong else 0

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import PublicFormat
 
 from cmpassport.keys import KeyFormatError, load_private_key, load_public_key
 from cmpassport.secret_cache import SecretFormatError, read_fields
-from tools.doctor.findings import Finding, fault, fine, warning
+from tools.findings import Finding, fault, fine, warning
 from tools.keys.forms import examine_private, examine_public
 from tools.keys.pairs import bare_public, fingerprint
 

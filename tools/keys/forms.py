@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from cryptography.hazmat.primitives.serialization import PrivateFormat, PublicFormat
 
 from cmpassport.keys import KeyFormatError, load_private_key, load_public_key
-from tools.doctor.findings import Finding, fault, fine, warning
+from tools.findings import Finding, fault, fine, warning
 from tools.keys.pairs import SAFE_BITS, bare_private, bare_public
 
 _K = TypeVar("_K", RSAPrivateKey, RSAPublicKey)

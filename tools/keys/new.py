@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import json
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tools.aws import add_aws_options
+from tools.commands import SecretKind
 from tools.errors import WRONG_USE, ToolError
 from tools.keys.contents import PRIVATE_KEY
 from tools.keys.pairs import BITS, SAFE_BITS, bare_private, new_private_key
@@ -20,7 +22,7 @@ from tools.keys.report import show_next, show_parameter, show_public_half
 from tools.keys.store import AlreadyThereError, Store
 from tools.text import HelpFormatter, wrapped
 
-SIGNING_SECRET: Final = "number-verification/signing"  # noqa: S105 - a name
+SIGNING_SECRET: Final = SecretKind.SIGNING.value
 DESCRIPTION: Final = "Signs for China Mobile's H5 number verification: the customer's private key."
 
 _EXAMPLES: Final = """
@@ -67,7 +69,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--out", type=Path, metavar="FILE", help="write the private half to a new file too, PEM, mode 0600"
     )
     add_aws_options(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, kind=SecretKind.SIGNING)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -89,14 +91,15 @@ def run(arguments: argparse.Namespace) -> int:
     print()
     show_public_half(key.public_key())
     if arn is not None:
-        show_parameter("SigningSecretArn", arn, arguments.kms_key)
+        show_parameter(arguments, "SigningSecretArn", arn, arguments.kms_key)
         show_next_of_pair(arguments)
     else:
+        out = shlex.quote(str(arguments.out))
         show_next(
             arguments,
             "Paste the public half into the app's configuration on the open platform.",
-            f"Store the private half: `python -m tools keys put signing --private {arguments.out}{{aws}}`.",
-            f"Then take the file away: `shred -u {arguments.out}`.",
+            f"Store the private half: `python -m tools keys put signing --private {out}`.",
+            f"Then take the file away: `shred -u {out}`.",
         )
     return 0
 
@@ -121,7 +124,7 @@ def create_signing(store: Store, name: str, key: RSAPrivateKey, kms_key: str | N
         raise ToolError(
             str(error),
             "To change the key: `python -m tools keys rotate`. To see what is there: "
-            "`python -m tools keys check`. For another app: another name, --secret NAME.",
+            "`python -m tools keys check`. For another app: another name with --secret.",
         ) from None
 
 
@@ -136,9 +139,9 @@ def show_next_of_pair(arguments: argparse.Namespace) -> None:
         arguments,
         "Paste the public half, the whole line, into the app's configuration on the open platform; the "
         "platform then shows its own public key (平台公钥).",
-        "Store that key and the appKey: `python -m tools keys put verification{aws}`.",
+        "Store that key and the appKey: `python -m tools keys put verification`.",
         "Deploy with the parameter above: `sam build && sam deploy --guided`.",
-        "See whether all is well: `python -m tools keys check{aws}`, then `python -m tools doctor --help`.",
+        "See whether all is well: `python -m tools keys check`, then `python -m tools doctor --help`.",
     )
 
 

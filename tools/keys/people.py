@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from tools.commands import SecretKind
 from tools.errors import WRONG_USE, ToolError
 
 STANDARD_INPUT: Final = Path("-")
@@ -65,6 +66,18 @@ def secret_name(text: str) -> str:
             "take it out there, and make another"
         )
     return text
+
+
+def add_secret_option(parser: argparse.ArgumentParser, kind: SecretKind) -> None:
+    """Add --secret, which names a secret of a kind, by default its usual name."""
+    parser.add_argument(
+        "--secret",
+        type=secret_name,
+        metavar="NAME",
+        default=kind.value,
+        help=f"the secret (default: {kind.value})",
+    )
+    parser.set_defaults(kind=kind)
 
 
 def _is_like_a_key(text: str) -> bool:

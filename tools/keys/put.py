@@ -6,25 +6,26 @@ from pathlib import Path
 from typing import Final
 
 from tools.aws import add_aws_options
-from tools.doctor.findings import Severity
+from tools.commands import SecretKind
 from tools.errors import FOUND, ToolError
+from tools.findings import Severity
 from tools.keys.contents import APP_KEY, PLATFORM_KEY, examine_verification
 from tools.keys.forms import examine_private
-from tools.keys.new import SIGNING_SECRET, create_signing, show_next_of_pair
+from tools.keys.new import create_signing, show_next_of_pair
 from tools.keys.people import (
+    add_secret_option,
     ask_for_key,
     ask_secretly,
     name_of,
     only_one_reads_standard_input,
     read_file,
     say,
-    secret_name,
 )
 from tools.keys.report import show_findings, show_next, show_parameter, show_public_half
 from tools.keys.store import AlreadyThereError, Store
 from tools.text import HelpFormatter
 
-VERIFICATION_SECRET: Final = "number-verification/verification"  # noqa: S105 - a name
+VERIFICATION_SECRET: Final = SecretKind.VERIFICATION.value
 
 _DESCRIPTION: Final = (
     "What China Mobile's open platform shows for the app: appKey and the platform's public key."
@@ -76,12 +77,10 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--private", type=Path, metavar="FILE", required=True, help="file with the private key; - for stdin"
     )
     for kind, name, run in (
-        (verification, VERIFICATION_SECRET, run_verification),
-        (signing, SIGNING_SECRET, run_signing),
+        (verification, SecretKind.VERIFICATION, run_verification),
+        (signing, SecretKind.SIGNING, run_signing),
     ):
-        kind.add_argument(
-            "--secret", type=secret_name, metavar="NAME", default=name, help=f"the secret (default: {name})"
-        )
+        add_secret_option(kind, name)
         kind.add_argument(
             "--kms-key", metavar="ID", help="KMS key of a new secret (default: the account's own)"
         )
@@ -102,7 +101,7 @@ def run_verification(arguments: argparse.Namespace) -> int:
         else ask_for_key("the platform's public key (平台公钥)")
     )
     text = json.dumps({APP_KEY: app_key.strip(), PLATFORM_KEY: platform_key.strip()})
-    if show_findings("What you gave", examine_verification(text, "what you gave").findings):
+    if show_findings(arguments, "What you gave", examine_verification(text, "what you gave").findings):
         say("Nothing was stored.")
         return FOUND
     if arguments.replace:
@@ -112,12 +111,12 @@ def run_verification(arguments: argparse.Namespace) -> int:
     else:
         arn, kms_key = _create(store, arguments, text), arguments.kms_key
     print()
-    show_parameter("VerificationSecretArn", arn, kms_key)
+    show_parameter(arguments, "VerificationSecretArn", arn, kms_key)
     show_next(
         arguments,
         "Deploy with the parameter above, if it is new; running functions read a new value within "
         "SECRET_MAX_AGE_SECONDS, 300 by default.",
-        "See whether all is well: `python -m tools keys check{aws}`.",
+        "See whether all is well: `python -m tools keys check`.",
     )
     return 0
 
@@ -128,8 +127,8 @@ def _create(store: Store, arguments: argparse.Namespace, text: str) -> str:
     except AlreadyThereError as error:
         raise ToolError(
             str(error),
-            "If the open platform shows another appKey or platform key now, add --replace. For another app, "
-            "use another name: --secret NAME.",
+            "If the open platform shows another appKey or platform key now: `python -m tools keys put "
+            "verification --replace`. For another app, use another name with --secret.",
         ) from None
 
 
@@ -137,14 +136,14 @@ def run_signing(arguments: argparse.Namespace) -> int:
     """Store a private key."""
     examined = examine_private(read_file(arguments.private), name_of(arguments.private))
     if examined.key is None or any(finding.severity is Severity.FAULT for finding in examined.findings):
-        show_findings("What you gave", examined.findings)
+        show_findings(arguments, "What you gave", examined.findings)
         say("Nothing was stored.")
         return FOUND
     store = Store.reach(arguments)
     arn = create_signing(store, arguments.secret, examined.key, arguments.kms_key)
-    show_findings("What you gave", examined.findings)
+    show_findings(arguments, "What you gave", examined.findings)
     print()
     show_public_half(examined.key.public_key())
-    show_parameter("SigningSecretArn", arn, arguments.kms_key)
+    show_parameter(arguments, "SigningSecretArn", arn, arguments.kms_key)
     show_next_of_pair(arguments)
     return 0

@@ -19,19 +19,18 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from cmpassport.clock import utc_now
 from cmpassport.errors import CmpassportError
 from cmpassport.receipt_keys import MAX_KEYS, ReceiptKeys, SigningKey
-from tools.aws import add_aws_options, same_options
-from tools.doctor.findings import Finding, Severity, fault, fine, warning
+from tools.aws import add_aws_options
+from tools.commands import SecretKind
 from tools.errors import FOUND, WRONG_USE, ToolError
+from tools.findings import Finding, Severity, fault, fine, warning
 from tools.keys.forms import examine_public
-from tools.keys.people import name_of, read_file, say, secret_name
+from tools.keys.people import add_secret_option, name_of, read_file, say
 from tools.keys.report import show_findings, show_next, show_parameter
 from tools.keys.store import AlreadyThereError, Store
 from tools.text import HelpFormatter, wrapped
 
-RECEIPT_SECRET: Final = "number-verification/receipts"  # noqa: S105 - a name
 LEAD: Final = timedelta(hours=1)
 """Between a key's write and its first signature."""
 KEPT: Final = timedelta(days=1)
@@ -116,13 +115,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         (encryption, run_encryption),
         (check, run_check),
     ):
-        command.add_argument(
-            "--secret",
-            type=secret_name,
-            metavar="NAME",
-            default=RECEIPT_SECRET,
-            help=f"the secret (default: {RECEIPT_SECRET})",
-        )
+        add_secret_option(command, SecretKind.RECEIPTS)
         add_aws_options(command)
         command.set_defaults(run=action)
 
@@ -131,11 +124,11 @@ def run_new(arguments: argparse.Namespace) -> int:
     """Make the secret."""
     # The first key has nobody to take over from: it signs at once, whatever this machine's clock says.
     content: dict[str, Any] = {
-        "keys": [_new_key(utc_now() - SKEW)],
+        "keys": [_new_key(arguments.clock.now() - SKEW)],
         "hashKey": secrets.token_urlsafe(_HASH_KEY_BYTES),
     }
     if arguments.encryption_key is not None:
-        content["encryptionKey"] = _read_encryption_key(arguments.encryption_key)
+        content["encryptionKey"] = _read_encryption_key(arguments, arguments.encryption_key)
     store = Store.reach(arguments)
     name = arguments.secret
     try:
@@ -143,25 +136,25 @@ def run_new(arguments: argparse.Namespace) -> int:
     except AlreadyThereError as error:
         raise ToolError(
             str(error),
-            "A new key: `python -m tools keys receipts rotate`. Another app: another --secret NAME.",
+            "A new key: `python -m tools keys receipts rotate`. Another app: another name with --secret.",
         ) from None
     print(f"The receipt secret is made: its key signs from now on, {_parsed(content).signing[0].kid}")
     print()
-    show_parameter("ReceiptSecretArn", arn, arguments.kms_key)
+    show_parameter(arguments, "ReceiptSecretArn", arn, arguments.kms_key)
     show_next(
         arguments,
         "Deploy with the parameter above and Receipts=on; back ends find the keys at the output "
         "ReceiptKeysUrl.",
         "Back ends that compare hashed numbers need hashKey. Bring it to their secrets: "
         f"{_hash_key_command(arguments)}",
-        "Change the key once in a while: `python -m tools keys receipts rotate{aws}`.",
+        "Change the key once in a while: `python -m tools keys receipts rotate`.",
     )
     return 0
 
 
 def run_rotate(arguments: argparse.Namespace) -> int:
     """Add a key, and drop what is no longer needed."""
-    store, name, now = Store.reach(arguments), arguments.secret, utc_now()
+    store, name, now = Store.reach(arguments), arguments.secret, arguments.clock.now()
     content, entries = _read(store, name)
     if arguments.now:
         kept, begin = [], now - SKEW
@@ -182,7 +175,7 @@ def run_rotate(arguments: argparse.Namespace) -> int:
 
 def run_encryption(arguments: argparse.Namespace) -> int:
     """Set or replace encryptionKey."""
-    key = _read_encryption_key(arguments.file)
+    key = _read_encryption_key(arguments, arguments.file)
     store, name = Store.reach(arguments), arguments.secret
     content, _ = _read(store, name)
     store.put(name, _written({**content, "encryptionKey": key}))
@@ -193,21 +186,22 @@ def run_encryption(arguments: argparse.Namespace) -> int:
 
 def run_check(arguments: argparse.Namespace) -> int:
     """Show the keys, and what is wrong."""
-    store, name, now = Store.reach(arguments), arguments.secret, utc_now()
+    store, name, now = Store.reach(arguments), arguments.secret, arguments.clock.now()
     text = store.read(name)
     try:
         keys = ReceiptKeys.parse(text)
     except CmpassportError as error:
-        findings: Sequence[Finding] = (fault("receipt-secret", f"{name}: {error}.", _REPAIR),)
+        findings: Sequence[Finding] = (fault("receipt-secret", f"{name}: {error}.", _repair(name)),)
     else:
         findings = _judge(keys, now)
-    return FOUND if show_findings("Receipt secret", findings) else 0
+    return FOUND if show_findings(arguments, "Receipt secret", findings) else 0
 
 
-_REPAIR: Final = (
-    "Mend that member by hand, or go back to the former value: `aws secretsmanager list-secret-version-ids` "
-    "lists what there was."
-)
+def _repair(name: str) -> str:
+    return (
+        "Mend that member by hand, or go back to the former value: `aws secretsmanager "
+        f"list-secret-version-ids --secret-id {name}` lists what there was."
+    )
 
 
 def _judge(keys: ReceiptKeys, now: datetime) -> tuple[Finding, ...]:
@@ -281,7 +275,7 @@ def _read(store: Store, name: str) -> tuple[dict[str, Any], list[_Entry]]:
     try:
         ReceiptKeys.parse(text)
     except CmpassportError as error:
-        raise ToolError(f"secret {name}: {error}", _REPAIR) from None
+        raise ToolError(f"secret {name}: {error}", _repair(name)) from None
     content = json.loads(text)
     entries = [_Entry(member, _parsed({"keys": [member]}).signing[0]) for member in content["keys"]]
     return content, sorted(entries, key=lambda entry: entry.key.sign_from)
@@ -303,11 +297,11 @@ def _new_key(sign_from: datetime) -> dict[str, str]:
     return {"privateKey": base64.b64encode(der).decode(), "signFrom": _shown(sign_from)}
 
 
-def _read_encryption_key(path: Path) -> str:
+def _read_encryption_key(arguments: argparse.Namespace, path: Path) -> str:
     text = read_file(path).strip()
     examined = examine_public(text, name_of(path))
     if examined.key is None:
-        show_findings("What you gave", examined.findings)
+        show_findings(arguments, "What you gave", examined.findings)
         raise ToolError(
             "the encryption key is none; nothing was stored", "See what is said of it above.", WRONG_USE
         )
@@ -322,7 +316,7 @@ def _read_encryption_key(path: Path) -> str:
 
 
 def _hash_key_command(arguments: argparse.Namespace) -> str:
-    read = f"aws secretsmanager get-secret-value --secret-id {arguments.secret}{same_options(arguments)}"
+    read = f"aws secretsmanager get-secret-value --secret-id {arguments.secret}"
     pick = """python3 -c 'import json, sys; print(json.load(sys.stdin)["hashKey"])'"""
     return f"`{read} --query SecretString --output text | {pick}`"
 

@@ -6,18 +6,17 @@ from collections.abc import Sequence
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from tools.aws import same_options
-from tools.doctor.findings import Finding
+from tools.commands import Given
+from tools.findings import Finding, Group
 from tools.keys.pairs import bare_public, fingerprint
+from tools.keys.people import say
+from tools.paper import Paper, failed
 from tools.text import wrapped
 
 
-def show_findings(title: str, findings: Sequence[Finding]) -> bool:
+def show_findings(arguments: argparse.Namespace, title: str, findings: Sequence[Finding]) -> bool:
     """Print findings as the doctor does, each with its remedy; tells whether one is a fault."""
-    from tools.doctor.examination import Group  # noqa: PLC0415 - a third of a second, which --help does without
-    from tools.doctor.report import Paper, failed  # noqa: PLC0415
-
-    group = Group(title, tuple(findings))
+    group = Group(title, tuple(findings)).completed(Given.of(arguments))
     paper = Paper(sys.stdout)
     paper.group(group)
     paper.summary()
@@ -33,18 +32,25 @@ def show_public_half(key: RSAPublicKey) -> None:
     print(f"SHA-256           {fingerprint(key)}")
 
 
-def show_parameter(name: str, arn: str, kms_key: str | None) -> None:
+def show_parameter(arguments: argparse.Namespace, name: str, arn: str, kms_key: str | None) -> None:
     """Print what the deployment's parameters are set to."""
     print(f"{name:<17} {arn}")
     if kms_key is None:
         return
-    find = f"`aws kms describe-key --key-id {kms_key} --query KeyMetadata.Arn --output text`"
+    find = Given.of(arguments).completed(
+        f"`aws kms describe-key --key-id {kms_key} --query KeyMetadata.Arn --output text`"
+    )
     print(f"SecretsKmsKeyArn  {kms_key if kms_key.startswith('arn:') else f'the ARN that {find} prints'}")
 
 
 def show_next(arguments: argparse.Namespace, *steps: str) -> None:
-    """Print what to do next; a command of these tools in it gets the AWS options of this one."""
+    """Print what to do next."""
     print()
     print("Next:")
     for number, step in enumerate(steps, 1):
-        print(wrapped(step.replace("{aws}", same_options(arguments)), f"  {number}. "))
+        print(wrapped(Given.of(arguments).completed(step), f"  {number}. "))
+
+
+def advise(arguments: argparse.Namespace, text: str) -> None:
+    """Tell what can be done, to standard error."""
+    say(wrapped(Given.of(arguments).completed(text)))

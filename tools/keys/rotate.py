@@ -8,7 +8,6 @@ forgotten loses AWSPREVIOUS too, which Secrets Manager gave it when it was taken
 
 import argparse
 import json
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -16,14 +15,15 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from tools.aws import add_aws_options, same_options
+from tools.aws import add_aws_options
+from tools.commands import Given, SecretKind
 from tools.errors import FOUND, WRONG_USE, ToolError
 from tools.keys.contents import PRIVATE_KEY, examine_signing
-from tools.keys.new import SIGNING_SECRET, warn_of_small
+from tools.keys.new import warn_of_small
 from tools.keys.pairs import BITS, SAFE_BITS, bare_private, fingerprint, new_private_key
-from tools.keys.people import ask, is_confirmed, say, secret_name
-from tools.keys.probe import Deployment, Outcome, add_deployment_options, probe
-from tools.keys.report import show_public_half
+from tools.keys.people import add_secret_option, ask, is_confirmed, say
+from tools.keys.probe import Outcome, add_deployment_options, probe
+from tools.keys.report import advise, show_public_half
 from tools.keys.store import CURRENT, PENDING, PREVIOUS, Store
 from tools.text import HelpFormatter, wrapped
 
@@ -132,8 +132,8 @@ class Rotation:
         if found.key is None:
             raise ToolError(
                 f"secret {self.name}: there is no good key under {label}",
-                f"`python -m tools keys check --secret {self.name}` says what is wrong with the present one; "
-                "`--step rollback` forgets one that waits.",
+                "`python -m tools keys check` says what is wrong with the present one; `python -m tools keys "
+                "rotate --step rollback` forgets one that waits.",
             )
         return found.key.public_key()
 
@@ -149,13 +149,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         formatter_class=HelpFormatter,
     )
     parser.add_argument("--step", choices=tuple(_STEPS), help="take one step and ask nothing")
-    parser.add_argument(
-        "--secret",
-        type=secret_name,
-        metavar="NAME",
-        default=SIGNING_SECRET,
-        help=f"the signing secret (default: {SIGNING_SECRET})",
-    )
+    add_secret_option(parser, SecretKind.SIGNING)
     parser.add_argument(
         "--to",
         metavar="SHA256",
@@ -204,7 +198,7 @@ def _guide(store: Store, arguments: argparse.Namespace) -> int:
 
 
 def _guide_verification(store: Store, arguments: argparse.Namespace) -> int:
-    if Deployment.of(arguments) is None:
+    if Given.of(arguments).deployment is None:
         arguments.stack = ask("Name of the deployed stack, for the verification")
     while True:
         if _verify(Rotation.of(store, arguments.secret), arguments) == 0:
@@ -218,13 +212,17 @@ def _guide_verification(store: Store, arguments: argparse.Namespace) -> int:
 
 
 # The steps. Each can be taken again after a kill: the labels, and no memory, say what is left to do.
-# `prepare`, `switch` and `verify` do no second time what is done. `rollback` goes one step back, down to where
-# no rotation is under way; a rotation that is done is taken back only to a key that is named.
+# `prepare`, `switch` and `verify` do no second time what is done. `rollback` goes one step back, down to
+# where no rotation is under way; a rotation that is done is taken back only to a key that is named.
 
 
 def _prepare(rotation: Rotation, arguments: argparse.Namespace) -> int:
     if rotation.phase is Phase.SWITCHED:
-        raise _out_of_turn(rotation, "Finish it: `--step verify`, or `--step rollback`.")
+        raise _out_of_turn(
+            rotation,
+            "Finish it: `python -m tools keys rotate --step verify`; or take it back: `python -m tools keys "
+            "rotate --step rollback`.",
+        )
     if rotation.phase is Phase.AT_REST:
         warn_of_small(arguments.bits)
         say(f"making an RSA key of {arguments.bits} bits, which waits in {rotation.name} …")
@@ -237,18 +235,17 @@ def _prepare(rotation: Rotation, arguments: argparse.Namespace) -> int:
     show_public_half(rotation.public_half(PENDING))
     if arguments.step:
         _explain_gap()
-        say(
-            wrapped(
-                "Paste the public half into the open platform, save it, and at once: "
-                + _command(arguments, "switch")
-            )
+        advise(
+            arguments,
+            "Paste the public half into the open platform, save it, and at once: `python -m tools keys "
+            "rotate --step switch`",
         )
     return 0
 
 
 def _switch(rotation: Rotation, arguments: argparse.Namespace) -> int:
     if rotation.phase is Phase.AT_REST:
-        raise _out_of_turn(rotation, "Make the new key first: `--step prepare`.")
+        raise _out_of_turn(rotation, "Make the new key first: `python -m tools keys rotate --step prepare`.")
     if rotation.phase is Phase.PREPARED:
         rotation.public_half(PENDING)  # what is no key must not become the functions'
         versions = rotation.versions
@@ -260,29 +257,30 @@ def _switch(rotation: Rotation, arguments: argparse.Namespace) -> int:
         )
     )
     if arguments.step:
-        say(wrapped("Next: " + _command(arguments, "verify --stack NAME")))
+        where = "" if Given.of(arguments).deployment else " --stack NAME"
+        advise(arguments, f"Next: `python -m tools keys rotate --step verify{where}`")
     return 0
 
 
 def _verify(rotation: Rotation, arguments: argparse.Namespace) -> int:
     if rotation.phase is not Phase.SWITCHED:
-        raise _out_of_turn(rotation, "There is nothing to verify before `--step switch`.")
-    deployment = Deployment.of(arguments)
-    if deployment is None:
+        raise _out_of_turn(
+            rotation,
+            "There is nothing to verify before `python -m tools keys rotate --step switch`.",
+        )
+    if Given.of(arguments).deployment is None:
         raise ToolError(
             "which deployment should send the signed request is not said",
             "Name it: --stack NAME (or --env FILE, or --state FILE for a local stack).",
             WRONG_USE,
         )
-    if _probe_until_settled(deployment, arguments) is not Outcome.TAKEN:
+    if _probe_until_settled(arguments) is not Outcome.TAKEN:
         say()
-        say(
-            wrapped(
-                "The new key is not verified. The open platform may take minutes to make a change live, and "
-                "functions keep a secret for SECRET_MAX_AGE_SECONDS: wait and verify again. If it stays, go "
-                "back: paste the "
-                "former public half, and " + _command(arguments, "rollback")
-            )
+        advise(
+            arguments,
+            "The new key is not verified. The open platform may take minutes to make a change live, and "
+            "functions keep a secret for SECRET_MAX_AGE_SECONDS: wait and verify again. If it stays, go "
+            "back: paste the former public half, and `python -m tools keys rotate --step rollback`",
         )
         return FOUND
     rotation.store.drop(rotation.name, PENDING, rotation.versions[PENDING])
@@ -291,16 +289,16 @@ def _verify(rotation: Rotation, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _probe_until_settled(deployment: Deployment, arguments: argparse.Namespace) -> Outcome:
+def _probe_until_settled(arguments: argparse.Namespace) -> Outcome:
     """Probe again while all that is amiss is that /presign has not read the secret anew yet."""
     say("sending a signed request with a made-up token …")
     for _ in range(_LOOKS - 1):
-        outcome = probe(deployment, arguments)
+        outcome = probe(arguments)
         if outcome is not Outcome.PRESIGN_LAGS:
             return outcome
         say(wrapped(f"That passes as its secret grows old. Looking again in {_PAUSE} s; Ctrl-C stops that."))
-        time.sleep(_PAUSE)
-    return probe(deployment, arguments)
+        arguments.clock.sleep(_PAUSE)
+    return probe(arguments)
 
 
 def _rollback(rotation: Rotation, arguments: argparse.Namespace) -> int:
@@ -309,14 +307,10 @@ def _rollback(rotation: Rotation, arguments: argparse.Namespace) -> int:
             return _forget(rotation)
         case Phase.SWITCHED:
             _go_back(rotation, rotation.public_half(PREVIOUS))
-            say(
-                wrapped(
-                    "The new key waits again: "
-                    + _command(arguments, "switch")
-                    + " tries it once more, "
-                    + _command(arguments, "rollback")
-                    + " forgets it."
-                )
+            advise(
+                arguments,
+                "The new key waits again: `python -m tools keys rotate --step switch` tries it once more, "
+                "`python -m tools keys rotate --step rollback` forgets it.",
             )
             return 0
         case Phase.AT_REST:
@@ -348,7 +342,7 @@ def _undo_finished(rotation: Rotation, arguments: argparse.Namespace) -> int:
     if PREVIOUS not in rotation.versions:
         raise ToolError(
             f"secret {rotation.name}: {rotation.phase.value}, and there is no former key to go back to",
-            f"To change the key: {_command(arguments, 'prepare')}",
+            "To change the key: `python -m tools keys rotate --step prepare`.",
         )
     former = rotation.public_half(PREVIOUS)
     if arguments.to != fingerprint(former):
@@ -357,7 +351,7 @@ def _undo_finished(rotation: Rotation, arguments: argparse.Namespace) -> int:
             f"present key's public half has SHA-256 {fingerprint(present)}, the former one's "
             f"{fingerprint(former)}",
             "If the functions are to go back to the former: "
-            + _command(arguments, f"rollback --to {fingerprint(former)}"),
+            f"`python -m tools keys rotate --step rollback --to {fingerprint(former)}`",
             WRONG_USE,
         )
     _go_back(rotation, former)
@@ -398,8 +392,3 @@ def _explain_gap() -> None:
         say()
         say(wrapped(paragraph))
     say()
-
-
-def _command(arguments: argparse.Namespace, step: str) -> str:
-    secret = "" if arguments.secret == SIGNING_SECRET else f" --secret {arguments.secret}"
-    return f"`python -m tools keys rotate --step {step}{secret}{same_options(arguments)}`"

@@ -81,7 +81,8 @@ class Store:
         if "SecretString" not in answer:
             raise ToolError(
                 f"secret {name}: its value is binary, and the functions read text",
-                "Put the JSON in as text: `aws secretsmanager put-secret-value --secret-string file://FILE`.",
+                f"Put the JSON in as text: `aws secretsmanager put-secret-value --secret-id {name} "
+                "--secret-string file://FILE`.",
             )
         return answer["SecretString"]
 
@@ -139,7 +140,7 @@ class Store:
                 f"Add --region {region}.",
                 WRONG_USE,
             )
-        return errors_in_words(f"secret {name}", self.region)
+        return errors_in_words(name, self.region)
 
 
 class AlreadyThereError(ToolError):

@@ -9,10 +9,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from tools.doctor.facts import Facts, Fetched, World
-from tools.doctor.findings import Finding, fine, unknown, warning
 from tools.doctor.place import Origin
 from tools.doctor.steps.line import is_loopback
 from tools.doctor.steps.step import Step
+from tools.findings import Finding, fine, unknown, warning
 
 _WORDS: Final = re.compile(r"[0-9A-Fa-f.:]{3,45}")
 

@@ -6,9 +6,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from tools.doctor.facts import Clock, Facts, World
-from tools.doctor.findings import Finding, fault, fine, unknown, warning
 from tools.doctor.place import Origin
 from tools.doctor.steps.step import Step
+from tools.findings import Finding, fault, fine, unknown, warning
 
 TOLERATED_SECONDS: Final = 30.0
 REFUSED_SECONDS: Final = 300.0

@@ -7,9 +7,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 
 from cmpassport.secret_cache import SecretFormatError, read_fields
 from tools.doctor.facts import Facts
-from tools.doctor.findings import Finding, unknown
 from tools.doctor.steps.step import Step, nothing
 from tools.doctor.steps.stored import SIGNING, VERIFICATION, Secret, name_of
+from tools.findings import Finding, unknown
 from tools.keys.contents import (
     Signing,
     Verification,

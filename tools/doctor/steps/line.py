@@ -8,10 +8,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from tools.doctor.facts import Facts
-from tools.doctor.findings import Finding, fault, fine
 from tools.doctor.place import Origin, Place
 from tools.doctor.steps.settings import where_to_set
 from tools.doctor.steps.step import Step, nothing
+from tools.findings import Finding, fault, fine
 
 
 @dataclass(frozen=True, slots=True)

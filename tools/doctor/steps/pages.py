@@ -8,11 +8,11 @@ from urllib.parse import SplitResult, urlsplit
 
 from cmpassport.settings import SettingsError, read_origins
 from tools.doctor.facts import Facts, Fetched, World
-from tools.doctor.findings import Finding, fault, fine, unknown, warning
 from tools.doctor.place import PRESIGN, VERIFY, Origin
 from tools.doctor.steps.line import is_loopback, line_of
 from tools.doctor.steps.settings import where_to_set
 from tools.doctor.steps.step import Step
+from tools.findings import Finding, fault, fine, unknown, warning
 
 _VARIABLE: Final = "ALLOWED_ORIGINS"
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}

@@ -7,10 +7,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from tools.doctor.facts import Contact, Facts, Stage, World
-from tools.doctor.findings import Finding, fault, fine, warning
 from tools.doctor.place import Origin
 from tools.doctor.steps.settings import where_to_set
 from tools.doctor.steps.step import Step
+from tools.findings import Finding, fault, fine, warning
 
 _SOON: Final = timedelta(days=14)
 

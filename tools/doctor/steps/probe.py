@@ -12,14 +12,13 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
+from enum import Enum
 from typing import Any, Final
 
 from cmpassport.clock import format_timestamp
 from cmpassport.problems import Problem
 from cmpassport.signing import PlaintextTooLongError, SignatureMismatchError
 from tools.doctor.facts import Facts, Fetched, Probe, SignedPreSign, Stage, World
-from tools.doctor.findings import Finding, Severity, fault, fine, unknown, warning
 from tools.doctor.place import Origin
 from tools.doctor.steps.keys import (
     credentials,
@@ -30,6 +29,7 @@ from tools.doctor.steps.keys import (
 from tools.doctor.steps.line import app_id_and_line_agree
 from tools.doctor.steps.pages import allowed_origins, origin_of
 from tools.doctor.steps.step import Check, Step
+from tools.findings import Finding, Severity, fault, fine, unknown, warning
 from tools.remedies import OWN, REMEDIES
 from verify.codes import NOT_THIS_SIM, VERIFIED
 from verify.message import NotTheProtocolError, Submission, read_answer, write_request
@@ -272,24 +272,68 @@ def _judge_reply(facts: Facts, signed: SignedPreSign) -> Finding:
     )
 
 
-def _judge_signature(facts: Facts, signed: SignedPreSign) -> Finding:
+class _Signer(Enum):
+    """Whose key a signature is."""
+
+    PRESENT = "the one that the secret has now"
+    OTHER = "another one"
+    UNKNOWN = "not known"
+
+
+def _signer(facts: Facts, signed: SignedPreSign) -> _Signer:
     own, reported, verify = signing_key(facts), reported_key(facts), facts.settings.verify
     public = reported if own is None else own.public_key()
     if verify is None or public is None:
-        return unknown(
-            "presign", "POST /presign signs; with which key is not known.", "Give --public-key FILE."
-        )
-    check = partial(verify.common.scheme.verify, public, signed.pre_sign, signed.sign)
+        return _Signer.UNKNOWN
     try:
-        check()
+        verify.common.scheme.verify(public, signed.pre_sign, signed.sign)
     except SignatureMismatchError:
-        return fault(
-            "presign-signature",
-            "POST /presign signs with another key than the signing secret has now, or in another form.",
-            f"Functions keep a secret for {verify.common.secret_max_age:g} s: wait that long and try again. "
-            "If it stays, see that both functions have the same SIGNING_SECRET_ID, and deploy again.",
-        )
-    return fine("presign", f"POST /presign signs for {signed.origin}, and the signature is the key's.")
+        return _Signer.OTHER
+    return _Signer.PRESENT
+
+
+def _judge_signature(facts: Facts, signed: SignedPreSign) -> Finding:
+    match _signer(facts, signed):
+        case _Signer.UNKNOWN:
+            return unknown(
+                "presign", "POST /presign signs; with which key is not known.", "Give --public-key FILE."
+            )
+        case _Signer.OTHER:
+            return fault(
+                "presign-signature",
+                "POST /presign signs with another key than the signing secret has now, or in another form.",
+                "Functions keep a secret for SECRET_MAX_AGE_SECONDS (300 by default): wait that long and try "
+                "again. If it stays, see that both functions have the same SIGNING_SECRET_ID, and deploy "
+                "again.",
+            )
+        case _Signer.PRESENT:
+            return fine(
+                "presign", f"POST /presign signs for {signed.origin}, and the signature is the key's."
+            )
+
+
+# --- Both together ------------------------------------------------------------------------------------------
+
+
+class Verdict(Enum):
+    """What a probe says of the present key pair."""
+
+    ALL_RIGHT = "the platform takes the key, and /presign signs with it"
+    PRESIGN_LAGS = "the platform takes the key, and all that is amiss is that /presign signs with another"
+    NOT_RIGHT = "the platform has not been seen to take the key, or something else is amiss"
+
+
+def verdict(facts: Facts) -> Verdict:
+    """Tell what the probe says of the present key pair."""
+    if facts.probe is None or facts.probe.code != _ALL_RIGHT:
+        return Verdict.NOT_RIGHT
+    faults = [
+        finding for check in STEP.checks for finding in check(facts) if finding.severity is Severity.FAULT
+    ]
+    signed = facts.presign
+    if len(faults) == 1 and signed and signed.sign and _signer(facts, signed) is _Signer.OTHER:
+        return Verdict.PRESIGN_LAGS
+    return Verdict.NOT_RIGHT if faults else Verdict.ALL_RIGHT
 
 
 STEP: Final = Step("Probe", _look, (the_api_signs, the_platform_takes_the_probe))

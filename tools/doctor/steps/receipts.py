@@ -10,13 +10,12 @@ from cmpassport.keys import KeyFormatError
 from cmpassport.receipt_keys import ReceiptKeys
 from cmpassport.secret_cache import SecretFormatError
 from tools.doctor.facts import Facts, World
-from tools.doctor.findings import Finding, fault, fine, unknown, warning
 from tools.doctor.steps.step import Step
-from tools.doctor.steps.stored import Secret, judge, look, name_of
+from tools.doctor.steps.stored import RECEIPTS, judge, look, name_of
+from tools.findings import Finding, fault, fine, unknown, warning
 from verify.receipt import parse_keys
 from verify.settings import ReceiptSettings
 
-RECEIPTS: Final = Secret("RECEIPT_SECRET_ID", "Receipt secret", ("keys",))
 JWKS_PATH: Final = "/.well-known/jwks.json"
 
 _JWKS_MAX_AGE: Final = 300
@@ -44,11 +43,9 @@ def _keys(facts: Facts) -> ReceiptKeys | SecretFormatError | KeyFormatError | No
     if settings is None or reading is None or reading.text is None:
         return None
     try:
-        keys = parse_keys(reading.text, settings.number_form)
-        keys.signing_at(facts.now)
+        return parse_keys(reading.text, settings.number_form, facts.now)
     except (SecretFormatError, KeyFormatError) as error:
         return error
-    return keys
 
 
 def the_receipt_secret_serves(facts: Facts) -> Iterator[Finding]:

@@ -7,9 +7,9 @@ from typing import Final, TypeVar
 from cmpassport.settings import SettingsError
 from presign.settings import Settings as PreSignSettings
 from tools.doctor.facts import Facts, Parsed, SettingFault, World
-from tools.doctor.findings import Finding, fault, fine
 from tools.doctor.place import PRESIGN, VERIFY, Origin, Place
 from tools.doctor.steps.step import Step
+from tools.findings import Finding, fault, fine
 from verify.settings import Settings as VerifySettings
 
 _S = TypeVar("_S")

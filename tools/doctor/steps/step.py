@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from tools.doctor.facts import Facts, World
-from tools.doctor.findings import Finding
+from tools.findings import Finding
 
 Look = Callable[[Facts, World], Facts]
 Check = Callable[[Facts], Iterable[Finding]]

@@ -5,13 +5,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from tools.commands import Given, SecretKind
 from tools.doctor.facts import Facts, Reading, World
-from tools.doctor.findings import Finding, fault, fine, unknown
 from tools.doctor.place import Origin, Place
 from tools.doctor.steps.settings import where_to_set
 from tools.doctor.steps.step import Step
-from tools.doctor.trouble import EVERYWHERE, Kind, Trouble
-from tools.doctor.words import AWS_REMEDIES
+from tools.findings import Finding, fault, fine, unknown
+from tools.trouble import AWS_REMEDIES, EVERYWHERE, Kind, Trouble
 from verify.keyring import MIN_PEPPER_CHARACTERS
 
 _ARN: Final = re.compile(
@@ -34,15 +34,24 @@ class Secret:
         For people.
     fields
         What a function looks for in it; none where the whole text counts.
+    kind
+        What the tools' commands know it as; None where none of them writes it.
     """
 
     variable: str
     title: str
     fields: tuple[str, ...] = ()
+    kind: SecretKind | None = None
 
 
-SIGNING: Final = Secret("SIGNING_SECRET_ID", "Signing secret", ("privateKey",))
-VERIFICATION: Final = Secret("VERIFICATION_SECRET_ID", "Verification secret", ("appKey", "platformPublicKey"))
+SIGNING: Final = Secret("SIGNING_SECRET_ID", "Signing secret", ("privateKey",), SecretKind.SIGNING)
+VERIFICATION: Final = Secret(
+    "VERIFICATION_SECRET_ID",
+    "Verification secret",
+    ("appKey", "platformPublicKey"),
+    SecretKind.VERIFICATION,
+)
+RECEIPTS: Final = Secret("RECEIPT_SECRET_ID", "Receipt secret", ("keys",), SecretKind.RECEIPTS)
 PEPPER: Final = Secret("PEPPER_SECRET_ID", "Pepper")
 SECRETS: Final = (SIGNING, VERIFICATION, PEPPER)
 
@@ -65,6 +74,21 @@ def name_of(place: Place, secret: Secret) -> str:
         return secret.variable
     match = _ARN.fullmatch(whole)
     return match["name"] if match else whole
+
+
+def given(facts: Facts) -> Given:
+    """Give what shown commands have to name: the place's own secrets, beside what the operator gave."""
+    named = {
+        secret.kind: name_of(facts.place, secret)
+        for secret in (SIGNING, VERIFICATION, RECEIPTS)
+        if secret.kind and facts.settings.has(secret.variable) and _is_named(facts.place, secret)
+    }
+    return replace(facts.asked.given, secrets=named)
+
+
+def _is_named(place: Place, secret: Secret) -> bool:
+    values = [each[secret.variable] for each in place.variables.values() if secret.variable in each]
+    return bool(values) and 0 < len(values[0].strip()) <= _LONGEST
 
 
 def look(facts: Facts, world: World, secrets: tuple[Secret, ...]) -> Facts:
@@ -125,7 +149,10 @@ def _unreadable(place: Place, secret: Secret, trouble: Trouble) -> Finding:
         ),
         Kind.WRONG_REGION: (
             f"it is in {trouble.name}, and the functions, in {place.region}, look for it where they are",
-            f"Replicate it here (`aws secretsmanager replicate-secret-to-regions`). {setting}.",
+            (
+                "Replicate it here: `aws secretsmanager replicate-secret-to-regions --secret-id "
+                f"{name} --region {trouble.name} --add-replica-regions Region={place.region}`. {setting}."
+            ),
         ),
         Kind.NO_NAME: (
             "what is there is far longer than a secret's name or ARN: was the key itself put there",

@@ -5,13 +5,12 @@ from dataclasses import replace
 from typing import Final
 
 from tools.doctor.facts import Facts, World
-from tools.doctor.findings import Finding, fault, fine, unknown, warning
 from tools.doctor.place import Origin
 from tools.doctor.steps.settings import where_to_set
 from tools.doctor.steps.step import Step
 from tools.doctor.steps.stored import aws_takes_nothing
-from tools.doctor.trouble import Kind
-from tools.doctor.words import AWS_REMEDIES
+from tools.findings import Finding, fault, fine, unknown, warning
+from tools.trouble import AWS_REMEDIES, Kind
 
 _KEY: Final = "id HASH S"
 _EXPIRES_BY: Final = "expiration"

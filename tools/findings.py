@@ -1,7 +1,10 @@
-"""What the doctor says: findings, each with what was looked at and what to do."""
+"""What the commands say of what they look at: findings, each with what to do."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Self
+
+from tools.commands import Given
 
 
 class Severity(StrEnum):
@@ -33,6 +36,19 @@ class Finding:
     severity: Severity
     what: str
     remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Findings under one heading."""
+
+    title: str
+    findings: tuple[Finding, ...]
+
+    def completed(self, given: Given) -> Self:
+        """Complete the commands in the remedies by what the command line names."""
+        made = (replace(finding, remedy=given.completed(finding.remedy)) for finding in self.findings)
+        return replace(self, findings=tuple(made))
 
 
 def fine(code: str, what: str) -> Finding:
