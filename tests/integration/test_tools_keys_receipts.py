@@ -18,13 +18,16 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from cmpassport.receipt_keys import MAX_KEYS, ReceiptKeys
+from cmpassport.receipt_keys import MAX_KEYS, PUBLISHED_MAX_AGE, ReceiptKeys
+from cmpassport.settings import MAX_SECRET_AGE
 from local.aws import AwsEndpoint
 from local.server import listen
 from tests.support import openssl
 from tools.__main__ import main
 from tools.clock import Clock
+from tools.doctor.steps.clock import REFUSED_SECONDS
 from tools.keys.pairs import bare_private, bare_public, new_private_key
+from tools.keys.receipts import LEAD
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -244,6 +247,14 @@ def test_a_rotation_publishes_the_next_key_an_hour_before_it_signs(
     assert keys.signing_at(now + HOUR - timedelta(seconds=1)).kid == current
     assert keys.signing_at(now + HOUR).kid == following
     assert content_of(secrets)["hashKey"] == "h" * 32
+
+
+def test_the_hour_is_enough_for_the_slowest_function_the_slowest_back_end_and_a_clock_that_aws_takes() -> (
+    None
+):
+    slowest = timedelta(seconds=MAX_SECRET_AGE + PUBLISHED_MAX_AGE + REFUSED_SECONDS)
+
+    assert slowest <= LEAD == HOUR
 
 
 def test_a_key_is_published_for_a_day_after_another_took_over(

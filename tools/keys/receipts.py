@@ -1,9 +1,8 @@
 """`keys receipts`: the secret of signed receipts, whose keys take over one from another without a gap.
 
 A key is published as soon as it is in the secret and signs from its signFrom on, so a new one is given a
-lead: an hour, in which every function has read the secret anew (SECRET_MAX_AGE_SECONDS) and every back end
-the published keys (their max-age, 300 s). The secret is read by the product's own reader,
-`cmpassport.receipt_keys`.
+lead, in which every function has read the secret anew and after it every back end the published keys. The
+secret is read by the product's own reader, `cmpassport.receipt_keys`.
 """
 
 import argparse
@@ -20,7 +19,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from cmpassport.errors import CmpassportError
-from cmpassport.receipt_keys import MAX_KEYS, ReceiptKeys, SigningKey
+from cmpassport.receipt_keys import MAX_KEYS, PUBLISHED_MAX_AGE, ReceiptKeys, SigningKey
+from cmpassport.settings import MAX_SECRET_AGE
 from tools.aws import add_aws_options
 from tools.commands import SecretKind
 from tools.errors import FOUND, WRONG_USE, ToolError
@@ -31,12 +31,12 @@ from tools.keys.report import show_findings, show_next, show_parameter
 from tools.keys.store import AlreadyThereError, Store
 from tools.text import HelpFormatter, wrapped
 
-LEAD: Final = timedelta(hours=1)
-"""Between a key's write and its first signature."""
+SKEW: Final = timedelta(minutes=5)
+"""How far this machine's clock may be from the functions': AWS takes nothing from one that is further off."""
+LEAD: Final = timedelta(seconds=MAX_SECRET_AGE + PUBLISHED_MAX_AGE) + SKEW
+"""Between a key's write and its first signature: an hour."""
 KEPT: Final = timedelta(days=1)
 """How long a key is still published after another took over; receipts live ten minutes at most."""
-SKEW: Final = timedelta(minutes=10)
-"""How far this machine's clock may be ahead of the functions' for a key that is to sign at once."""
 
 _DESCRIPTION: Final = "Signs the receipts of H5 number verification; not the platform's key."
 _HASH_KEY_BYTES: Final = 32
@@ -53,9 +53,9 @@ examples:
 
 _NOW_COSTS: Final = (
     "All former keys are dropped at once. Functions sign with the new one within SECRET_MAX_AGE_SECONDS (300 "
-    "by default), and back ends keep the published keys for up to 300 s more: for about ten minutes good "
-    "receipts may be refused, and receipts made with the old key may still be accepted. Back ends that must "
-    "not wait fetch the published keys anew, or are restarted."
+    f"by default), and back ends keep the published keys for up to {PUBLISHED_MAX_AGE} s more: until then "
+    "good receipts may be refused, and receipts made with the old key may still be accepted. Back ends that "
+    "must not wait fetch the published keys anew, or are restarted."
 )
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from cmpassport.keys import KeyFormatError
-from cmpassport.receipt_keys import ReceiptKeys
+from cmpassport.receipt_keys import PUBLISHED_MAX_AGE, ReceiptKeys
 from cmpassport.secret_cache import SecretFormatError
 from tools.doctor.facts import Facts, World
 from tools.doctor.steps.step import Step
@@ -18,8 +18,6 @@ from verify.settings import ReceiptSettings
 
 JWKS_PATH: Final = "/.well-known/jwks.json"
 
-_JWKS_MAX_AGE: Final = 300
-"""Seconds for which a back end keeps the published keys."""
 _VARIABLES: Final = ("RECEIPTS", "RECEIPT_SECRET_ID", "RECEIPT_NUMBER", "RECEIPT_LIFE_SECONDS")
 _TOOL: Final = "`python -m tools keys receipts"
 
@@ -76,7 +74,7 @@ def rotations_leave_time(facts: Facts) -> Iterator[Finding]:
     keys, verify = _keys(facts), facts.settings.verify
     if not isinstance(keys, ReceiptKeys) or verify is None:
         return
-    lead = timedelta(seconds=verify.common.secret_max_age + _JWKS_MAX_AGE)
+    lead = timedelta(seconds=verify.common.secret_max_age + PUBLISHED_MAX_AGE)
     for key in keys.signing:
         if facts.now < key.sign_from < facts.now + lead and not _is_published(facts, key.kid):
             yield warning(
