@@ -28,7 +28,16 @@ from tools.commands import Given
 from tools.doctor.command import examine_place
 from tools.doctor.examination import STEPS, take
 from tools.doctor.facts import Asked, Contact, Facts, Fetched, Reading, Stage, Table
-from tools.doctor.place import PRESIGN, VERIFY, NoPlaceError, Origin, Place, deployed_place, file_place
+from tools.doctor.place import (
+    PRESIGN,
+    RECEIPT_KEYS,
+    VERIFY,
+    NoPlaceError,
+    Origin,
+    Place,
+    deployed_place,
+    file_place,
+)
 from tools.doctor.report import to_report, write_json
 from tools.doctor.steps.clock import the_clock_is_right
 from tools.doctor.steps.line import LINES
@@ -602,6 +611,54 @@ def test_keys_that_are_not_published_are_a_fault(body: bytes) -> None:
 
     assert faults(findings) == ["receipt-keys-missing"]
     assert "Receipts=on" in remedy(findings, "receipt-keys-missing")
+
+
+def with_receipts(**changes: str) -> Place:
+    """Give a deployment with receipts, whose function that publishes keys has these variables changed."""
+    on = {**VARIABLES, "RECEIPTS": "on", "RECEIPT_SECRET_ID": "receipts"}
+    keys = {"RECEIPT_SECRET_ID": "receipts", **changes}
+    return Place(Origin.STACK, "a stack", {PRESIGN: VARIABLES, VERIFY: on, RECEIPT_KEYS: keys})
+
+
+@pytest.mark.parametrize(
+    ("changes", "found", "said"),
+    [
+        ({}, [], ""),
+        ({"RECEIPT_SECRET_ID": "other"}, ["settings-differ"], "ReceiptSecretArn"),
+        ({"SECRET_MAX_AGE_SECONDS": "3001"}, ["setting-wrong"], "SecretMaxAgeSeconds"),
+        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, ["aws-redirected"], "AwsEndpointUrl"),
+    ],
+    ids=["right", "another secret", "a wrong value", "AWS elsewhere"],
+)
+def test_the_function_that_publishes_the_keys_is_looked_at_as_the_others_are(
+    changes: dict[str, str], found: list[str], said: str
+) -> None:
+    group, _ = take(STEPS[0], Facts(with_receipts(**changes), Asked(), NOW), FakeWorld())
+
+    assert faults([*group.findings]) == found
+    assert all(
+        said in finding.remedy and RECEIPT_KEYS in finding.what
+        for finding in group.findings
+        if found == [finding.code]
+    )
+
+
+def test_the_function_that_publishes_the_keys_is_asked_for_where_receipts_are_on() -> None:
+    functions = FakeLambda(Environment={"Variables": {**VARIABLES, "RECEIPTS": "on"}})
+
+    place = deployed_place("name", "cn-north-1", FakeCloudFormation(Release="2026-11-24"), functions)
+
+    assert place.variables.keys() == {PRESIGN, VERIFY, RECEIPT_KEYS}
+    assert functions.asked[-1] == {"FunctionName": f"physical-{RECEIPT_KEYS}", "Qualifier": "live"}
+
+
+def test_a_function_that_publishes_the_keys_and_has_failed_is_found() -> None:
+    functions = FakeLambda(State="Failed", Environment={"Variables": {**VARIABLES, "RECEIPTS": "on"}})
+
+    place = deployed_place("name", "cn-north-1", FakeCloudFormation(), functions)
+
+    assert [RECEIPT_KEYS in finding.what for finding in place.findings][-1]
+    assert place.findings[-1].code == "function-failed"
 
 
 # --- Places

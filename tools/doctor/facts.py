@@ -60,14 +60,14 @@ class SettingFault:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """Both functions' settings as they parse them; what is wrong has a stand-in's value.
+    """The functions' settings as they parse them; what is wrong has a stand-in's value.
 
     Attributes
     ----------
     presign, verify
         The settings.
     faults
-        Every variable that is wrong.
+        Every variable that is wrong, of any function.
     """
 
     presign: PreSignSettings | None

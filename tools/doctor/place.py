@@ -17,6 +17,8 @@ from tools.trouble import AWS_REMEDIES, Kind, classify
 
 PRESIGN: Final = "PreSignFunction"
 VERIFY: Final = "VerifyFunction"
+RECEIPT_KEYS: Final = "ReceiptKeysFunction"
+"""There where receipts are on."""
 
 _LINE: Final = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
 _DEPLOYED: Final = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"})
@@ -170,8 +172,10 @@ def deployed_place(name: str, region: str, cloudformation: Any, functions: Any) 
         status = _judge_status(name, region, stack["StackStatus"])
         if status.severity is Severity.FAULT:
             raise NoPlaceError(status)
-        variables, findings = {}, [status]
-        for logical_id in (PRESIGN, VERIFY):
+        variables, findings = dict[str, Mapping[str, str]](), [status]
+        for logical_id in (PRESIGN, VERIFY, RECEIPT_KEYS):
+            if logical_id == RECEIPT_KEYS and variables[VERIFY].get("RECEIPTS", "off") == "off":
+                break
             configuration = _configuration(name, logical_id, parameters, cloudformation, functions)
             if "Error" in configuration.get("Environment", {}):
                 raise NoPlaceError(_denied(logical_id))

@@ -1,13 +1,14 @@
-"""The functions' variables: do both functions' own settings take them, and do the two agree."""
+"""The functions' variables: do the functions' own settings take them, and do these agree."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final, TypeVar
 
 from cmpassport.settings import SettingsError
+from jwks.settings import Settings as ReceiptKeysSettings
 from presign.settings import Settings as PreSignSettings
 from tools.doctor.facts import Facts, Parsed, SettingFault, World
-from tools.doctor.place import PRESIGN, VERIFY, Origin, Place
+from tools.doctor.place import PRESIGN, RECEIPT_KEYS, VERIFY, Origin, Place
 from tools.doctor.steps.step import Step
 from tools.findings import Finding, fault, fine
 from verify.settings import Settings as VerifySettings
@@ -50,13 +51,17 @@ _STAND_INS: Final = {
 }
 """What stands for a required variable that is wrong, so that the functions go on to the next."""
 
-_SHARED: Final = (
-    "APP_ID",
-    "ALLOWED_ORIGINS",
-    "SIGNING_SECRET_ID",
-    "SIGNATURE_ALGORITHM",
-    "SIGNATURE_ENCODING",
-)
+_SHARED: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
+    (PRESIGN, VERIFY): (
+        "APP_ID",
+        "ALLOWED_ORIGINS",
+        "SIGNING_SECRET_ID",
+        "SIGNATURE_ALGORITHM",
+        "SIGNATURE_ENCODING",
+    ),
+    (VERIFY, RECEIPT_KEYS): ("RECEIPT_SECRET_ID",),
+}
+"""What two functions read alike."""
 
 
 def where_to_set(place: Place, variable: str) -> str:
@@ -73,9 +78,12 @@ def where_to_set(place: Place, variable: str) -> str:
 
 
 def parse(place: Place) -> Parsed:
-    """Have both functions parse their variables, past every one that is wrong."""
+    """Have the functions parse their variables, past every one that is wrong."""
     presign, faults = _parse(PRESIGN, PreSignSettings.from_environment, place.variables.get(PRESIGN, {}))
     verify, more = _parse(VERIFY, VerifySettings.from_environment, place.variables.get(VERIFY, {}))
+    if RECEIPT_KEYS in place.variables:
+        own = place.variables[RECEIPT_KEYS]
+        more += _parse(RECEIPT_KEYS, ReceiptKeysSettings.from_environment, own)[1]
     return Parsed(presign, verify, (*faults, *more))
 
 
@@ -88,8 +96,7 @@ def _parse(
         try:
             return read(trial), faults
         except SettingsError as error:
-            reason = str(error)
-        name = reason.partition(" ")[0]
+            name, reason = error.name, str(error)
         if name in {fault.variable for fault in faults}:
             return None, faults  # nothing that stands for it is right either
         faults.append(SettingFault(function, name, reason))
@@ -113,21 +120,24 @@ def variables_parse(facts: Facts) -> Iterator[Finding]:
         functions = " and ".join(wrong.function for wrong in wrongs)
         remedy = f"{where_to_set(facts.place, variable)}."
         yield fault("setting-wrong", f"{functions}: {wrongs[0].reason}.", remedy)
-    for function in (PRESIGN, VERIFY):
+    for function in facts.place.variables:
         if function not in {wrong.function for wrong in facts.settings.faults}:
             yield fine("settings", f"{function} takes all of its variables.")
 
 
 def functions_agree(facts: Facts) -> Iterator[Finding]:
-    """Look whether what both functions read is the same for both."""
-    own, other = (facts.place.variables.get(function, {}) for function in (PRESIGN, VERIFY))
-    for name in _SHARED:
-        if own.get(name) != other.get(name):
-            yield fault(
-                "settings-differ",
-                f"{name} is not the same for {PRESIGN} and {VERIFY}.",
-                f"{where_to_set(facts.place, name)}; never change one function by hand.",
-            )
+    """Look whether what two functions read is the same for both."""
+    for functions, names in _SHARED.items():
+        if not {*functions} <= facts.place.variables.keys():
+            continue
+        own, other = (facts.place.variables[function] for function in functions)
+        for name in names:
+            if own.get(name) != other.get(name):
+                yield fault(
+                    "settings-differ",
+                    f"{name} is not the same for {' and '.join(functions)}.",
+                    f"{where_to_set(facts.place, name)}; never change one function by hand.",
+                )
 
 
 def aws_is_not_redirected(facts: Facts) -> Iterator[Finding]:
