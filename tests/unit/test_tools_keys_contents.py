@@ -233,3 +233,14 @@ def test_halves_that_are_no_pair_are_shown_by_their_fingerprints_with_the_line_t
     assert fingerprint(PUBLIC) in finding.what
     assert fingerprint(OTHER.public_key()) in finding.what
     assert bare_public(PUBLIC) in finding.remedy
+
+
+def test_a_small_key_of_the_platforms_is_not_the_operators_to_change() -> None:
+    small = bare_public(new_private_key(1024).public_key())
+    text = json.dumps({"appKey": "A" * 32, "platformPublicKey": small})
+
+    findings = {finding.code: finding for finding in examine_verification(text, "shop").findings}
+
+    assert findings["key-small"].severity is Severity.WARNING
+    assert "keys rotate" not in findings["key-small"].remedy
+    assert "the platform's to change" in findings["key-small"].remedy

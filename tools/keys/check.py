@@ -18,7 +18,7 @@ from tools.keys.contents import (
     examine_together,
     examine_verification,
 )
-from tools.keys.forms import examine_private, examine_public
+from tools.keys.forms import Owner, examine_private, examine_public
 from tools.keys.new import SIGNING_SECRET
 from tools.keys.people import name_of, only_one_reads_standard_input, read_file, say, secret_name
 from tools.keys.put import VERIFICATION_SECRET
@@ -113,7 +113,7 @@ def _verification(arguments: argparse.Namespace) -> Verification:
     text, name = read_file(arguments.platform_public), name_of(arguments.platform_public)
     if _is_object(text):
         return examine_verification(text, name)
-    examined = examine_public(text, name)
+    examined = examine_public(text, name, Owner.PLATFORM)
     return Verification(examined.key, examined.findings)
 
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import PublicFormat
 from cmpassport.keys import KeyFormatError, load_private_key, load_public_key
 from cmpassport.secret_cache import SecretFormatError, read_fields
 from tools.findings import Finding, fault, fine, warning
-from tools.keys.forms import examine_private, examine_public
+from tools.keys.forms import Owner, examine_private, examine_public
 from tools.keys.pairs import bare_public, fingerprint
 
 PRIVATE_KEY: Final = "privateKey"
@@ -61,7 +61,7 @@ def examine_verification(text: str, name: str) -> Verification:
     wrong, (app_key, platform_key) = _fields(text, name, (APP_KEY, PLATFORM_KEY))
     key, findings = None, list(wrong)
     if platform_key is not None:
-        examined = examine_public(platform_key, f"{PLATFORM_KEY} of {name}")
+        examined = examine_public(platform_key, f"{PLATFORM_KEY} of {name}", Owner.PLATFORM)
         key = examined.key
         findings += examined.findings
     if app_key is not None:

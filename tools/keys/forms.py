@@ -9,14 +9,15 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final, Generic, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import PrivateFormat, PublicFormat
 
-from cmpassport.keys import KeyFormatError, load_private_key, load_public_key
+from cmpassport.keys import KeyFault, KeyFormatError, load_private_key, load_public_key
 from tools.findings import Finding, fault, fine, warning
 from tools.keys.pairs import SAFE_BITS, bare_private, bare_public
 
@@ -33,6 +34,19 @@ _AGAIN: Final = (
     "-outform DER | openssl base64 -A`."
 )
 _STORE: Final = "`python -m tools keys put signing --private FILE` stores it in the right form."
+
+
+class Owner(Enum):
+    """Whose a key pair is, by how a small one becomes a larger one."""
+
+    OPERATOR = "Change to 2048 bits when you can: `python -m tools keys rotate`."
+    PLATFORM = (
+        "It is the platform's to change: ask its support. Nothing here can, and nothing has to be done."
+    )
+    BUSINESS = (
+        "Make one: `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -out business.pem`, and "
+        "give its public half: `openssl pkey -in business.pem -pubout`."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,29 +82,35 @@ def examine_private(text: str, name: str) -> Examined[RSAPrivateKey]:
     except KeyFormatError as error:
         return Examined(None, tuple(_diagnosis(text, name, load_private_key, error)))
     pkcs1 = bare_private(key, PrivateFormat.TraditionalOpenSSL)
-    return Examined(key, (*_size(key.key_size, name, "private"), *_form(text, name, pkcs1, "PKCS#8")))
+    return Examined(
+        key,
+        (
+            *_size(key.key_size, f"{name} is an RSA private key", Owner.OPERATOR),
+            *_form(text, name, pkcs1, "PKCS#8"),
+        ),
+    )
 
 
-def examine_public(text: str, name: str) -> Examined[RSAPublicKey]:
-    """Examine a text that should be a public key."""
+def examine_public(text: str, name: str, owner: Owner = Owner.OPERATOR) -> Examined[RSAPublicKey]:
+    """Examine a text that should be a public key, of whoever owns the pair."""
     try:
         key = load_public_key(text)
     except KeyFormatError as error:
         return Examined(None, tuple(_diagnosis(text, name, load_public_key, error)))
     pkcs1 = bare_public(key, PublicFormat.PKCS1)
     form = _form(text, name, pkcs1, "X.509 SubjectPublicKeyInfo")
-    return Examined(key, (*_size(key.key_size, name, "public"), *form))
+    return Examined(key, (*_size(key.key_size, f"{name} is an RSA public key", owner), *form))
 
 
-def _size(bits: int, name: str, half: str) -> Iterator[Finding]:
+def _size(bits: int, what: str, owner: Owner) -> Iterator[Finding]:
     if bits >= SAFE_BITS:
-        yield fine("key-readable", f"{name} is an RSA {half} key of {bits} bits.")
+        yield fine("key-readable", f"{what} of {bits} bits.")
     else:
         yield warning(
             "key-small",
-            f"{name} is an RSA {half} key of {bits} bits: the platform takes it, but it is weak today.",
-            "Change to 2048 bits when you can: `python -m tools keys rotate` (the platform's own key is the "
-            "platform's to change).",
+            f"{what} of {bits} bits: {'the platform takes it, but ' if owner is Owner.OPERATOR else ''}it is "
+            "weak today.",
+            owner.value,
         )
 
 
@@ -152,7 +172,7 @@ def _refused(text: str, name: str, refusal: KeyFormatError) -> Finding:
 
 def _known_reason(refusal: KeyFormatError) -> tuple[str, str] | None:
     """Give code and remedy of a refusal that says what the text is instead."""
-    return next(((code, remedy) for words, code, remedy in _REASONS if words in str(refusal)), None)
+    return _REASONS.get(refusal.kind)
 
 
 def _damaged(text: str, name: str) -> Finding:
@@ -204,9 +224,8 @@ def _stated_length(der: bytes) -> int | None:
     return 2 + octets + int.from_bytes(der[2 : 2 + octets])
 
 
-_REASONS: Final[Sequence[tuple[str, str, str]]] = (
-    (
-        "this is a public key",
+_REASONS: Final[Mapping[KeyFault, tuple[str, str]]] = {
+    KeyFault.PUBLIC_INSTEAD: (
         "public-for-private",
         (
             "The halves are swapped or the wrong one was taken: the private half belongs here, the public "
@@ -214,8 +233,7 @@ _REASONS: Final[Sequence[tuple[str, str, str]]] = (
             "new`."
         ),
     ),
-    (
-        "this is a private key",
+    KeyFault.PRIVATE_INSTEAD: (
         "private-for-public",
         (
             "The public half belongs here: `openssl pkey -in KEY.pem -pubout -outform DER | openssl base64 "
@@ -223,34 +241,30 @@ _REASONS: Final[Sequence[tuple[str, str, str]]] = (
             "no secret any more: replace it with `python -m tools keys rotate`."
         ),
     ),
-    (
-        "this is a certificate",
+    KeyFault.CERTIFICATE_INSTEAD: (
         "certificate",
         (
             "The key alone is wanted. A certificate's public key: `openssl x509 -in CERT.pem -noout "
             "-pubkey`; its private key is in a file of its own."
         ),
     ),
-    (
-        "has a passphrase",
+    KeyFault.ENCRYPTED: (
         "encrypted",
         (
             "Take the passphrase off: `openssl pkey -in KEY.pem -out PLAIN.pem`; then "
             f"{_STORE[0].lower()}{_STORE[1:]}"
         ),
     ),
-    (
-        "not an RSA key",
+    KeyFault.OTHER_ALGORITHM: (
         "not-rsa",
         "The platform works with RSA alone: make a pair with `python -m tools keys new`.",
     ),
-    (
-        "bits;",
+    KeyFault.SIZE: (
         "key-size",
         "Make a pair of 2048 bits: `python -m tools keys new`.",
     ),
-)
-"""The product's words for what a text is instead, the finding's code, and the remedy."""
+}
+"""The finding's code and the remedy, by what a text is instead; the other kinds are looked into."""
 
 _FOREIGN: Final[Sequence[tuple[re.Pattern[str], str, str, str]]] = (
     (

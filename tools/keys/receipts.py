@@ -25,7 +25,7 @@ from tools.aws import add_aws_options
 from tools.commands import SecretKind
 from tools.errors import FOUND, WRONG_USE, ToolError
 from tools.findings import Finding, Severity, fault, fine, warning
-from tools.keys.forms import examine_public
+from tools.keys.forms import Owner, examine_public
 from tools.keys.people import add_secret_option, name_of, read_file, say
 from tools.keys.report import show_findings, show_next, show_parameter
 from tools.keys.store import AlreadyThereError, Store
@@ -299,7 +299,7 @@ def _new_key(sign_from: datetime) -> dict[str, str]:
 
 def _read_encryption_key(arguments: argparse.Namespace, path: Path) -> str:
     text = read_file(path).strip()
-    examined = examine_public(text, name_of(path))
+    examined = examine_public(text, name_of(path), Owner.BUSINESS)
     if examined.key is None:
         show_findings(arguments, "What you gave", examined.findings)
         raise ToolError(
@@ -308,8 +308,7 @@ def _read_encryption_key(arguments: argparse.Namespace, path: Path) -> str:
     if any(finding.severity is Severity.WARNING for finding in examined.findings):
         raise ToolError(
             f"the encryption key has {examined.key.key_size} bits; 2048 or more are wanted",
-            "Make one: `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -out business.pem`, and "
-            "give its public half: `openssl pkey -in business.pem -pubout`.",
+            Owner.BUSINESS.value,
             WRONG_USE,
         )
     return text
