@@ -313,13 +313,14 @@ class PublishedKeys {
 
 /**
  * Read at most MAX_JWKS_BYTES within FETCH_SECONDS, straight from the address: no redirect, and, with an agent of its
- * own, no proxy.
+ * own, no proxy. Nor does the environment say that any certificate will do.
  *
  * @param {string} url
  */
 async function fetched(url) {
   const { get } = url.startsWith('https:') ? https : http;
-  const request = get(url, { agent: false, signal: AbortSignal.timeout(FETCH_SECONDS * 1000) });
+  const signal = AbortSignal.timeout(FETCH_SECONDS * 1000);
+  const request = get(url, { agent: false, rejectUnauthorized: true, signal });
   request.on('error', () => {}); // who waits for the answer, or reads it, is told
   const [answer] = await once(request, 'response');
   let size = 0;

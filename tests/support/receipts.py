@@ -12,10 +12,11 @@ import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ssl import SSLContext, SSLError
 from threading import Thread
 from typing import Any, Final
 
@@ -243,6 +244,7 @@ class JwksServer:
     """Answers every GET with `body`; `answer` may be set to something nastier."""
 
     port: int
+    scheme: str = "http"
     body: bytes = b""
     asked: list[str] = field(default_factory=list)
     answer: Callable[["JwksServer", BaseHTTPRequestHandler], None] | None = None
@@ -250,7 +252,7 @@ class JwksServer:
     @property
     def issuer(self) -> str:
         """Give the address that receipts name."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     @property
     def url(self) -> str:
@@ -269,11 +271,15 @@ def send(handler: BaseHTTPRequestHandler, status: int, body: bytes, **headers: s
 
 
 @contextmanager
-def jwks_server() -> Iterator[JwksServer]:
-    """Run a server on loopback."""
+def jwks_server(tls: SSLContext | None = None) -> Iterator[JwksServer]:
+    """Run a server on loopback, over TLS where there is a context for it."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def handle(self) -> None:
+            with suppress(SSLError):  # the other side has not trusted us
+                super().handle()
 
         def do_GET(self) -> None:
             served.asked.append(self.path)
@@ -291,7 +297,9 @@ def jwks_server() -> Iterator[JwksServer]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
-        served = JwksServer(server.server_address[1])
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        served = JwksServer(server.server_address[1], "https" if tls else "http")
         Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         try:
             yield served
