@@ -22,7 +22,7 @@ examples:
   python -m tools keys check               are the keys right, and what exactly is wrong if not
   python -m tools doctor --help            look a deployment over
   python -m tools explain 130018           what a return code means and who mends it
-  python -m tools plan Receipts=on ReceiptSecretArn=ARN        what a deployment would make
+  python -m tools plan Dashboard=off       what a deployment with these parameters makes
 
 exit codes: 0 all is well, 1 something is wrong or failed, 2 the command line cannot be followed
 """

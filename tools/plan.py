@@ -19,7 +19,8 @@ from tools.text import HelpFormatter, wrapped
 _EXAMPLES: Final = """
 examples:
   python -m tools plan                                            what the defaults make
-  python -m tools plan StaticEgress=one-address Receipts=on
+  python -m tools plan StaticEgress=one-address Dashboard=off
+  python -m tools plan Receipts=on ReceiptSecretArn=ARN
   python -m tools plan Release=2026-11-24 TrafficShift=Canary10Percent5Minutes
 """
 
@@ -29,9 +30,8 @@ _MADE_UP: Final = {
     "AllowedOrigins": "https://www.abc.com",
     "SigningSecretArn": _SECRET,
     "VerificationSecretArn": _SECRET,
-    "ReceiptSecretArn": _SECRET,
 }
-"""What stands in for what only the operator has; it decides nothing about what is made."""
+"""What stands in for what each deployment has to be given; it decides nothing about what is made."""
 
 # Run by the Python that has the SAM CLI. Where the code comes from is no matter here, only that it is said.
 _TRANSFORM: Final = """

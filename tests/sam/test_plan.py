@@ -1,8 +1,12 @@
 """`python -m tools plan`: the dry run without an account."""
 
+from typing import Final
+
 import pytest
 
 from tools.__main__ import main
+
+SECRET: Final = "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:receipts-a1B2c3"
 
 
 def planned(capsys: pytest.CaptureFixture[str], *parameters: str) -> dict[str, str]:
@@ -14,7 +18,7 @@ def planned(capsys: pytest.CaptureFixture[str], *parameters: str) -> dict[str, s
 
 def test_the_plan_lists_what_the_parameters_switch_on(capsys: pytest.CaptureFixture[str]) -> None:
     plain = planned(capsys)
-    more = planned(capsys, "StaticEgress=one-address", "Receipts=on")
+    more = planned(capsys, "StaticEgress=one-address", "Receipts=on", f"ReceiptSecretArn={SECRET}")
 
     assert plain["AttemptsTable"] == "AWS::DynamoDB::Table"
     assert plain["VerifyFunction"] == "AWS::Lambda::Function"
@@ -28,6 +32,7 @@ def test_the_plan_lists_what_the_parameters_switch_on(capsys: pytest.CaptureFixt
     ("parameters", "said"),
     [
         (["SnapStart=on"], "SnapStart=on needs a Release"),
+        (["Receipts=on"], "Receipts=on needs ReceiptSecretArn"),
         (["Receipts=maybe"], "Receipts is off or on."),
         (["NoSuch=on"], "the template has no parameter NoSuch."),
         (["Receipts"], "Receipts is no parameter with its value."),

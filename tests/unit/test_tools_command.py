@@ -65,6 +65,15 @@ def test_each_command_has_help(
     assert not re.search(r"\{[A-Z_]+\}", shown)
 
 
+def test_the_help_has_an_example_of_each_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"])
+
+    shown = capsys.readouterr().out
+    for command in {words[0] for words in COMMANDS if words}:
+        assert f"  python -m tools {command} " in shown
+
+
 @pytest.mark.parametrize("command", [(), ("keys",), ("keys", "put"), ("keys", "receipts")], ids=" ".join)
 def test_a_group_without_a_command_is_wrong_use(command: tuple[str, ...]) -> None:
     with pytest.raises(SystemExit, match="2"):
