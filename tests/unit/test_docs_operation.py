@@ -202,7 +202,7 @@ def test_every_section_ends_with_the_command_that_checks_the_fix(page: str) -> N
         assert last.endswith("\n```"), heading
         assert last.count("```") == 1, heading
         if heading in alarms() and "describe-alarms" in last:
-            assert f"-{heading} " in last, heading
+            assert f'"$STACK-{heading}" ' in last, heading
 
 
 @pytest.mark.parametrize("page", RUNBOOK)
