@@ -13,7 +13,8 @@ from tools.errors import WRONG_USE, ToolError
 
 if TYPE_CHECKING:
     import boto3
-    from botocore.exceptions import BotoCoreError, ClientError
+
+    from tools.trouble import AwsError
 
 _CONNECT_SECONDS: Final = 5
 _READ_SECONDS: Final = 10
@@ -80,15 +81,15 @@ def errors_in_words(secret: str | None = None, region: str | None = None) -> Ite
     region
         Where they go.
     """
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - as in `session`
+    from tools.trouble import AWS_ERRORS  # noqa: PLC0415 - as in `session`
 
     try:
         yield
-    except (BotoCoreError, ClientError) as error:
+    except AWS_ERRORS as error:
         raise _in_words(error, secret, f" in {region}" if region else "") from None
 
 
-def _in_words(error: "BotoCoreError | ClientError", secret: str | None, where: str) -> ToolError:
+def _in_words(error: "AwsError", secret: str | None, where: str) -> ToolError:
     from tools.trouble import AWS_REMEDIES, Kind, classify  # noqa: PLC0415 - as in `session`
 
     trouble = classify(error)
@@ -128,6 +129,7 @@ def _in_words(error: "BotoCoreError | ClientError", secret: str | None, where: s
             ),
         ),
         Kind.UNREACHABLE: (f"AWS cannot be reached{where}", ""),
+        Kind.NOT_THAT_SERVICE: ("what answers is not Secrets Manager", ""),
         Kind.NO_CREDENTIALS: ("there are no AWS credentials", ""),
         Kind.CREDENTIALS_REFUSED: ("AWS does not accept the credentials", ""),
         Kind.NO_REGION: ("no AWS region is set, or its name is wrong", ""),

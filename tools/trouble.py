@@ -19,6 +19,11 @@ from botocore.exceptions import (
     SSOError,
     TokenRetrievalError,
 )
+from botocore.parsers import ResponseParserError
+
+AwsError = BotoCoreError | ClientError | ResponseParserError
+AWS_ERRORS: Final = (BotoCoreError, ClientError, ResponseParserError)
+"""What a call of AWS raises."""
 
 
 class Kind(Enum):
@@ -33,6 +38,7 @@ class Kind(Enum):
     DENIED = "denied"
     KMS_DENIED = "kms-denied"
     UNREACHABLE = "unreachable"
+    NOT_THAT_SERVICE = "not-that-service"
     NO_CREDENTIALS = "no-credentials"
     CREDENTIALS_REFUSED = "credentials-refused"
     NO_REGION = "no-region"
@@ -48,6 +54,10 @@ EVERYWHERE: Final = frozenset(
 AWS_REMEDIES: Final[Mapping[Kind, str]] = {
     Kind.UNREACHABLE: (
         "Check the network, the proxy and the region's name; where AWS_ENDPOINT_URL is set, that it answers."
+    ),
+    Kind.NOT_THAT_SERVICE: (
+        "What answers there is not this service. AWS_ENDPOINT_URL, or endpoint_url of the profile, names it: "
+        "for a deployment, unset that; a local stack is looked over without --stack."
     ),
     Kind.NO_CREDENTIALS: (
         "Log in to AWS (`aws sso login`, `aws configure`), or name a profile with --profile; "
@@ -94,8 +104,10 @@ class Trouble:
     name: str
 
 
-def classify(error: BotoCoreError | ClientError) -> Trouble:
+def classify(error: AwsError) -> Trouble:
     """Tell an AWS error's kind."""
+    if isinstance(error, ResponseParserError):
+        return Trouble(Kind.NOT_THAT_SERVICE, type(error).__name__)
     if not isinstance(error, ClientError):
         return Trouble(_of_botocore(error), type(error).__name__)
     content = error.response.get("Error", {})
@@ -125,7 +137,9 @@ def _of_botocore(error: BotoCoreError) -> Kind:
 def _of_service(code: str, text: str) -> Kind:
     text = text.lower()
     kind = Kind.OTHER
-    if code in _DENIED:
+    if code == "UnknownOperation":
+        kind = Kind.NOT_THAT_SERVICE
+    elif code in _DENIED:
         kind = Kind.KMS_DENIED if "kms" in text else Kind.DENIED
     elif code == "DecryptionFailure" or code.startswith("KMS"):
         kind = Kind.KMS_DENIED

@@ -181,6 +181,18 @@ def test_an_aws_that_does_not_answer_is_a_fault(doctor: Doctor, monkeypatch: pyt
     assert "AWS_ENDPOINT_URL" in said.text("stack-unreachable")
 
 
+def test_an_endpoint_that_knows_no_cloudformation_is_a_fault_with_a_way_out(
+    doctor: Doctor, running: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", running.aws)
+
+    said = doctor()
+
+    assert (said.status, said.codes("fault")) == (1, ["stack-not-that-service"])
+    assert "AWS_ENDPOINT_URL" in said.text("stack-not-that-service")
+    assert "without --stack" in said.text("stack-not-that-service")
+
+
 def test_a_function_that_was_changed_by_hand_is_found(doctor: Doctor, running: Stack, aws: str) -> None:
     name = physical(aws, PRESIGN)
     changed = {**variables(running, PRESIGN), "SIGNATURE_ENCODING": "HEX", "AWS_ENDPOINT_URL": aws}

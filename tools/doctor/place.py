@@ -8,12 +8,12 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from local import state
 from tools.errors import WRONG_USE, ToolError
 from tools.findings import Finding, Severity, fault, fine, warning
-from tools.trouble import AWS_REMEDIES, Kind, classify
+from tools.trouble import AWS_ERRORS, AWS_REMEDIES, AwsError, Kind, classify
 
 PRESIGN: Final = "PreSignFunction"
 VERIFY: Final = "VerifyFunction"
@@ -181,7 +181,7 @@ def deployed_place(name: str, region: str, cloudformation: Any, functions: Any) 
                 raise NoPlaceError(_denied(logical_id))
             variables[logical_id] = configuration.get("Environment", {}).get("Variables", {})
             findings += _judge_function(logical_id, configuration)
-    except (BotoCoreError, ClientError) as error:
+    except AWS_ERRORS as error:
         raise NoPlaceError(_not_seen(name, region, error)) from None
     addresses = outputs.get("EgressAddresses", "")
     return Place(
@@ -280,7 +280,7 @@ def _denied(logical_id: str) -> Finding:
     )
 
 
-def _not_seen(name: str, region: str, error: BotoCoreError | ClientError) -> Finding:
+def _not_seen(name: str, region: str, error: AwsError) -> Finding:
     trouble = classify(error)
     if trouble.kind is Kind.NOT_FOUND:
         return fault(

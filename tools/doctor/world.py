@@ -14,14 +14,14 @@ from functools import cache, partial
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError
 from urllib3 import HTTPResponse, PoolManager, Timeout
 from urllib3.exceptions import HTTPError
 from urllib3.util import parse_url
 
 from cmpassport.clock import utc_now
 from tools.doctor.facts import Contact, Fetched, Reading, Stage, Table
-from tools.trouble import Kind, Trouble, classify
+from tools.trouble import AWS_ERRORS, Kind, Trouble, classify
 from verify.platform import Limits, Platform, connection_pool
 
 _CLOCK_SECONDS: Final = 5.0
@@ -81,7 +81,7 @@ class ThisMachine:
         """Read a secret."""
         try:
             answer = self._client("secretsmanager").get_secret_value(SecretId=secret_id)
-        except (BotoCoreError, ClientError) as error:
+        except AWS_ERRORS as error:
             return Reading(trouble=classify(error))
         except ValueError:  # an endpoint's address that is none
             return Reading(trouble=Trouble(Kind.UNREACHABLE, "ValueError"))
@@ -95,7 +95,7 @@ class ThisMachine:
             client = self._client("dynamodb")
             table = client.describe_table(TableName=name)["Table"]
             life = client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
-        except (BotoCoreError, ClientError) as error:
+        except AWS_ERRORS as error:
             return Table(trouble=classify(error))
         except ValueError:
             return Table(trouble=Trouble(Kind.UNREACHABLE, "ValueError"))

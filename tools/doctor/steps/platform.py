@@ -11,6 +11,7 @@ from tools.doctor.place import Origin
 from tools.doctor.steps.settings import where_to_set
 from tools.doctor.steps.step import Step
 from tools.findings import Finding, fault, fine, warning
+from verify.settings import Settings
 
 _SOON: Final = timedelta(days=14)
 
@@ -37,14 +38,12 @@ def the_platform_answers(facts: Facts) -> Iterator[Finding]:
             f"in {contact.seconds:.1f} s.",
         )
     else:
-        yield _judge(facts, contact)
+        yield _judge(facts, contact, facts.settings.verify)
 
 
-def _judge(facts: Facts, contact: Contact) -> Finding:
-    if facts.settings.verify is None:
-        raise AssertionError  # there is no contact without an address
-    parts, limits = urlsplit(facts.settings.verify.platform_url), facts.settings.verify.limits
-    host, reason = parts.hostname, f" ({contact.detail})" if contact.detail else ""
+def _judge(facts: Facts, contact: Contact, settings: Settings) -> Finding:
+    host, limits = urlsplit(settings.platform_url).hostname, settings.limits
+    reason = f" ({contact.detail})" if contact.detail else ""
     match contact.reached:
         case Stage.NAME:
             code, what = "platform-name", f"The name {host} has no address here."

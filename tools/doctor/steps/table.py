@@ -10,7 +10,7 @@ from tools.doctor.steps.settings import where_to_set
 from tools.doctor.steps.step import Step
 from tools.doctor.steps.stored import aws_takes_nothing
 from tools.findings import Finding, fault, fine, unknown, warning
-from tools.trouble import AWS_REMEDIES, Kind
+from tools.trouble import AWS_REMEDIES, Kind, Trouble
 
 _KEY: Final = "id HASH S"
 _EXPIRES_BY: Final = "expiration"
@@ -29,7 +29,7 @@ def the_table_is_as_the_function_needs_it(facts: Facts) -> Iterator[Finding]:
         return
     table, name = facts.table, facts.settings.verify.table_name
     if table.trouble is not None:
-        yield _judge(facts, name)
+        yield _judge(facts, name, table.trouble)
     elif table.keys != (_KEY,):
         yield fault(
             "table-key",
@@ -43,10 +43,7 @@ def the_table_is_as_the_function_needs_it(facts: Facts) -> Iterator[Finding]:
         yield fine("table", f"Table {name} is {table.status} and has the key id.")
 
 
-def _judge(facts: Facts, name: str) -> Finding:
-    trouble = facts.table.trouble if facts.table else None
-    if trouble is None:
-        raise AssertionError  # there is nothing to judge
+def _judge(facts: Facts, name: str, trouble: Trouble) -> Finding:
     if trouble.kind is Kind.NOT_FOUND:
         return fault(
             "table-not-found",
