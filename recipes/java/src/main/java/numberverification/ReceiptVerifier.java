@@ -427,7 +427,7 @@ public final class ReceiptVerifier {
             }
         }
 
-        /** Reads at most MAX_JWKS_BYTES within FETCH_SECONDS, of which header and body are part, straight from the address. */
+        /** Reads at most MAX_JWKS_BYTES within FETCH_SECONDS, straight from the address: no redirect, no proxy. */
         private String fetched() throws IOException {
             var body = new ByteArrayOutputStream();
             var answer = client.sendAsync(
