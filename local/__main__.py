@@ -50,7 +50,7 @@ def _parser() -> "argparse.ArgumentParser":
         type=Path,
         default=DEFAULT_FILE,
         metavar="FILE",
-        help="where a running stack is written down (default: .local/stack.json)",
+        help="where the running stack is written down (default: .local/stack.json)",
     )
     parser = argparse.ArgumentParser(
         prog="python -m local", description="The whole product on this machine, without AWS."
@@ -128,9 +128,15 @@ def _up(arguments: "argparse.Namespace") -> int:
     )
     with Stack(options) as stack:
         try:
-            state.write(arguments.state, stack)
+            running = state.write(arguments.state, stack)
         except OSError as error:
             raise StackError(f"{arguments.state}: {error.strerror}") from error
+        if running is not None:
+            print(
+                f"local: another stack runs already, its page at {running}; `local invoke` and "
+                "`tools doctor` keep to it: for this one, start it with --state FILE and give them the same",
+                file=sys.stderr,
+            )
         try:
             with ExitStack() as cleanup:
                 _answer_containers(cleanup, stack, options)
@@ -175,14 +181,16 @@ def _say(stack: "Stack", options: "Options", arguments: "argparse.Namespace") ->
 
 
 def _greeting(stack: "Stack") -> str:
-    from local.stack import SIM_NUMBER  # noqa: PLC0415
+    from local.stack import SIM_NUMBER, VERIFY_FUNCTION  # noqa: PLC0415
 
     if stack.simulator is None:
         platform = "another platform, reached with the keys you gave"
         hint = "Verifications go to the platform above, with your keys and its bill."
     else:
         platform = "the platform simulator"
-        hint = f"The phone of the demo has the number {SIM_NUMBER}: it logs in; any other is refused."
+        limit = stack.variables[VERIFY_FUNCTION]["DAILY_ATTEMPT_LIMIT"]
+        hint = f"""The phone of the demo has the number {SIM_NUMBER}: it logs in; any other is refused.
+  A number has {limit} attempts a day; the page's panel gives them back."""
     keys, back_end = "", ""
     if stack.business is not None:
         keys = ", GET /.well-known/jwks.json"

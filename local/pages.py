@@ -110,9 +110,12 @@ class Pages:
         else:
             text = text.replace(PLATFORM_EXAMPLE, self._addresses.platform)
         if self._addresses.business is not None:
-            text = _with_business(text, self._addresses.business)
+            text = text.replace('"appId": ', f'"business": "{self._addresses.business}",\n  "appId": ', 1)
         text = text.replace(APP_ID_EXAMPLE, self._addresses.app_id)
-        if self._panel is not None and parse_qs(request.query).get("panel") != ["off"]:
+        panel = self._panel is not None and parse_qs(request.query).get("panel") != ["off"]
+        if panel or self._addresses.business is not None:  # both ask the page's own origin
+            text = text.replace("connect-src ", "connect-src 'self' ", 1)
+        if panel:
             text = text.replace("</head>", f"{_PANEL_STYLE}</head>", 1)
             text = text.replace("</body>", f"{_PANEL_SCRIPT}</body>", 1)
         return _answer(_TYPES[".html"], text.encode())
@@ -126,12 +129,6 @@ def _on_the_test_line(text: str, address: str) -> str:
     for directive in ("img-src", "connect-src"):
         text = text.replace(f"{directive} ", f"{directive} {address} ", 1)
     return text
-
-
-def _with_business(text: str, path: str) -> str:
-    """Have a page log in through a business back end on its own origin."""
-    text = text.replace('"appId": ', f'"business": "{path}",\n  "appId": ', 1)
-    return text.replace("connect-src ", "connect-src 'self' ", 1)
 
 
 def _find(root: Path, name: str) -> Path | None:

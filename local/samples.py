@@ -12,6 +12,9 @@ EXHAUSTED_NUMBER: Final = "13900000429"
 SIM_NUMBER: Final = "13999994444"
 """The number that the SIM of the demo has unless the page says otherwise."""
 
+SAMPLE_ATTEMPT: Final = "sample-0"
+"""Among the attempts of a seeded day, and of no other."""
+
 HANDLER: Final = "local.samples.handler"
 _SPENT: Final = 1000
 """Attempts that are spent: the greatest limit there can be, so that the number is exhausted under any."""

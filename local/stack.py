@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from socket import socket
 from types import TracebackType
@@ -18,6 +19,7 @@ from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 from local import IMPORT_ROOTS, ROOT
+from local.attempts import ATTEMPTS_PATH, attempts_control, forget_attempts
 from local.aws import ACCOUNT_ID, REGION, AwsCredentials, AwsEndpoint, AwsError
 from local.environment import BusyError, Function, FunctionError, Pool, Runtime, WorkerEnvironment
 from local.gateway import Api, Gateway
@@ -241,7 +243,7 @@ class Stack(AbstractContextManager["Stack"]):
         self.functions = self._functions(cleanup, deployment, platform_url)
         self._warm(cleanup)
         self._serve(cleanup, api, Gateway(Api.read(deployment), self._invoke, options.now))
-        self._serve(cleanup, web, self._site(template))
+        self._serve(cleanup, web, self._site(template, endpoint))
 
     def _platform(self, cleanup: ExitStack) -> tuple[str, str]:
         """Start the simulator unless another platform is named; give its URL to verify at and its key."""
@@ -364,20 +366,25 @@ class Stack(AbstractContextManager["Stack"]):
         addresses = Addresses(self.api, self.platform, self.page, self.app_id, line, business)
         return Pages(ROOT / "web", panel, addresses)
 
-    def _site(self, template: Template) -> Application:
-        """Make what the page's origin has: the page, and with receipts the business back end."""
+    def _site(self, template: Template, endpoint: AwsEndpoint) -> Application:
+        """Make what the page's origin has: the page, the panel's control, with receipts the back end."""
         pages = self._pages(template)
-        if self.receipt_secrets is None:
-            return pages
-        # Here, not above: a stack without receipts has no use for what checks them.
-        from local.business import Business, receipt_check  # noqa: PLC0415
+        others: dict[str, Application] = {}
+        if self.simulator is not None:
+            forget = partial(forget_attempts, endpoint, self.table_name)
+            others[ATTEMPTS_PATH] = attempts_control(self.page, forget, self.simulator.forget_attempts)
+        if self.receipt_secrets is not None:
+            # Here, not above: a stack without receipts has no use for what checks them.
+            from local.business import Business, receipt_check  # noqa: PLC0415
 
-        check = receipt_check(self.api, self.page, self.receipt_secrets.business_key, self._options.now)
-        business = Business(self.page, check)
+            check = receipt_check(self.api, self.page, self.receipt_secrets.business_key, self._options.now)
+            others[BUSINESS_PATH] = Business(self.page, check)
 
         def answer(request: Request) -> Response:
-            own = request.path == BUSINESS_PATH or request.path.startswith(f"{BUSINESS_PATH}/")
-            return business(request) if own else pages(request)
+            for path, application in others.items():
+                if request.path == path or request.path.startswith(f"{path}/"):
+                    return application(request)
+            return pages(request)
 
         return answer
 

@@ -1,13 +1,16 @@
-"""`.local/stack.json`: where a running stack is, for `invoke`, for `sam local` and for whoever looks.
+"""`.local/stack.json`: where the running stack is, for `invoke`, for `sam local` and for whoever looks.
+
+Of several in one checkout it is the first: what others rely on does not change under their hands.
 
 It holds addresses, names, the functions' variables and the customer's public key; no secret's content.
 """
 
+import fcntl
 import json
 import os
 import socket
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -22,8 +25,24 @@ DEFAULT_FILE: Final = ROOT / ".local" / "stack.json"
 _PATIENCE: Final = 2.0
 
 
-def write(path: Path, stack: Stack) -> None:
-    """Write a stack down, in a file that its owner alone may read, whole or not at all."""
+def write(path: Path, stack: Stack) -> str | None:
+    """Write a stack down, in a file that its owner alone may read, whole or not at all.
+
+    Returns
+    -------
+    str or None
+        The page of another running stack, to which the file then still belongs; None when it was written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(path.parent):
+        content = _read(path)
+        if content is not None and _is_anothers(content, stack):
+            return str(content["page"])
+        _replace(path, stack)
+        return None
+
+
+def _replace(path: Path, stack: Stack) -> None:
     content = {
         "pid": os.getpid(),
         **stack.addresses(),
@@ -33,7 +52,6 @@ def write(path: Path, stack: Stack) -> None:
         "customerPublicKey": stack.customer_public_key,
         "functions": {name: pool.function.to_json() for name, pool in stack.functions.items()},
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f"{path.name}.{os.getpid()}")
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -43,10 +61,31 @@ def write(path: Path, stack: Stack) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove the file, unless another stack has written it since."""
+    """Remove the file, unless it is another stack's."""
     content = _read(path)
     if content is not None and content.get("pid") == os.getpid():
         path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Keep out other stacks that start at the same moment; the lock ends with this process at the latest."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _is_anothers(content: Mapping[str, Any], stack: Stack) -> bool:
+    """Tell whether another stack runs where the file says; whose port we have got is gone."""
+    return (
+        content.get("pid") != os.getpid()
+        and content.get("aws") != stack.aws
+        and "page" in content
+        and _answers(content)
+    )
 
 
 def find_functions(path: Path) -> Mapping[str, Function]:
@@ -70,6 +109,6 @@ def _answers(content: Mapping[str, Any]) -> bool:
         os.kill(content["pid"], 0)
         address = urlsplit(content["aws"])
         socket.create_connection((address.hostname or "", address.port or 0), _PATIENCE).close()
-    except (OSError, KeyError):
+    except (OSError, KeyError, TypeError, ValueError):
         return False
     return True

@@ -57,32 +57,34 @@ const STEPS = [
 /** What comes after them where a business back end logs in by receipt. */
 const RECEIPT_STEPS = [
   ['page', 'business', ['领取 nonce', 'Ask for a nonce'],
-    ['点登录时、第 13 步之前领取：后台记在会话里，只用一次；第 13 步带上它，收据里就有它。', 'At the tap, before step 13. The back end keeps it with the session, for one use; step 13 carries it, and the receipt has it.'], ['nonce']],
+    ['点登录时、第 13 步之前领取：后端记在会话里，只用一次；第 13 步带上它，收据里就有它。', 'At the tap, before step 13. The back end keeps it with the session, for one use; step 13 carries it, and the receipt has it.'], ['nonce']],
   ['page', 'business', ['转交收据', 'Hand the receipt on'],
     ['页面不作判断，原样转交。', 'The page judges nothing: it passes on what it got.'], ['receipt']],
   ['business', 'api', ['取公钥', 'Public keys'],
-    ['后台只认这个固定地址，缓存五分钟。面板也取一份，对照 kid。', 'The back end trusts this one address, and keeps the answer for five minutes. The panel fetches it too, to compare the kid.'], ['kid']],
-  ['business', 'page', ['后台说了算', 'The back end decides'],
+    ['后端只认这个固定地址，缓存五分钟。面板也取一份，对照 kid。', 'The back end trusts this one address, and keeps the answer for five minutes. The panel fetches it too, to compare the kid.'], ['kid']],
+  ['business', 'page', ['后端说了算', 'The back end decides'],
     ['签名、签发方、页面来源、有效期、nonce、是否用过，都对才算登录。', 'Signature, issuer, origin, life, nonce, first use: all of it right, or nobody is logged in.'],
     ['phoneNum', 'phoneNumMasked', 'phoneNumHash', 'code', 'fetch']],
 ];
 
 const WORDS = {
   zh: {
-    title: '开发者面板', lead: '只在本地环境出现。左边是用户的手机，下面是背后发生的一切。', restart: '重新打开页面',
-    phone: '手机', sim: 'SIM 卡号码', noSim: '取不到号（其他运营商）', network: '网络',
+    title: '开发者面板', lead: '只在本地环境出现：用户手机背后发生的一切，都在这里。', restart: '重新打开页面',
+    phone: '手机', sim: 'SIM 卡号码', simWrong: '要 11 位手机号，以 1 开头；留空就是取不到号。', noSim: '取不到号（其他运营商）', network: '网络',
     cellular: '移动数据', wifi: 'Wi-Fi', unknown: '未知', typeMatch: '填入本机号码', typeOther: '填入别的号码',
     platform: '平台', fault: '接下来', times: '次数', once: '下一次', thrice: '接下来三次', always: '一直', arm: '设置', clear: '恢复正常',
     normal: '一切正常', armed: '已设置', expire: '让 token 过期', expired: '已发出的 token 都过期了',
-    steps: '十六步', lanes: ['页面', '业务服务端', 'JS SDK', '平台'], receiptSteps: '收据：业务后台只认它', receiptLanes: ['页面', '业务后台', '业务服务端'], open: '开发者面板', waiting: '尚未发生', again: '第 {n} 次', skipped: '这版 SDK 没有这个方法',
+    reset: '重置今天的次数', afresh: '所有号码今天的次数都恢复了，可以再登录', notReset: '次数没有恢复：本地环境没有回应',
+    steps: '十六步', lanes: ['页面', '业务服务端', 'JS SDK', '平台'], receiptSteps: '收据：业务后端只认它', receiptLanes: ['页面', '业务后端', '业务服务端'], open: '开发者面板', waiting: '尚未发生', again: '第 {n} 次', skipped: '这版 SDK 没有这个方法',
     groups: ['本机校验', '加载 SDK', '取 token'],
   },
   en: {
-    title: "Developer's panel", lead: "Only on the local stack. The user's phone on the left, all that happens behind it below.", restart: 'Reopen the page',
-    phone: 'The phone', sim: 'SIM number', noSim: 'No number (another carrier)', network: 'Network',
+    title: "Developer's panel", lead: "Only on the local stack: all that happens behind the user's phone.", restart: 'Reopen the page',
+    phone: 'The phone', sim: 'SIM number', simWrong: '11 digits, starting with 1; left empty, no number is seen.', noSim: 'No number (another carrier)', network: 'Network',
     cellular: 'Cellular', wifi: 'Wi-Fi', unknown: 'Unknown', typeMatch: 'Type this number', typeOther: 'Type another',
     platform: 'The platform', fault: 'Next', times: 'How often', once: 'once', thrice: 'three times', always: 'always', arm: 'Arm', clear: 'Back to normal',
     normal: 'All is well', armed: 'Armed', expire: 'Expire the token', expired: 'All tokens so far are too old now',
+    reset: "Reset today's attempts", afresh: 'All numbers have their whole day again: sign in', notReset: 'Not reset: the local stack does not answer',
     steps: 'The sixteen steps', lanes: ['Page', 'Business server', 'JS SDK', 'Platform'], receiptSteps: 'The receipt: what the back end goes by', receiptLanes: ['Page', 'Back end', 'Business server'], open: "Developer's panel", waiting: 'Not yet', again: '× {n}', skipped: 'This SDK has no such method',
     groups: ['Verification', 'Loading the SDK', 'Fetching the token'],
   },
@@ -246,7 +248,7 @@ const STEP_EVENTS = {
     failed: () => light(17, 'failed'),
   },
   verify: {
-    start: () => { dim(14, 16); begin(13); setTimeout(read, 250); },
+    start: () => { lately = ''; dim(14, 16); begin(13); setTimeout(read, 250); },
     done: () => { light(13, 'done'); read(); },
     failed: () => { light(13, 'failed'); read(); },
   },
@@ -371,7 +373,8 @@ function parsed(text) {
 
 /* ---- controls ---- */
 
-const digits = (text) => text.normalize('NFKC').replace(/\D/g, '').slice(0, 11);
+/** As the page reads a number: spaces, hyphens, full width and +86 are no mistakes. */
+const digits = (text) => text.normalize('NFKC').replace(/[\s-]/g, '').replace(/^(\+|00)?86(?=\d{11}$)/, '');
 
 /** Phone and network are read when the page opens, as a phone would: open it again. */
 function set(name, value) {
@@ -395,11 +398,20 @@ async function typeIn(number) {
   }
 }
 
-const sim = h('input', { id: 'panel-sim', inputmode: 'numeric', autocomplete: 'off', maxlength: '13', value: simNumber, placeholder: '—' });
+const sim = h('input', { id: 'panel-sim', inputmode: 'numeric', autocomplete: 'off', maxlength: '20', value: simNumber, placeholder: '—', 'aria-describedby': 'panel-sim-wrong' });
+const simWrong = h('p', { class: 'wrong', id: 'panel-sim-wrong', role: 'status' });
 sim.addEventListener('change', () => {
   const number = digits(sim.value);
-  if (number === '' || number.length === 11) set('sim', number);
+  if (number === '' || /^1[3-9]\d{9}$/.test(number)) set('sim', number);
+  else judgeSim(true);
 });
+sim.addEventListener('input', () => judgeSim(false));
+
+function judgeSim(wrong) {
+  sim.setAttribute('aria-invalid', String(wrong));
+  simWrong.textContent = wrong ? words.simWrong : '';
+}
+
 const noSim = h('input', { type: 'checkbox', id: 'panel-no-sim' });
 noSim.checked = simNumber === '';
 noSim.addEventListener('change', () => set('sim', noSim.checked ? '' : '13999994444'));
@@ -421,7 +433,7 @@ async function arm() {
   const [, wanted] = FAULTS[fault.value];
   await control('POST', 'faults', { ...wanted, times: Number(times.value) });
   if (wanted.on) location.reload();
-  else refreshFaults();
+  else refreshFaults('');
 }
 
 function describe(wanted) {
@@ -430,9 +442,12 @@ function describe(wanted) {
   return known ? known[2 + second] : wanted.fault;
 }
 
-async function refreshFaults(note) {
+/** What the last button did: said until the next login, or the next button. */
+let lately = '';
+async function refreshFaults(said = lately) {
+  lately = said;
   const { faults } = await control('GET', 'faults').catch(() => ({ faults: [] }));
-  const text = note || (faults.length
+  const text = lately || (faults.length
     ? `${words.armed}: ${faults.map((each) => `${describe(each)}${each.times === 1 ? '' : each.times ? ` × ${each.times}` : ' ∞'}`).join(', ')}`
     : words.normal);
   if (armed.textContent !== text) armed.textContent = text;
@@ -440,7 +455,13 @@ async function refreshFaults(note) {
   clear.disabled = faults.length === 0;
 }
 
-const clear = t('button', { type: 'button', onclick: () => control('DELETE', 'faults').then(() => refreshFaults()) }, 'clear');
+/** Past the page's fetch: what the panel does is none of the steps. */
+async function resetAttempts() {
+  const { ok } = await nativeFetch('/panel/attempts', { method: 'DELETE', referrerPolicy: 'no-referrer' }).catch(() => ({}));
+  refreshFaults(ok ? words.afresh : words.notReset);
+}
+
+const clear = t('button', { type: 'button', onclick: () => control('DELETE', 'faults').then(() => refreshFaults('')) }, 'clear');
 
 const diagramOf = (lanes, words, steps) => h('div', { class: 'diagram', 'data-count': lanes.length },
   h('div', { class: 'lanes', 'aria-hidden': 'true' }, h('span'), h('span', { class: 'track', 'data-lanes': words }, ...lanes.map(() => h('span'))), h('span')),
@@ -453,7 +474,8 @@ const inside = h('div', { class: 'panel-body', id: 'panel-body' },
     t('button', { type: 'button', onclick: () => location.reload() }, 'restart')),
   h('div', { class: 'controls' },
     h('section', {}, t('h3', {}, 'phone'),
-      h('div', { class: 'pair' }, h('div', {}, t('label', { for: 'panel-sim' }, 'sim'), sim), network),
+      h('div', { class: 'phone-pair' }, h('div', {}, t('label', { for: 'panel-sim' }, 'sim'), sim), network),
+      simWrong,
       h('div', { class: 'row' }, noSim, t('label', { for: 'panel-no-sim' }, 'noSim')),
       h('div', { class: 'row' },
         t('button', { type: 'button', onclick: () => typeIn(simNumber || '13999994444') }, 'typeMatch'),
@@ -463,7 +485,8 @@ const inside = h('div', { class: 'panel-body', id: 'panel-body' },
         h('div', {}, t('label', { for: 'panel-times' }, 'times'), times)),
       armed,
       h('div', { class: 'row' }, t('button', { type: 'button', class: 'main', onclick: arm }, 'arm'), clear,
-        t('button', { type: 'button', onclick: () => control('DELETE', 'tokens').then(() => refreshFaults(words.expired)) }, 'expire')))),
+        t('button', { type: 'button', onclick: () => control('DELETE', 'tokens').then(() => refreshFaults(words.expired)) }, 'expire'),
+        t('button', { type: 'button', onclick: resetAttempts }, 'reset')))),
   t('h3', {}, 'steps'),
   diagramOf(LANES, 'lanes', rows.slice(0, STEPS.length)),
   ...(receipts ? [t('h3', {}, 'receiptSteps'), diagramOf(RECEIPT_LANES, 'receiptLanes', rows.slice(STEPS.length)), receipts.board] : []));
@@ -507,7 +530,8 @@ function speak() {
     ...FAULTS.flatMap(([in_, , zh, en], index) => (in_ === group ? [h('option', { value: String(index) }, second ? en : zh)] : [])))));
   fault.value = chosen || '0';
   receipts?.speak(second);
-  refreshFaults();
+  judgeSim(sim.getAttribute('aria-invalid') === 'true');
+  refreshFaults('');
 }
 
 document.body.classList.add('with-panel');

@@ -7,7 +7,7 @@
 const WORDS = {
   zh: {
     receipt: '手里的收据', none: '号码核对通过后，收据的内容显示在这里。', header: '头部', claims: '声明', keys: '公钥（JWKS）',
-    lives: '还有 {n} 秒有效', dead: '已过期', cheat: '拿它作弊，看后台认不认', hint: '每个按钮都真的向业务后台发请求，右边是后台的回答。',
+    lives: '还有 {n} 秒有效', dead: '已过期', cheat: '拿它作弊，看后端认不认', hint: '每个按钮都真的向业务后端发请求，右边是后端的回答。',
     accepted: '被接受了', unreachable: '连不上', wait: '（还要 {n} 秒）',
   },
   en: {
@@ -25,7 +25,7 @@ const REASONS = {
   wrong_nonce: ['不是这次会话的 nonce', "not this session's nonce"],
   expired: ['已过期', 'expired'],
   replayed: ['用过了', 'used already'],
-  keys_unavailable: ['后台取不到公钥', 'no public keys to judge by'],
+  keys_unavailable: ['后端取不到公钥', 'no public keys to judge by'],
 };
 
 /** The back end forgives clocks this many seconds, and its own may differ by one. */

@@ -1,9 +1,12 @@
 """The developer's panel: it shows the sixteen steps as they happen, and stays out of the page's way."""
 
+import re
+
 import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.e2e.browser import DESK, PHONE, SMALL_PHONE, LoginPage
+from tests.support.stacks import phone_of
 
 
 @pytest.fixture
@@ -107,6 +110,63 @@ def test_the_sim_is_changed_in_the_panel(desk: LoginPage) -> None:
     reaches(desk, 12, "failed")
 
 
+@pytest.mark.parametrize("wrong", ["139", "23700009999", "1370000999a", "138000000001", "none"])
+def test_a_sim_that_is_no_number_is_said_to_be_none_and_changes_nothing(desk: LoginPage, wrong: str) -> None:
+    desk.ready()
+    before = desk.page.evaluate("localStorage['simulator.sim']")
+    field = desk.page.get_by_label("SIM 卡号码")
+    field.fill(wrong)
+    field.press("Enter")
+
+    complaint = desk.page.get_by_text("要 11 位手机号，以 1 开头")
+    expect(complaint).to_be_visible()
+    expect(field).to_have_accessible_description(re.compile("要 11 位手机号"))
+    expect(field).to_have_attribute("aria-invalid", "true")
+    desk.page.get_by_role("button", name="Switch to English").click()
+    expect(desk.page.get_by_text("11 digits, starting with 1")).to_be_visible()
+    assert desk.page.evaluate("localStorage['simulator.sim']") == before
+
+    desk.page.get_by_label("SIM number").press_sequentially("1")
+    expect(desk.page.locator(".wrong")).to_be_empty()
+
+
+@pytest.mark.parametrize(
+    "written", ["137 0000 9999", "+8613700009999", "137-0000-9999", "１３７００００９９９９"]
+)
+def test_a_sim_is_written_as_people_write_numbers(desk: LoginPage, written: str) -> None:
+    desk.ready()
+    with desk.page.expect_navigation():
+        desk.page.get_by_label("SIM 卡号码").fill(written)
+        desk.page.get_by_label("SIM 卡号码").press("Enter")
+
+    assert desk.page.evaluate("localStorage['simulator.sim']") == "13700009999"
+    desk.ready()
+
+
+def test_a_number_that_is_used_up_logs_in_again_when_the_panel_gives_its_day_back(
+    desk: LoginPage, sim: str
+) -> None:
+    desk.tolerated = ("Failed to load resource",)
+    phone = phone_of(desk.stack, sim)
+    while phone.verify(sim, phone.ticket()).status == 200:
+        pass
+    desk.sign_in(sim)
+    desk.shows("今天的核对次数已用完")
+
+    desk.page.get_by_role("button", name="重置今天的次数").click()
+    expect(desk.page.locator(".armed")).to_have_text("所有号码今天的次数都恢复了，可以再登录")
+    desk.submit.click()
+    desk.signed_in()
+
+
+def test_attempts_that_could_not_be_given_back_are_said_to_be_gone(desk: LoginPage) -> None:
+    desk.tolerated = ("Failed to load resource",)
+    desk.page.route("**/panel/attempts", lambda route: route.fulfill(status=500))
+    desk.page.get_by_role("button", name="重置今天的次数").click()
+
+    expect(desk.page.locator(".armed")).to_have_text("次数没有恢复：本地环境没有回应")
+
+
 def test_a_fault_is_armed_in_the_panel_and_the_page_survives_it(desk: LoginPage, sim: str) -> None:
     desk.tolerated = ("Failed to load resource",)
     desk.ready()
@@ -179,6 +239,24 @@ def test_on_a_phone_the_panel_lies_folded_below_the_page(phone: LoginPage, size:
     assert phone.page.evaluate("document.documentElement.scrollWidth") == size[0]
     handle.click()
     expect(phone.page.locator(".panel-body")).to_be_hidden()
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("width", [320, 390, 900, 1024, 1280, 1920])
+def test_the_whole_number_of_the_sim_is_seen(phone: LoginPage, width: int, language: str) -> None:
+    phone.page.add_init_script(f"localStorage.language = '{language}'")
+    phone.page.set_viewport_size({"width": width, "height": 900})
+    phone.open(query="")
+    handle = phone.page.locator(".panel-handle")
+    if handle.is_visible():
+        handle.click()
+    field = phone.page.locator("#panel-sim")
+    expect(field).to_be_visible()
+
+    assert field.evaluate("(input) => input.scrollWidth <= input.clientWidth")
+    assert phone.page.evaluate("document.documentElement.scrollWidth") == width
+    overflow = "(panel) => panel.scrollWidth <= panel.clientWidth"
+    assert phone.page.locator(".panel").evaluate(overflow)
 
 
 def test_the_panel_is_no_part_of_the_page(phone: LoginPage) -> None:

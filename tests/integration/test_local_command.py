@@ -150,6 +150,7 @@ def test_for_people_it_says_what_to_open_and_which_number_logs_in(state: Path) -
 
     assert "Open  http://127.0.0.1:" in text
     assert "13999994444" in text
+    assert "A number has 5 attempts a day; the page's panel gives them back." in text
     assert "appId     000001" in text
     assert "business" not in text.lower()
     assert "jwks" not in text
@@ -260,15 +261,58 @@ def test_the_state_is_for_its_owner_and_holds_no_secret(state: Path, tmp_path: P
         assert own.app_key not in written
 
 
-def test_a_second_stack_leaves_the_state_to_the_first_when_it_ends(state: Path) -> None:
+def test_a_second_stack_leaves_the_state_to_the_first_and_says_so(state: Path) -> None:
+    with up(state, "--json") as first:
+        page = json.loads(first_line(first))["page"]
+        written = state.read_text()
+        with up(state, "--json") as second:
+            first_line(second)
+            assert state.read_text() == written
+
+            second.send_signal(signal.SIGTERM)
+            _, error = second.communicate(timeout=30)
+
+        assert second.returncode == 0
+        assert error.count("\n") == 1
+        assert f"another stack runs already, its page at {page};" in error
+        assert "--state FILE" in error
+        assert state.read_text() == written
+        first.send_signal(signal.SIGTERM)
+        assert first.wait(timeout=30) == 0
+    assert not state.exists()
+
+
+def test_two_stacks_that_start_at_once_leave_one_of_them_written_down(state: Path) -> None:
     with up(state, "--json") as first, up(state, "--json") as second:
-        first_line(first)
-        first_line(second)
-        last_writer = json.loads(state.read_text())["pid"]
-        other = first if last_writer == second.pid else second
+        pages = {process: json.loads(first_line(process))["page"] for process in (first, second)}
+        kept = json.loads(state.read_text())["pid"]
+        other = first if kept == second.pid else second
 
         other.send_signal(signal.SIGTERM)
+        _, error = other.communicate(timeout=30)
 
-        assert other.wait(timeout=30) == 0
-        assert json.loads(state.read_text())["pid"] == last_writer
-        assert os.path.lexists(state)
+        assert json.loads(state.read_text())["pid"] == kept
+        assert next(page for process, page in pages.items() if process is not other) in error
+
+
+def test_what_a_killed_stack_has_left_behind_is_taken_over(state: Path) -> None:
+    with up(state, "--json") as first:
+        first_line(first)
+        first.kill()
+        first.wait()
+        with up(state, "--json") as second:
+            first_line(second)
+            assert json.loads(state.read_text())["pid"] == second.pid
+            second.send_signal(signal.SIGTERM)
+            assert second.communicate(timeout=30)[1] == ""
+
+
+@pytest.mark.parametrize("left", ["{", "[]", "{}", '{"pid": "x", "aws": 7, "page": "p"}'])
+def test_what_is_no_state_is_taken_over(state: Path, left: str) -> None:
+    state.parent.mkdir()
+    state.write_text(left)
+    with up(state, "--json") as process:
+        first_line(process)
+        assert json.loads(state.read_text())["pid"] == process.pid
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=30)[1] == ""

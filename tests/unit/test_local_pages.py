@@ -141,6 +141,20 @@ def test_without_one_the_page_reaches_no_back_end() -> None:
     assert "connect-src http://api http://platform" in text
 
 
+@pytest.mark.parametrize(
+    ("query", "business", "own"),
+    [("", None, True), ("?panel=off", None, False), ("", "/b", True), ("?panel=off", "/b", True)],
+)
+def test_the_page_reaches_its_own_origin_for_the_panel_or_a_back_end_alone(
+    panel: Path, query: str, business: str | None, *, own: bool
+) -> None:
+    addresses = Addresses("http://api", "http://platform", "http://page", "000001", business=business)
+
+    text = Pages(ROOT / "web", panel, addresses)(Request("GET", f"/{query}")).body.decode()
+
+    assert ("connect-src 'self' http://api" in text) is own
+
+
 def test_on_the_test_line_the_page_names_a_number_and_loads_the_sdk_from_where_it_is() -> None:
     line = "http://120.197.235.102"
     addresses = Addresses("http://api", line, "http://page", "000001", Line.TEST)

@@ -1,0 +1,65 @@
+"""The day's attempts, given back: a way out for whoever plays with the demo; no deployment has one.
+
+The page's origin answers `DELETE /panel/attempts`, to its own page alone: every number may then be verified
+as often as in the morning, by the functions' own budget and by the platform simulator's count.
+"""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, Final
+
+from local.aws import AwsEndpoint
+from local.samples import SAMPLE_ATTEMPT
+from local.server import Application, Request, Response
+
+ATTEMPTS_PATH: Final = "/panel/attempts"
+
+
+def attempts_control(origin: str, *forget: Callable[[], None]) -> Application:
+    """Make what answers `ATTEMPTS_PATH`.
+
+    Parameters
+    ----------
+    origin
+        The page's: requests of other pages are refused.
+    forget
+        Each gives the attempts back that it counts.
+    """
+
+    def answer(request: Request) -> Response:
+        if request.method != "DELETE":
+            refusal = Response.message(HTTPStatus.METHOD_NOT_ALLOWED, "DELETE gives the day's attempts back")
+            return Response(refusal.status, (*refusal.headers, ("allow", "DELETE")), refusal.body)
+        if request.header("origin") != origin:
+            return Response.message(HTTPStatus.FORBIDDEN, f"only the page at {origin} may do that")
+        for each in forget:
+            each()
+        return Response(HTTPStatus.NO_CONTENT)
+
+    return answer
+
+
+def forget_attempts(endpoint: AwsEndpoint, table_name: str) -> None:
+    """Delete what the table counts of every number, but for the sample that is to be exhausted.
+
+    Raises
+    ------
+    AwsError
+        The endpoint is not there, or refuses.
+    """
+    start: dict[str, Any] = {}
+    while True:
+        page = endpoint.call(
+            "DynamoDB_20120810.Scan",
+            TableName=table_name,
+            ConsistentRead=True,
+            FilterExpression="attribute_exists(attempts) AND NOT contains(attempts, :sample)",
+            ExpressionAttributeValues={":sample": {"S": SAMPLE_ATTEMPT}},
+            ProjectionExpression="id",
+            **start,
+        )
+        for item in page["Items"]:
+            endpoint.call("DynamoDB_20120810.DeleteItem", TableName=table_name, Key={"id": item["id"]})
+        if "LastEvaluatedKey" not in page:
+            return
+        start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
