@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -98,6 +99,14 @@ def test_every_link_of_a_page_leads_to_a_file_and_a_heading(path: Path) -> None:
         assert other.exists(), target
         if anchor and other.suffix == ".md":
             assert unquote(anchor) in anchors(other.read_text(encoding="utf-8")), target
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name)
+def test_every_block_of_commands_is_one_that_a_shell_can_read(path: Path) -> None:
+    for language, block in _FENCE.findall(path.read_text(encoding="utf-8")):
+        if language == "sh":
+            read = subprocess.run(["sh", "-n"], input=block, capture_output=True, text=True, check=False)
+            assert (read.returncode, read.stderr) == (0, ""), block
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,60 @@ def rows(page: str, columns: int) -> Iterator[list[str]]:
             yield cells
 
 
+def blocks(page: str) -> list[list[str]]:
+    """Give the lines of each block of commands."""
+    return [block.splitlines() for block in re.findall(r"```sh\n(.*?)```", read(page), re.DOTALL)]
+
+
+def commands(page: str) -> list[str]:
+    """Give the lines of all blocks, and what stands in the text as code."""
+    text = re.sub(r"```.*?```", "", read(page), flags=re.DOTALL)
+    return [*(line for block in blocks(page) for line in block), *re.findall(r"`([^`\n]+)`", text)]
+
+
+def overridden(command: str) -> set[str]:
+    """Give the parameters that a `sam deploy` sets in a stack that is there."""
+    if "sam deploy " not in command or "--guided" in command:
+        return set()
+    return set(re.findall(r"\b([A-Z]\w+)=", command.partition("--parameter-overrides")[2]))
+
+
+def parameters_of(value: Any) -> set[str]:  # noqa: PLR0911 - a case each
+    """Give the parameters on which a value of the template depends, its conditions' included."""
+    match value:
+        case {"Ref": name} if name in DOCUMENT["Parameters"]:
+            return {name}
+        case {"Condition": str(name)}:
+            return parameters_of(DOCUMENT["Conditions"][name])
+        case {"Fn::If": [name, *values]}:
+            return parameters_of({"Condition": name}) | parameters_of(values)
+        case {"Fn::Sub": str(text)}:
+            return set(re.findall(r"\$\{(\w+)\}", text)) & set(DOCUMENT["Parameters"])
+        case Mapping():
+            return parameters_of(list(value.values()))
+        case list():
+            return set().union(*map(parameters_of, value))
+        case _:
+            return set()
+
+
+def functions() -> list[Any]:
+    """Give what a published version keeps: the functions' properties, those that all have included."""
+    kind = "AWS::Serverless::Function"
+    made = [resource["Properties"] for resource in RESOURCES.values() if resource["Type"] == kind]
+    return [DOCUMENT["Globals"]["Function"], *made]
+
+
+def variables_of(parameter: str) -> set[str]:
+    """Give the environment variables that depend on a parameter."""
+    return {
+        name
+        for properties in functions()
+        for name, value in properties["Environment"]["Variables"].items()
+        if parameter in parameters_of(value)
+    }
+
+
 def alarms() -> set[str]:
     return {name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::CloudWatch::Alarm"}
 
@@ -218,6 +272,64 @@ def test_every_alarm_says_where_to_look_first(page: str) -> None:
     label = "See:" if page == RUNBOOK[0] else "查看："
     sections = dict(_ALARM.findall(read(page)))
     assert {name for name, section in sections.items() if label in section} == alarms()
+
+
+@pytest.mark.parametrize("page", DEPLOY + RUNBOOK)
+def test_a_deployment_that_changes_what_runs_gives_the_release_a_new_name(page: str) -> None:
+    """Under the same name the alias keeps the former version, and with it the former setting."""
+    kept = parameters_of(functions())
+    changing = [command for command in commands(page) if overridden(command) & kept]
+    assert len(changing) > 3
+    for command in changing:
+        assert re.search(r"Release=\d|\$\(release\)", command), command
+
+
+@pytest.mark.parametrize("page", RUNBOOK)
+def test_a_change_by_the_runbook_is_checked_in_what_runs(page: str) -> None:
+    """Not in the stack's parameters, which have the new value whether or not it runs."""
+    changes = 0
+    for block in blocks(page):
+        for number, line in enumerate(block):
+            for parameter in overridden(line) & parameters_of(functions()):
+                changes += 1
+                checks = {f"running {variable}" for variable in variables_of(parameter)}
+                assert checks & set(block[number + 1 :]), line
+    assert changes > 3
+
+
+@pytest.mark.parametrize("page", RUNBOOK)
+def test_the_runbook_says_of_what_stack_each_command_is(page: str) -> None:
+    """A default would be another stack than the one whose alarm rings."""
+    assert re.findall(r".*number-verification.*", read(page)) == [
+        "export STACK=number-verification-production"
+    ]
+    for command in commands(page):
+        tool, _, options = command.partition("python -m tools ")[2].partition(" ")
+        if command.startswith("keys "):
+            tool, _, options = command.partition(" ")
+        if tool == "doctor":
+            assert '--stack "$STACK"' in options, command
+        elif tool == "keys":
+            assert re.search(r"--secret (\"\$[A-Z]+_SECRET\"|NAME)", options), command
+            assert ("--verification-secret" in options) == options.startswith("check "), command
+        elif "sam deploy " in command:
+            assert '--config-env "${CONFIG:?}"' in command, command
+
+
+@pytest.mark.parametrize("page", RUNBOOK)
+def test_every_name_in_a_command_of_the_runbook_was_set_at_its_head(page: str) -> None:
+    first, second, *others = (
+        "\n".join(re.sub(r"\s#.*", "", line) for line in block) for block in blocks(page)
+    )
+    head = f"{first}\n{second}"
+    made = {*re.findall(r"\b([A-Z_]+)=", head), *re.findall(r"^(\w+)\(\)", head, re.MULTILINE)}
+    for block in (head, *others):
+        here = {*re.findall(r"\b([A-Z_]+)=", block), *re.findall(r"\bfor (\w+) in", block)}
+        called = re.findall(r"(?:^|\$\()(running|physical|release)\b(?!\()", block, re.MULTILINE)
+        assert {*re.findall(r"\$\{?([A-Z_]+)", block), *called} - {"LATEST"} <= made | here
+    assert set(re.findall(r"\brunning ([A-Z_]+)", read(page))) <= {
+        variable for properties in functions() for variable in properties["Environment"]["Variables"]
+    }
 
 
 @pytest.mark.parametrize("page", README)
