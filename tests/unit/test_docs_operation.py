@@ -256,7 +256,7 @@ def test_every_section_ends_with_the_command_that_checks_the_fix(page: str) -> N
         assert last.endswith("\n```"), heading
         assert last.count("```") == 1, heading
         if heading in alarms() and "describe-alarms" in last:
-            assert f'"$STACK-{heading}" ' in last, heading
+            assert f'"${{STACK:?}}-{heading}" ' in last, heading
 
 
 @pytest.mark.parametrize("page", RUNBOOK)
@@ -308,7 +308,7 @@ def test_the_runbook_says_of_what_stack_each_command_is(page: str) -> None:
         if command.startswith("keys "):
             tool, _, options = command.partition(" ")
         if tool == "doctor":
-            assert '--stack "$STACK"' in options, command
+            assert '--stack "${STACK:?}"' in options, command
         elif tool == "keys":
             assert re.search(r"--secret (\"\$[A-Z]+_SECRET\"|NAME)", options), command
             assert ("--verification-secret" in options) == options.startswith("check "), command
