@@ -37,6 +37,14 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    _add_places(parser)
+    _add_questions(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON document for machines")
+    add_aws_options(parser)
+    parser.set_defaults(run=_run)
+
+
+def _add_places(parser: argparse.ArgumentParser) -> None:
     place = parser.add_argument_group("what to look over").add_mutually_exclusive_group()
     place.add_argument("--stack", metavar="NAME", help="a deployed stack, by CloudFormation and Lambda")
     place.add_argument(
@@ -48,6 +56,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         metavar="FILE",
         help="where the running local stack is written down (default: .local/stack.json)",
     )
+
+
+def _add_questions(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--page",
         action="append",
@@ -71,9 +82,6 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         action="store_true",
         help="send one signed request with a made-up token: not billed, no attempt spent",
     )
-    parser.add_argument("--json", action="store_true", help="one JSON document for machines")
-    add_aws_options(parser)
-    parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -5,6 +5,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
+from itertools import chain, starmap
 from pathlib import Path
 from typing import Any, Final
 
@@ -172,32 +174,32 @@ def deployed_place(name: str, region: str, cloudformation: Any, functions: Any) 
         status = _judge_status(name, region, stack["StackStatus"])
         if status.severity is Severity.FAULT:
             raise NoPlaceError(status)
-        variables, findings = dict[str, Mapping[str, str]](), [status]
-        for logical_id in (PRESIGN, VERIFY, RECEIPT_KEYS):
-            if logical_id == RECEIPT_KEYS and variables[VERIFY].get("RECEIPTS", "off") == "off":
-                break
-            configuration = _configuration(name, logical_id, parameters, cloudformation, functions)
-            if "Error" in configuration.get("Environment", {}):
-                raise NoPlaceError(_denied(logical_id))
-            variables[logical_id] = configuration.get("Environment", {}).get("Variables", {})
-            findings += _judge_function(logical_id, configuration)
+        configuration = partial(_configuration, name, parameters, cloudformation, functions)
+        configurations = {logical_id: configuration(logical_id) for logical_id in (PRESIGN, VERIFY)}
+        if _variables(configurations[VERIFY]).get("RECEIPTS", "off") != "off":
+            configurations[RECEIPT_KEYS] = configuration(RECEIPT_KEYS)
     except AWS_ERRORS as error:
         raise NoPlaceError(_not_seen(name, region, error)) from None
     addresses = outputs.get("EgressAddresses", "")
     return Place(
         Origin.STACK,
         f"the stack {name} in {region}",
-        variables,
+        {logical_id: _variables(each) for logical_id, each in configurations.items()},
         region=region,
         api=outputs.get("ApiUrl", "").rstrip("/") or None,
         egress=tuple(part.strip() for part in addresses.split(",") if part.strip()),
         own_network=bool(parameters.get("SubnetIds")),
-        findings=tuple(findings),
+        findings=(status, *chain.from_iterable(starmap(_judge_function, configurations.items()))),
     )
 
 
+def _variables(configuration: Mapping[str, Any]) -> Mapping[str, str]:
+    variables: Mapping[str, str] = configuration.get("Environment", {}).get("Variables", {})
+    return variables
+
+
 def _configuration(
-    name: str, logical_id: str, parameters: Mapping[str, str], cloudformation: Any, functions: Any
+    name: str, parameters: Mapping[str, str], cloudformation: Any, functions: Any, logical_id: str
 ) -> Mapping[str, Any]:
     """Ask for what runs: with a release that is the alias's version, not what was deployed last."""
     try:
@@ -209,7 +211,7 @@ def _configuration(
             fault(
                 "function-missing",
                 f"The stack {name} has no {logical_id}.",
-                "Is it this project's stack? Its name is what `sam deploy` was given, "
+                "Is it this project's stack? Its name is the one that was deployed, "
                 "number-verification by default.",
             )
         ) from None
@@ -229,6 +231,8 @@ def _configuration(
                 "It was deleted by hand: deploy again, with another Release where there is one.",
             )
         ) from None
+    if "Error" in configuration.get("Environment", {}):
+        raise NoPlaceError(_denied(logical_id))
     return configuration
 
 

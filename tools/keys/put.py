@@ -51,41 +51,44 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         formatter_class=HelpFormatter,
     )
     kinds = parser.add_subparsers(title="what to store", required=True, metavar="KIND")
-    verification = kinds.add_parser(
+    _add_verification(kinds)
+    _add_signing(kinds)
+    for kind in kinds.choices.values():
+        kind.add_argument(
+            "--kms-key", metavar="ID", help="KMS key of a new secret (default: the account's own)"
+        )
+        add_aws_options(kind)
+
+
+def _add_verification(kinds: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = kinds.add_parser(
         "verification",
         help="appKey and the platform's public key, as the open platform shows them",
         description="Store appKey and the platform's public key, each asked for unless a file is named.",
     )
-    verification.add_argument(
-        "--app-key", type=Path, metavar="FILE", help="file with the appKey; - for stdin"
-    )
-    verification.add_argument(
+    parser.add_argument("--app-key", type=Path, metavar="FILE", help="file with the appKey; - for stdin")
+    parser.add_argument(
         "--platform-public",
         type=Path,
         metavar="FILE",
         help="file with the platform's public key; - for stdin",
     )
-    verification.add_argument(
-        "--replace", action="store_true", help="give a secret that is there a new value"
-    )
-    signing = kinds.add_parser(
+    parser.add_argument("--replace", action="store_true", help="give a secret that is there a new value")
+    add_secret_option(parser, SecretKind.VERIFICATION)
+    parser.set_defaults(run=run_verification)
+
+
+def _add_signing(kinds: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = kinds.add_parser(
         "signing",
         help="a private key that was made elsewhere, such as by the platform's tool class",
         description="Store a private key in a new secret; one that is there is changed by keys rotate.",
     )
-    signing.add_argument(
+    parser.add_argument(
         "--private", type=Path, metavar="FILE", required=True, help="file with the private key; - for stdin"
     )
-    for kind, name, run in (
-        (verification, SecretKind.VERIFICATION, run_verification),
-        (signing, SecretKind.SIGNING, run_signing),
-    ):
-        add_secret_option(kind, name)
-        kind.add_argument(
-            "--kms-key", metavar="ID", help="KMS key of a new secret (default: the account's own)"
-        )
-        add_aws_options(kind)
-        kind.set_defaults(run=run)
+    add_secret_option(parser, SecretKind.SIGNING)
+    parser.set_defaults(run=run_signing)
 
 
 def run_verification(arguments: argparse.Namespace) -> int:

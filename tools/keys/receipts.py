@@ -77,47 +77,57 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         formatter_class=HelpFormatter,
     )
     subcommands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    new = subcommands.add_parser(
+    _add_new(subcommands)
+    _add_rotate(subcommands)
+    _add_encryption(subcommands)
+    check = subcommands.add_parser("check", help="show the keys, and what is wrong with them")
+    check.set_defaults(run=run_check)
+    for command in subcommands.choices.values():
+        add_secret_option(command, SecretKind.RECEIPTS)
+        add_aws_options(command)
+
+
+def _add_new(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
         "new",
         help="make the secret",
         description="Make the secret: a signing key, and a random hashKey, which is not shown.",
     )
-    new.add_argument(
+    parser.add_argument(
         "--encryption-key",
         type=Path,
         metavar="FILE",
         help="the business's RSA public key; - for standard input",
     )
-    new.add_argument(
+    parser.add_argument(
         "--kms-key", metavar="ID", help="KMS key that encrypts the secret (default: the account's own)"
     )
-    rotate = subcommands.add_parser(
+    parser.set_defaults(run=run_new)
+
+
+def _add_rotate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
         "rotate",
         help="add a signing key that takes over in an hour, and drop those that are no longer needed",
         description="Add a signing key that takes over in an hour. Keys that another took over from "
         "more than a day ago are dropped; hashKey and encryptionKey stay.",
     )
-    rotate.add_argument(
+    parser.add_argument(
         "--now",
         action="store_true",
         help="a key is compromised: sign with a new one at once, drop all others",
     )
-    encryption = subcommands.add_parser(
+    parser.set_defaults(run=run_rotate)
+
+
+def _add_encryption(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
         "encryption-key",
         help="set or replace the business's RSA public key",
         description="Set or replace the RSA public key, 2048 bits or more, that encrypts numbers.",
     )
-    encryption.add_argument("file", type=Path, metavar="FILE", help="the public key; - for standard input")
-    check = subcommands.add_parser("check", help="show the keys, and what is wrong with them")
-    for command, action in (
-        (new, run_new),
-        (rotate, run_rotate),
-        (encryption, run_encryption),
-        (check, run_check),
-    ):
-        add_secret_option(command, SecretKind.RECEIPTS)
-        add_aws_options(command)
-        command.set_defaults(run=action)
+    parser.add_argument("file", type=Path, metavar="FILE", help="the public key; - for standard input")
+    parser.set_defaults(run=run_encryption)
 
 
 def run_new(arguments: argparse.Namespace) -> int:
