@@ -21,6 +21,8 @@ from botocore.exceptions import (
 )
 from joserfc.jwk import ECKey
 
+from cmpassport.keys import load_private_key
+from cmpassport.signing import SignatureScheme
 from local import ROOT
 from local.keys import CustomerKeys
 from local.template import Template
@@ -42,6 +44,7 @@ from tools.doctor.report import to_report, write_json
 from tools.doctor.steps.clock import the_clock_is_right
 from tools.doctor.steps.line import LINES
 from tools.doctor.steps.pages import is_page, origin_of, referer_of
+from tools.doctor.steps.probe import Verdict, verdict
 from tools.doctor.steps.settings import PARAMETERS
 from tools.errors import ToolError
 from tools.findings import Finding, Group, Severity, fault, fine, unknown, warning
@@ -49,11 +52,11 @@ from tools.paper import Paper, failed
 from tools.remedies import REMEDIES
 from tools.trouble import Kind, Trouble, classify
 from verify.platform import Limits, PlatformSilentError, PlatformUnreachableError
-from verify.settings import Settings
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 KEYS = CustomerKeys.fresh()
 PLATFORM = CustomerKeys.fresh()
+SCHEME = SignatureScheme()
 VARIABLES = {
     "APP_ID": "300011112222",
     "ALLOWED_ORIGINS": "https://www.abc.com",
@@ -458,6 +461,7 @@ def reply(status: int, **document: str) -> Fetched:
 
 
 DEPLOYED = {"egress": ("192.0.2.9",), "api": "https://api.example.com"}
+A_STACK = Place(Origin.STACK, "a stack", {}, api="https://api.example.com")
 
 
 @pytest.mark.parametrize(
@@ -537,17 +541,14 @@ def test_a_reported_key_that_is_none_explains_no_answer() -> None:
 
 
 def test_an_api_that_hides_its_answer_from_the_page_is_found() -> None:
-    scheme = Settings.from_environment(VARIABLES).common.scheme
     signed: list[str] = []
 
     class Signing(FakeWorld):
         def post(self, url: str, origin: str, body: Mapping[str, str]) -> Fetched:  # noqa: ARG002 - the world's own form
             if "preSign" not in body:
                 return reply(422, code="token_rejected", resultCode="120020")
-            from cmpassport.keys import load_private_key  # noqa: PLC0415 - this test's own
-
             signed.append(body["preSign"])
-            sign = scheme.sign(load_private_key(KEYS.private_key), body["preSign"])
+            sign = SCHEME.sign(load_private_key(KEYS.private_key), body["preSign"])
             return replace(
                 reply(200, sign=sign), headers={"access-control-allow-origin": "https://m.abc.com"}
             )
@@ -556,6 +557,40 @@ def test_an_api_that_hides_its_answer_from_the_page_is_found() -> None:
 
     assert faults(findings) == ["presign-cors"]
     assert signed[0].startswith(VARIABLES["APP_ID"])
+
+
+@pytest.mark.parametrize(
+    ("signer", "code", "allowed", "expected"),
+    [
+        (KEYS, "120020", "https://www.abc.com", Verdict.ALL_RIGHT),
+        (PLATFORM, "120020", "https://www.abc.com", Verdict.PRESIGN_LAGS),
+        (PLATFORM, "120020", "", Verdict.NOT_RIGHT),  # more is amiss than waiting mends
+        (KEYS, "130018", "https://www.abc.com", Verdict.NOT_RIGHT),
+        (PLATFORM, "130018", "https://www.abc.com", Verdict.NOT_RIGHT),
+    ],
+)
+def test_a_probe_is_right_where_the_platform_and_presign_have_the_present_key(
+    signer: CustomerKeys, code: str, allowed: str, expected: Verdict
+) -> None:
+    class Signing(FakeWorld):
+        def post(self, url: str, origin: str, body: Mapping[str, str]) -> Fetched:
+            del origin
+            if url.endswith("/verify"):
+                return reply(422, code="token_rejected", resultCode=code)
+            sign = SCHEME.sign(load_private_key(signer.private_key), body["preSign"])
+            answered = json.dumps({"sign": sign}).encode()
+            return Fetched(200, {"access-control-allow-origin": allowed}, answered)
+
+    variables = dict.fromkeys((PRESIGN, VERIFY), VARIABLES)
+    facts = Facts(replace(A_STACK, variables=variables), Asked(probe=True), NOW)
+    for step in STEPS:
+        _, facts = take(step, facts, Signing())
+
+    assert verdict(facts) is expected
+
+
+def test_where_no_probe_was_sent_nothing_is_known_to_be_right() -> None:
+    assert verdict(Facts(Place(Origin.FILE, "", {}), Asked(), NOW)) is Verdict.NOT_RIGHT
 
 
 # --- Receipts

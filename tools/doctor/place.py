@@ -212,7 +212,9 @@ def _configuration(
                 "function-missing",
                 f"The stack {name} has no {logical_id}.",
                 "Is it this project's stack? Its name is the one that was deployed, "
-                "number-verification by default.",
+                "number-verification by default."
+                if logical_id == PRESIGN
+                else "Its template has lost it: deploy template.yaml as it is.",
             )
         ) from None
     physical = resource["StackResourceDetail"]["PhysicalResourceId"]
