@@ -347,7 +347,7 @@ def main() -> int:
     options = Options(parameters=patience, log=Path("/dev/null"))
     with (
         start(options) as stack,
-        start(replace(options, receipts=ReceiptNumber.MASKED)) as receipts,
+        start(replace(options, receipts=ReceiptNumber.ENCRYPTED)) as receipts,
         chromium(path) as browser,
     ):
         album = Album(browser)
