@@ -244,3 +244,12 @@ def test_a_small_key_of_the_platforms_is_not_the_operators_to_change() -> None:
     assert findings["key-small"].severity is Severity.WARNING
     assert "keys rotate" not in findings["key-small"].remedy
     assert "the platform's to change" in findings["key-small"].remedy
+
+
+def test_a_platform_key_that_is_cut_off_is_copied_anew_and_not_made() -> None:
+    text = json.dumps({"appKey": "A" * 32, "platformPublicKey": PLATFORM_KEY[:200]})
+
+    findings = {finding.code: finding for finding in examine_verification(text, "shop").findings}
+
+    assert "put verification --replace" in findings["truncated"].remedy
+    assert "keys new" not in findings["truncated"].remedy

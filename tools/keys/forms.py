@@ -33,6 +33,9 @@ _AGAIN: Final = (
     "Make a new pair with `python -m tools keys new`, or export this key again: `openssl pkey -in KEY.pem "
     "-outform DER | openssl base64 -A`."
 )
+_COPY_AGAIN: Final = (
+    "Copy it from the app's page on the open platform: `python -m tools keys put verification --replace`."
+)
 _STORE: Final = "`python -m tools keys put signing --private FILE` stores it in the right form."
 
 
@@ -80,7 +83,7 @@ def examine_private(text: str, name: str) -> Examined[RSAPrivateKey]:
     try:
         key = load_private_key(text)
     except KeyFormatError as error:
-        return Examined(None, tuple(_diagnosis(text, name, load_private_key, error)))
+        return Examined(None, tuple(_diagnosis(text, name, load_private_key, error, _AGAIN)))
     pkcs1 = bare_private(key, PrivateFormat.TraditionalOpenSSL)
     return Examined(
         key,
@@ -93,10 +96,11 @@ def examine_private(text: str, name: str) -> Examined[RSAPrivateKey]:
 
 def examine_public(text: str, name: str, owner: Owner = Owner.OPERATOR) -> Examined[RSAPublicKey]:
     """Examine a text that should be a public key, of whoever owns the pair."""
+    again = _COPY_AGAIN if owner is Owner.PLATFORM else _AGAIN
     try:
         key = load_public_key(text)
     except KeyFormatError as error:
-        return Examined(None, tuple(_diagnosis(text, name, load_public_key, error)))
+        return Examined(None, tuple(_diagnosis(text, name, load_public_key, error, again)))
     pkcs1 = bare_public(key, PublicFormat.PKCS1)
     form = _form(text, name, pkcs1, "X.509 SubjectPublicKeyInfo")
     return Examined(key, (*_size(key.key_size, f"{name} is an RSA public key", owner), *form))
@@ -133,7 +137,9 @@ def _form(text: str, name: str, pkcs1: str, wanted: str) -> Iterator[Finding]:
 # What is refused.
 
 
-def _diagnosis(text: str, name: str, load: Callable[[str], _K], refusal: KeyFormatError) -> Iterator[Finding]:
+def _diagnosis(
+    text: str, name: str, load: Callable[[str], _K], refusal: KeyFormatError, again: str
+) -> Iterator[Finding]:
     if not text.strip():
         yield fault("key-empty", f"{name} is empty.", "Put the key there.")
         return
@@ -159,13 +165,13 @@ def _diagnosis(text: str, name: str, load: Callable[[str], _K], refusal: KeyForm
         if accepted or accident.code not in _TENTATIVE:
             yield fault(accident.code, f"{name} {accident.what}.", accident.remedy)
     if not accepted:
-        yield _refused(mended, name, refusal)
+        yield _refused(mended, name, refusal, again)
 
 
-def _refused(text: str, name: str, refusal: KeyFormatError) -> Finding:
+def _refused(text: str, name: str, refusal: KeyFormatError, again: str) -> Finding:
     known = _known_reason(refusal)
     if known is None:
-        return _damaged(text, name)
+        return _damaged(text, name, again)
     code, remedy = known
     return fault(code, f"{name}: {refusal}.", remedy)
 
@@ -175,7 +181,7 @@ def _known_reason(refusal: KeyFormatError) -> tuple[str, str] | None:
     return _REASONS.get(refusal.kind)
 
 
-def _damaged(text: str, name: str) -> Finding:
+def _damaged(text: str, name: str, again: str) -> Finding:
     """Compare how long the key says it is with how long it is; the text has no armour any more."""
     payload = "".join(_ARMOUR.sub("", text).split())
     try:
@@ -191,13 +197,13 @@ def _damaged(text: str, name: str) -> Finding:
         return fault(
             "not-a-key",
             f"{name} is Base64, but of something else than a key.",
-            f"Copy the key itself. {_AGAIN}",
+            f"Copy the key itself. {again}",
         )
     if len(der) < said:
         return fault(
             "truncated",
             f"{name} is cut off: {len(der)} of its {said} bytes are there.",
-            f"Copy all of it; a console may cut long lines. {_AGAIN}",
+            f"Copy all of it; a console may cut long lines. {again}",
         )
     if len(der) > said:
         return fault(
@@ -210,7 +216,7 @@ def _damaged(text: str, name: str) -> Finding:
         "inconsistent",
         f"{name} has a key's form and length, but its numbers do not belong together: it was changed on its "
         "way.",
-        f"Take the original. {_AGAIN}",
+        f"Take the original. {again}",
     )
 
 
