@@ -370,7 +370,7 @@ class Stack(AbstractContextManager["Stack"]):
         """Make what the page's origin has: the page, the panel's control, with receipts the back end."""
         pages = self._pages(template)
         others: dict[str, Application] = {}
-        if self.simulator is not None:
+        if self.simulator is not None and VERIFY_FUNCTION in self.functions:
             forget = partial(forget_attempts, endpoint, self.table_name)
             others[ATTEMPTS_PATH] = attempts_control(self.page, forget, self.simulator.forget_attempts)
         if self.receipt_secrets is not None:
