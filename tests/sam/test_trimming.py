@@ -26,6 +26,7 @@ DISTRIBUTIONS: Final = (
     "cffi",
     "cryptography",
     "jmespath",
+    "joserfc",
     "python-dateutil",
     "s3transfer",
     "six",
