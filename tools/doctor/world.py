@@ -1,4 +1,8 @@
-"""The world as this machine sees it: AWS through boto3, the platform and pages over HTTP."""
+"""The world as this machine sees it: AWS through boto3, the platform and pages over HTTP.
+
+The libraries' timeouts bound each read, not an exchange: whoever sends a byte now and then would hold the
+doctor. So whatever is fetched is also held to one deadline, from the look-up of its address to the last byte.
+"""
 
 import http.client
 import json
@@ -6,16 +10,18 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache, partial
-from typing import Any, Final
+from threading import Thread
+from typing import Any, Final, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from botocore.exceptions import BotoCoreError
-from urllib3 import HTTPResponse, PoolManager, Timeout
+from urllib3 import PoolManager, Timeout
 from urllib3.exceptions import HTTPError
 from urllib3.util import parse_url
 
@@ -24,12 +30,29 @@ from tools.doctor.facts import Contact, Fetched, Reading, Stage, Table
 from tools.trouble import AWS_ERRORS, Kind, Trouble, classify
 from verify.platform import Limits, Platform, connection_pool
 
-_CLOCK_SECONDS: Final = 5.0
-_PAGE_SECONDS: Final = 10.0
-_API_SECONDS: Final = 30.0
-"""API Gateway's own limit."""
 _PAGE_BYTES: Final = 1 << 20
 _AGENT: Final = {"User-Agent": "number-verification-doctor"}
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long an exchange may take in all, in seconds.
+
+    Attributes
+    ----------
+    clock
+        For a server's Date.
+    page
+        For a page, the published keys or the address service.
+    api
+        For the API, whose gateway answers within 30 seconds.
+    """
+
+    clock: float = 5.0
+    page: float = 10.0
+    api: float = 35.0
 
 
 class ThisMachine:
@@ -41,11 +64,19 @@ class ThisMachine:
         Makes a boto3 client of a service by its name.
     now
         Clock, aware.
+    patience
+        How long exchanges may take.
     """
 
-    def __init__(self, client: Callable[[str], Any], now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self,
+        client: Callable[[str], Any],
+        now: Callable[[], datetime] = utc_now,
+        patience: Patience = Patience(),
+    ) -> None:
         self._client = cache(client)
         self._now = now
+        self._patience = patience
         self._http = PoolManager(retries=False, headers=_AGENT)
 
     def now(self) -> datetime:
@@ -61,15 +92,9 @@ class ThisMachine:
 
     def server_clock(self, url: str) -> datetime | None:
         """Give a server's own time, from the Date of whatever it answers."""
-        parts = urlsplit(url)
+        seconds = self._patience.clock
         with suppress(OSError, http.client.HTTPException, ValueError, TypeError):
-            connection = _unverified(parts)
-            try:
-                connection.request("GET", "/", headers=_AGENT)
-                theirs = parsedate_to_datetime(str(connection.getresponse().headers.get("Date")))
-                return theirs if theirs.tzinfo else theirs.replace(tzinfo=UTC)
-            finally:
-                connection.close()
+            return _in_time(seconds, partial(_date_of, urlsplit(url), seconds))
         return None
 
     def contact(self, url: str, limits: Limits) -> Contact:
@@ -109,12 +134,12 @@ class ThisMachine:
 
     def get(self, url: str) -> Fetched:
         """Fetch an address; redirections are not followed."""
-        return self._fetch("GET", url, _PAGE_SECONDS)
+        return self._fetch("GET", url, self._patience.page)
 
     def post(self, url: str, origin: str, body: Mapping[str, str]) -> Fetched:
         """Post JSON as a page of this origin does."""
         headers = {**_AGENT, "Content-Type": "application/json", "Origin": origin}
-        return self._fetch("POST", url, _API_SECONDS, body=json.dumps(body).encode(), headers=headers)
+        return self._fetch("POST", url, self._patience.api, body=json.dumps(body).encode(), headers=headers)
 
     def ask_platform(self, url: str, limits: Limits, request: bytes) -> bytes:
         """Send a request to the platform as the verify function does; raises what that does."""
@@ -126,34 +151,60 @@ class ThisMachine:
             platform.disconnect()
 
     def _fetch(self, method: str, url: str, seconds: float, **options: Any) -> Fetched:
-        try:
+        def fetch() -> Fetched:
             response = self._http.request(
                 method, url, redirect=False, preload_content=False, timeout=Timeout(seconds), **options
             )
-            return _read(response)
+            try:
+                body = response.read(_PAGE_BYTES, decode_content=True)
+            finally:
+                response.close()
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            return Fetched(response.status, headers, body)
+
+        try:
+            return _in_time(seconds, fetch)
         except (HTTPError, OSError) as error:
             return Fetched(error=type(error).__name__)
 
 
-def _read(response: Any) -> Fetched:
-    answer: HTTPResponse = response
+def _in_time(seconds: float, exchange: Callable[[], _T]) -> _T:
+    """Give what an exchange gives; raise TimeoutError when that takes longer.
+
+    A look-up of an address cannot be broken off, so the exchange has a thread, which is left behind when it
+    is too late: what it still reads is bounded, and the process, which soon ends, does not wait for it.
+    """
+    ended: Future[_T] = Future()
+
+    def run() -> None:
+        try:
+            ended.set_result(exchange())
+        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+            ended.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return ended.result(seconds)
+
+
+def _date_of(parts: SplitResult, seconds: float) -> datetime:
+    connection = _unverified(parts, seconds)
     try:
-        body = answer.read(_PAGE_BYTES, decode_content=True)
+        connection.request("GET", "/", headers=_AGENT)
+        theirs = parsedate_to_datetime(str(connection.getresponse().headers.get("Date")))
+        return theirs if theirs.tzinfo else theirs.replace(tzinfo=UTC)
     finally:
-        answer.close()
-    headers = {name.lower(): value for name, value in answer.headers.items()}
-    return Fetched(answer.status, headers, body)
+        connection.close()
 
 
-def _unverified(parts: SplitResult) -> http.client.HTTPConnection:
+def _unverified(parts: SplitResult, seconds: float) -> http.client.HTTPConnection:
     """Connect without looking at the certificate: whether it is valid depends on the clock asked for."""
     host = parts.hostname or ""
     if parts.scheme != "https":
-        return http.client.HTTPConnection(host, parts.port, timeout=_CLOCK_SECONDS)
+        return http.client.HTTPConnection(host, parts.port, timeout=seconds)
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    return http.client.HTTPSConnection(host, parts.port, timeout=_CLOCK_SECONDS, context=context)
+    return http.client.HTTPSConnection(host, parts.port, timeout=seconds, context=context)
 
 
 def _contact(parts: SplitResult, limits: Limits) -> Contact:
@@ -186,7 +237,7 @@ def _answer(sock: socket.socket, parts: SplitResult, limits: Limits, so_far: Con
     connection.sock = sock
     try:
         connection.request("GET", parts.path, headers=_AGENT)
-        status = connection.getresponse().status
+        status = _in_time(limits.deadline, lambda: connection.getresponse().status)
     except (OSError, http.client.HTTPException) as error:
         return replace(so_far, detail=_short(error))
     return replace(so_far, reached=Stage.ANSWER, status=status)
