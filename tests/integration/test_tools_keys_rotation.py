@@ -1,5 +1,6 @@
 """`keys rotate` on a running stack: step by step, there and back, and led through it in a terminal."""
 
+import argparse
 import json
 import os
 import pty
@@ -23,7 +24,9 @@ from local.keys import CustomerKeys
 from local.stack import Options, Stack
 from tests.support.stacks import client_of, embedded, phone_of
 from tools.__main__ import main
+from tools.clock import Clock
 from tools.keys.pairs import bare_public, fingerprint
+from tools.keys.probe import Outcome, probe
 
 PATIENCE: Final = 60.0
 
@@ -291,6 +294,43 @@ def test_a_verification_of_nothing_in_particular_is_wrong_use(
     assert "--stack NAME" in capsys.readouterr().err
 
 
+def test_a_secret_that_the_deployment_does_not_use_is_not_rotated(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = json.dumps({"privateKey": CustomerKeys.fresh().private_key})
+    client = client_of(desk.stack, "secretsmanager")
+    client.create_secret(Name="another/signing", SecretString=text)
+
+    where = ("--state", str(desk.state))
+    assert main(["keys", "rotate", "--step", "prepare", "--secret", "another/signing", *where]) == 2
+
+    assert "signs with another secret" in " ".join(capsys.readouterr().err.split())
+    assert "AWSPENDING" not in str(client.describe_secret(SecretId="another/signing"))
+
+
+def test_the_deployment_says_which_secret_is_rotated(desk: Desk) -> None:
+    arn = client_of(desk.stack, "secretsmanager").describe_secret(SecretId=desk.secret)["ARN"]
+    for named in ((), ("--secret", arn), ("--secret", desk.secret)):
+        assert main(["keys", "rotate", "--step", "prepare", "--state", str(desk.state), *named]) == 0
+
+    assert "AWSPENDING" in desk.labels()
+
+
+def test_a_platform_that_takes_another_key_has_verified_nothing(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same name in another account: the deployment reads a secret that is not the one rotated."""
+    arguments = argparse.Namespace(
+        stack=None, env=None, state=desk.state, secret=None, profile=None, region=None, clock=Clock()
+    )
+    other = load_public_key(CustomerKeys.fresh().public_key)
+
+    assert wait_for(lambda: probe(arguments, load_public_key(desk.key("AWSCURRENT"))), Outcome.TAKEN)
+    assert probe(arguments, other) is Outcome.NOT_TAKEN
+
+    assert "another key" in capsys.readouterr().out
+
+
 # In a terminal.
 
 
@@ -404,7 +444,7 @@ def test_an_operator_who_stops_goes_on_where_it_was_left_and_may_go_back(desk: D
 
 
 def test_a_no_at_the_start_changes_nothing(desk: Desk) -> None:
-    with terminal("keys", "rotate", "--secret", desk.secret) as screen:
+    with terminal("keys", "rotate", "--state", str(desk.state)) as screen:
         screen.wait_for("Make a new pair now?")
         screen.answer("no")
         assert screen.end() == 1

@@ -44,6 +44,9 @@ class FakeStore:
     def drop(self, name: str, label: str, version: str) -> None:
         self.dropped.append((name, label, version))
 
+    def read(self, _name: str, _label: str) -> str:
+        return signing_text(FORMER)
+
 
 Verify = Callable[..., tuple[int, FakeStore, list[float]]]
 

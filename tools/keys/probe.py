@@ -4,7 +4,13 @@ import argparse
 from enum import Enum
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from tools.commands import Given
+from tools.errors import WRONG_USE, ToolError
+from tools.findings import fault
 from tools.keys.report import advise, show_findings
+from tools.keys.store import Store
 
 
 class Outcome(Enum):
@@ -23,8 +29,45 @@ def add_deployment_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--state", type=Path, metavar="FILE", help="a local stack's .local/stack.json")
 
 
-def probe(arguments: argparse.Namespace) -> Outcome:
+def secret_of_deployment(arguments: argparse.Namespace) -> str | None:
+    """Give the signing secret of the deployment that is named; None where none is named.
+
+    Raises
+    ------
+    ToolError
+        The deployment cannot be seen, its functions have no common secret, or --secret names another.
+    """
+    if Given.of(arguments).deployment is None:
+        return None
+    from tools.doctor.command import find  # noqa: PLC0415 - as in `probe`
+    from tools.doctor.place import NoPlaceError  # noqa: PLC0415
+
+    try:
+        place, _ = find(arguments)
+    except NoPlaceError as error:
+        raise ToolError(error.finding.what.rstrip("."), error.finding.remedy) from None
+    used = {each["SIGNING_SECRET_ID"] for each in place.variables.values() if "SIGNING_SECRET_ID" in each}
+    if len(used) != 1:
+        raise ToolError(
+            f"the functions of {place.name} have {len(used)} signing secrets, where one is wanted",
+            "Deploy again, with one SigningSecretArn for all.",
+        )
+    (secret,) = used
+    if arguments.secret not in {None, secret}:
+        store = Store.reach(arguments)
+        if store.describe(arguments.secret).arn != store.describe(secret).arn:
+            raise ToolError(
+                f"{place.name} signs with another secret than {arguments.secret}",
+                f"Leave --secret out, or name the one that it uses: --secret {secret}",
+                WRONG_USE,
+            )
+    return secret
+
+
+def probe(arguments: argparse.Namespace, key: RSAPublicKey) -> Outcome:
     """Have the doctor probe the deployment that is named, print what it finds, and tell what came of it.
+
+    `key` is the public half of the key with which the deployment has to sign.
 
     Raises
     ------
@@ -36,6 +79,7 @@ def probe(arguments: argparse.Namespace) -> Outcome:
     from tools.doctor.examination import STEPS, take  # noqa: PLC0415
     from tools.doctor.facts import Asked, Facts  # noqa: PLC0415
     from tools.doctor.place import NoPlaceError  # noqa: PLC0415
+    from tools.doctor.steps.keys import signing_key  # noqa: PLC0415
     from tools.doctor.steps.probe import STEP, Verdict, verdict  # noqa: PLC0415
     from tools.doctor.world import ThisMachine  # noqa: PLC0415
 
@@ -50,6 +94,15 @@ def probe(arguments: argparse.Namespace) -> Outcome:
         group, facts = take(step, facts, world)
         if step is STEP:
             show_findings(arguments, group.title, group.findings)
+    signer = signing_key(facts)
+    if signer is None or signer.public_key() != key:
+        other = fault(
+            "another-key",
+            f"{place.name} has another key in its signing secret than this one.",
+            "Name the deployment that this key is for, with its --region.",
+        )
+        show_findings(arguments, "Signing secret", (other,))
+        return Outcome.NOT_TAKEN
     outcome = {
         Verdict.ALL_RIGHT: Outcome.TAKEN,
         Verdict.PRESIGN_LAGS: Outcome.PRESIGN_LAGS,

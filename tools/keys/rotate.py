@@ -19,10 +19,10 @@ from tools.aws import add_aws_options
 from tools.commands import Given, SecretKind
 from tools.errors import FOUND, WRONG_USE, ToolError
 from tools.keys.contents import PRIVATE_KEY, examine_signing
-from tools.keys.new import warn_of_small
+from tools.keys.new import SIGNING_SECRET, warn_of_small
 from tools.keys.pairs import BITS, SAFE_BITS, bare_private, fingerprint, new_private_key
-from tools.keys.people import add_secret_option, ask, is_confirmed, say
-from tools.keys.probe import Outcome, add_deployment_options, probe
+from tools.keys.people import ask, is_confirmed, say, secret_name
+from tools.keys.probe import Outcome, add_deployment_options, probe, secret_of_deployment
 from tools.keys.report import advise, show_public_half
 from tools.keys.store import CURRENT, PENDING, PREVIOUS, Store
 from tools.text import HelpFormatter, wrapped
@@ -63,7 +63,8 @@ _GAP: Final = (
         "billed. OperatorFaultAlarm goes off: that is expected."
     ),
     (
-        "To keep it short: choose a quiet hour; deploy with SecretMaxAgeSeconds=10 before, with 300 after; "
+        "To keep it short: choose a quiet hour; deploy with SecretMaxAgeSeconds=10 before, with 300 after, "
+        "each time with a Release of a new name where the stack has one (else what runs keeps its settings); "
         "switch as soon as the open platform has saved, or, where it says that a change is live later, at "
         "that time."
     ),
@@ -149,7 +150,12 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         formatter_class=HelpFormatter,
     )
     parser.add_argument("--step", choices=tuple(_STEPS), help="take one step and ask nothing")
-    add_secret_option(parser, SecretKind.SIGNING)
+    parser.add_argument(
+        "--secret",
+        type=secret_name,
+        metavar="NAME",
+        help=f"the secret (default: the deployment's, where one is named, else {SIGNING_SECRET})",
+    )
     parser.add_argument(
         "--to",
         metavar="SHA256",
@@ -164,11 +170,14 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     add_deployment_options(parser)
     add_aws_options(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, kind=SecretKind.SIGNING)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Take the step that was asked for, or lead through all of them."""
+    if arguments.step is None and Given.of(arguments).deployment is None:
+        arguments.stack = ask("Name of the deployed stack whose key is to change")
+    arguments.secret = secret_of_deployment(arguments) or arguments.secret or SIGNING_SECRET
     store = Store.reach(arguments)
     if arguments.step is not None:
         return _STEPS[arguments.step](Rotation.of(store, arguments.secret), arguments)
@@ -198,8 +207,6 @@ def _guide(store: Store, arguments: argparse.Namespace) -> int:
 
 
 def _guide_verification(store: Store, arguments: argparse.Namespace) -> int:
-    if Given.of(arguments).deployment is None:
-        arguments.stack = ask("Name of the deployed stack, for the verification")
     while True:
         if _verify(Rotation.of(store, arguments.secret), arguments) == 0:
             return 0
@@ -274,7 +281,7 @@ def _verify(rotation: Rotation, arguments: argparse.Namespace) -> int:
             "Name it: --stack NAME (or --env FILE, or --state FILE for a local stack).",
             WRONG_USE,
         )
-    if _probe_until_settled(arguments) is not Outcome.TAKEN:
+    if _probe_until_settled(arguments, rotation.public_half(CURRENT)) is not Outcome.TAKEN:
         say()
         advise(
             arguments,
@@ -289,16 +296,16 @@ def _verify(rotation: Rotation, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _probe_until_settled(arguments: argparse.Namespace) -> Outcome:
+def _probe_until_settled(arguments: argparse.Namespace, key: RSAPublicKey) -> Outcome:
     """Probe again while all that is amiss is that /presign has not read the secret anew yet."""
     say("sending a signed request with a made-up token …")
     for _ in range(_LOOKS - 1):
-        outcome = probe(arguments)
+        outcome = probe(arguments, key)
         if outcome is not Outcome.PRESIGN_LAGS:
             return outcome
         say(wrapped(f"That passes as its secret grows old. Looking again in {_PAUSE} s; Ctrl-C stops that."))
         arguments.clock.sleep(_PAUSE)
-    return probe(arguments)
+    return probe(arguments, key)
 
 
 def _rollback(rotation: Rotation, arguments: argparse.Namespace) -> int:
