@@ -249,6 +249,26 @@ def test_what_depends_on_a_wrong_variable_is_not_looked_at() -> None:
     assert world.asked == ["verification", "pepper"]
 
 
+@pytest.mark.parametrize(("limit", "found"), [("9", []), ("10", ["daily-limit-high"])])
+def test_a_daily_limit_that_the_platform_reaches_first_is_a_warning(limit: str, found: list[str]) -> None:
+    findings = examine(DAILY_ATTEMPT_LIMIT=limit)
+
+    assert (faults(findings), warnings(findings)) == ([], found)
+    assert all("DailyAttemptLimit" in remedy(findings, code) for code in found)
+
+
+@pytest.mark.parametrize(
+    ("connect", "read", "parameter"),
+    [("2", "8", None), ("2", "8.5", "PlatformReadTimeout"), ("9", "5", "PlatformConnectTimeout")],
+)
+def test_a_timeout_above_the_deadline_is_a_warning(connect: str, read: str, parameter: str | None) -> None:
+    findings = examine(PLATFORM_CONNECT_TIMEOUT=connect, PLATFORM_READ_TIMEOUT=read, PLATFORM_DEADLINE="8")
+
+    found = [finding.code for finding in findings if parameter and parameter in finding.remedy]
+    assert (faults(findings), warnings(findings)) == ([], found)
+    assert found == (["timeout-above-deadline"] if parameter else [])
+
+
 # --- Clock
 
 

@@ -1,6 +1,7 @@
 """The command: finds the place, examines it, prints what was found."""
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -21,16 +22,21 @@ from tools.doctor.steps.stored import given
 from tools.doctor.world import ThisMachine
 from tools.errors import FOUND, WRONG_USE, ToolError
 from tools.findings import Group
+from tools.keys.people import name_of
 from tools.paper import Paper, failed
 
 _ENDPOINTS: Final = {
     "secretsmanager": "AWS_ENDPOINT_URL_SECRETS_MANAGER",
     "dynamodb": "AWS_ENDPOINT_URL_DYNAMODB",
 }
+_STACK: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,127}|arn:[a-z-]+:cloudformation:[A-Za-z0-9:/-]+")
+"""A stack's name or its ARN, which the service takes too."""
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Examine what the command line names; give the exit code."""
+    if arguments.stack is not None:
+        _check_stack(arguments.stack)
     for url in (*arguments.page, *filter(None, (arguments.address_service,))):
         _check_address(url)
     public_key = None if arguments.public_key is None else _read_key(arguments.public_key)
@@ -89,6 +95,18 @@ def _end(paper: Paper | None, name: str, groups: list[Group], lines: Mapping[str
     return FOUND if failed(groups) else 0
 
 
+def _check_stack(name: str) -> None:
+    if not _STACK.fullmatch(name):  # which is not shown: an empty variable in a shell, or anything at all
+        raise ToolError(
+            "what is given with --stack is no stack's name"
+            if name
+            else "the name given with --stack is empty",
+            "Name the stack as it was deployed: --stack number-verification. Leave --stack out for the local "
+            "stack.",
+            WRONG_USE,
+        )
+
+
 def _check_address(url: str) -> None:
     if not is_page(url):
         raise ToolError(
@@ -101,18 +119,19 @@ def _check_address(url: str) -> None:
 def _read_key(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
         raise ToolError(
-            f"{path} cannot be read: {reason}",
-            "Put the customer's public key (客户公钥) into it as it stands in the open platform.",
+            f"{name_of(path)} cannot be read: {reason}",
+            "Put the customer's public key (客户公钥) into a file, as the open platform shows it, and name "
+            "that file.",
             WRONG_USE,
         ) from None
 
 
 def find(arguments: argparse.Namespace) -> tuple[Place, Callable[[str], Any]]:
     """Find what is examined, and make what makes clients of AWS there."""
-    if arguments.stack:
+    if arguments.stack is not None:
         own = session(arguments)
 
         def client(service: str) -> Any:

@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from local import state
 from tools.errors import WRONG_USE, ToolError
 from tools.findings import Finding, Severity, fault, fine, warning
+from tools.keys.people import name_of
 from tools.trouble import AWS_ERRORS, AWS_REMEDIES, AwsError, Kind, classify
 
 PRESIGN: Final = "PreSignFunction"
@@ -127,7 +128,7 @@ def file_place(path: Path) -> Place:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
         raise ToolError(
-            f"{path} cannot be read: {reason}", "Name a file of KEY=VALUE lines.", WRONG_USE
+            f"{name_of(path)} cannot be read: {reason}", "Name a file of KEY=VALUE lines.", WRONG_USE
         ) from None
     variables: dict[str, str] = {}
     for number, line in enumerate(lines, 1):
@@ -136,7 +137,7 @@ def file_place(path: Path) -> Place:
         match = _LINE.fullmatch(line.strip())
         if match is None:
             raise ToolError(
-                f"{path}: line {number} is no KEY=VALUE",
+                f"{name_of(path)}: line {number} is no KEY=VALUE",
                 "Write the variables as the functions get them, one a line, such as APP_ID=300011112222.",
                 WRONG_USE,
             )

@@ -10,7 +10,7 @@ from presign.settings import Settings as PreSignSettings
 from tools.doctor.facts import Facts, Parsed, SettingFault, World
 from tools.doctor.place import PRESIGN, RECEIPT_KEYS, VERIFY, Origin, Place
 from tools.doctor.steps.step import Step
-from tools.findings import Finding, fault, fine
+from tools.findings import Finding, fault, fine, warning
 from verify.settings import Settings as VerifySettings
 
 _S = TypeVar("_S")
@@ -50,6 +50,9 @@ _STAND_INS: Final = {
     "RECEIPT_SECRET_ID": "stand-in",
 }
 """What stands for a required variable that is wrong, so that the functions go on to the next."""
+
+_PLATFORMS_DAILY_LIMIT: Final = 10
+"""Verifications of a number in a day that the platform takes, unless the app has another limit there."""
 
 _SHARED: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
     (PRESIGN, VERIFY): (
@@ -151,4 +154,44 @@ def aws_is_not_redirected(facts: Facts) -> Iterator[Finding]:
         )
 
 
-STEP: Final = Step("Settings", _look, (variables_parse, functions_agree, aws_is_not_redirected))
+def the_daily_limit_is_below_the_platforms(facts: Facts) -> Iterator[Finding]:
+    """Look whether a number's attempts end here, with a day that is told, before they end at the platform."""
+    name, verify = "DAILY_ATTEMPT_LIMIT", facts.settings.verify
+    if verify and facts.settings.has(name) and verify.daily_attempt_limit >= _PLATFORMS_DAILY_LIMIT:
+        yield warning(
+            "daily-limit-high",
+            f"{name} is {verify.daily_attempt_limit}, and the platform's own limit is "
+            f"{_PLATFORMS_DAILY_LIMIT} a day: it is the platform that refuses a number first.",
+            f"{where_to_set(facts.place, name)}, to less than {_PLATFORMS_DAILY_LIMIT}; leave it where the "
+            "platform has set a higher limit for the app.",
+        )
+
+
+def the_timeouts_fit_the_deadline(facts: Facts) -> Iterator[Finding]:
+    """Look whether a timeout can ever come into effect before the whole exchange's deadline."""
+    verify, whole = facts.settings.verify, "PLATFORM_DEADLINE"
+    if verify is None:
+        return
+    limits = verify.limits
+    parts = {"PLATFORM_CONNECT_TIMEOUT": limits.connect, "PLATFORM_READ_TIMEOUT": limits.read}
+    for name, seconds in parts.items():
+        if facts.settings.has(name, whole) and seconds > limits.deadline:
+            yield warning(
+                "timeout-above-deadline",
+                f"{name} is {seconds:g} s and never comes into effect: {whole} ends all of it after "
+                f"{limits.deadline:g} s.",
+                f"{where_to_set(facts.place, name)}, to {limits.deadline:g} or less; or raise {whole}.",
+            )
+
+
+STEP: Final = Step(
+    "Settings",
+    _look,
+    (
+        variables_parse,
+        functions_agree,
+        aws_is_not_redirected,
+        the_daily_limit_is_below_the_platforms,
+        the_timeouts_fit_the_deadline,
+    ),
+)
