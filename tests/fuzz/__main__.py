@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from local import ROOT
+from local.keys import ReceiptNumber
 from local.stack import Options, Stack
 
 CORPUS: Final = Path(__file__).parent / "corpus"
@@ -57,7 +58,15 @@ def fuzz_reader(name: str, seconds: int) -> int:
 def fuzz_api(seconds: int) -> None:
     """Fuzz the API on a local stack with what its description makes; end the program with what was found."""
     FOUND.mkdir(parents=True, exist_ok=True)
-    options = Options(api_port=0, web_port=0, platform_port=0, aws_port=0, log=FOUND / "functions.log")
+    # With receipts, so that every route is there.
+    options = Options(
+        api_port=0,
+        web_port=0,
+        platform_port=0,
+        aws_port=0,
+        log=FOUND / "functions.log",
+        receipts=ReceiptNumber.ENCRYPTED,
+    )
     with Stack(options) as stack:
         run = subprocess.run(
             [
