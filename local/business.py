@@ -5,6 +5,7 @@ address alone, where the public keys are. What checks a receipt is the recipe th
 """
 
 import json
+import re
 import secrets
 import threading
 from collections import OrderedDict
@@ -12,7 +13,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
 from typing import Any, Final
 
 from local.pages import BUSINESS_PATH
@@ -23,6 +23,9 @@ _COOKIE: Final = "business_session"
 _MAX_SESSIONS: Final = 1000
 _TOKEN_BYTES: Final = 24
 _MAX_BODY: Final = 16 * 1024
+_MAX_COOKIES: Final = 8 * 1024
+# One cookie is wanted, of a form of its own; a parser of all of them reads what anybody sends.
+_SESSION_ID: Final = re.compile(rf"(?:^|; ?){_COOKIE}=([A-Za-z0-9_-]{{32}})(?:;|$)")
 
 
 Account = Mapping[str, str]
@@ -61,7 +64,11 @@ class _Session:
 
 
 class Sessions:
-    """Browser sessions, by the id in their cookie; the oldest goes where there are too many."""
+    """Browser sessions, by the id in their cookie.
+
+    Where there are too many the oldest goes: first of those in which nobody has logged in, since those are
+    anybody's to open.
+    """
 
     def __init__(self) -> None:
         self._sessions: OrderedDict[str, _Session] = OrderedDict()
@@ -97,10 +104,11 @@ class Sessions:
             return None if session is None else session.account
 
     def _open(self, session: _Session) -> str:
+        if len(self._sessions) >= _MAX_SESSIONS:
+            idle = (name for name, each in self._sessions.items() if each.account is None)
+            del self._sessions[next(idle, next(iter(self._sessions)))]
         session_id = secrets.token_urlsafe(_TOKEN_BYTES)
         self._sessions[session_id] = session
-        if len(self._sessions) > _MAX_SESSIONS:
-            self._sessions.popitem(last=False)
         return session_id
 
 
@@ -169,11 +177,9 @@ def _account(claims: Claims) -> Account:
 
 
 def _session_id(request: Request) -> str | None:
-    try:
-        cookies = SimpleCookie(request.header("cookie") or "")
-    except CookieError:
-        return None
-    return cookies[_COOKIE].value if _COOKIE in cookies else None
+    cookies = request.header("cookie") or ""
+    found = _SESSION_ID.search(cookies) if len(cookies) <= _MAX_COOKIES else None
+    return None if found is None else found[1]
 
 
 def _cookie(session_id: str) -> tuple[str, str]:
@@ -186,7 +192,7 @@ def _receipt(request: Request) -> str | None:
         return None
     try:
         content: Any = json.loads(request.body)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter: brackets in brackets
         return None
     receipt = content.get("receipt") if isinstance(content, dict) else None
     return receipt if isinstance(receipt, str) else None

@@ -1,6 +1,7 @@
 """The demo's business back end, with the recipe that checks receipts and a server that publishes keys."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from http.cookies import SimpleCookie
 from typing import Any
@@ -12,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from joserfc import jwe, jwt
 from joserfc.jwk import ECKey, RSAKey
 
-from local.business import Business, receipt_check
+from local.business import Business, Sessions, receipt_check
 from local.server import Request, Response, Server, address_of, listen
 from tests.support.fakes import FakeClock
 
@@ -46,13 +47,18 @@ class Browser:
         self.cookies: SimpleCookie = SimpleCookie()
 
     def ask(self, method: str, path: str, body: bytes = b"", origin: str = PAGE) -> tuple[int, Any, Response]:
-        cookie = "; ".join(f"{name}={morsel.value}" for name, morsel in self.cookies.items())
-        headers = (("Origin", origin), *((("Cookie", cookie),) if cookie else ()))
-        response = self._business(Request(method, f"/business/{path}", headers, body))
+        cookies = "; ".join(f"{name}={morsel.value}" for name, morsel in self.cookies.items())
+        response = self.ask_with(method, path, cookies, body, origin)
         for name, value in response.headers:
             if name == "set-cookie":
                 self.cookies.load(value)
         return response.status, json.loads(response.body), response
+
+    def ask_with(
+        self, method: str, path: str, cookies: str, body: bytes = b"", origin: str = PAGE
+    ) -> Response:
+        headers = (("Origin", origin), *((("Cookie", cookies),) if cookies else ()))
+        return self._business(Request(method, f"/business/{path}", headers, body))
 
     def nonce(self) -> str:
         status, answer, _ = self.ask("POST", "nonce")
@@ -233,7 +239,17 @@ def test_a_page_of_another_origin_is_refused(browser: Browser, path: str) -> Non
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"[]", b"{}", b'{"receipt": 7}', b'"receipt"', b'{"receipt": "' + b"a" * 16384 + b'"}'],
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"{}",
+        b'{"receipt": 7}',
+        b'"receipt"',
+        b'{"receipt": "' + b"a" * 16384 + b'"}',
+        b"[" * 16000,
+        b'{"receipt": ' * 1300,
+    ],
 )
 def test_what_is_no_login_costs_no_nonce(browser: Browser, receipt: Callable[..., str], body: bytes) -> None:
     good = receipt(browser.nonce())
@@ -259,6 +275,49 @@ def test_a_cookie_that_is_none_of_its_own_is_a_browser_without_a_session(browser
     browser.nonce()
 
     assert browser.cookies["business_session"].value != "made-up"
+
+
+@pytest.mark.parametrize("rest", ["\\" * 60_000, ";" * 60_000, " " * 60_000, "business_session=" * 4000])
+def test_a_monstrous_cookie_is_nobodys_and_costs_no_time(business: Business, rest: str) -> None:
+    headers = (("Origin", PAGE), ("Cookie", f'business_session="{rest}"'))
+    start = time.thread_time()
+
+    assert business(Request("GET", "/business/session", headers)).status == 401
+
+    assert time.thread_time() - start < 0.5
+
+
+def test_the_sessions_cookie_is_found_among_others(browser: Browser, receipt: Callable[..., str]) -> None:
+    browser.log_in(receipt(browser.nonce()))
+    own = browser.cookies["business_session"].value
+
+    def account(cookies: str) -> int:
+        return browser.ask_with("GET", "session", cookies).status
+
+    for cookies in ("business_session={}", "a=b; business_session={}", 'business_session={}; c="d\\"'):
+        assert account(cookies.format(own)) == 200
+    for cookies in ("not_business_session={}", "business_session={}A", "a=business_session={}", "x{}"):
+        assert account(cookies.format(own)) == 401
+
+
+def test_nonces_for_nobody_log_nobody_out(
+    browser: Browser, business: Business, receipt: Callable[..., str]
+) -> None:
+    browser.log_in(receipt(browser.nonce()))
+    for _ in range(1001):
+        Browser(business).nonce()
+
+    assert browser.account() == (200, MASKED)
+
+
+def test_where_everybody_is_logged_in_the_oldest_makes_room() -> None:
+    sessions = Sessions()
+    first, second, *_ = [sessions.log_in(None, MASKED) for _ in range(1000)]
+
+    session_id, nonce = sessions.give_nonce(None)
+
+    assert sessions.take_nonce(session_id) == nonce
+    assert (sessions.account(first), sessions.account(second)) == (None, MASKED)
 
 
 def test_the_oldest_session_goes_where_there_are_too_many(
