@@ -704,7 +704,7 @@ def test_the_function_that_publishes_the_keys_is_asked_for_where_receipts_are_on
     place = deployed_place("name", "cn-north-1", FakeCloudFormation(Release="2026-11-24"), functions)
 
     assert place.variables.keys() == {PRESIGN, VERIFY, RECEIPT_KEYS}
-    assert functions.asked[-1] == {"FunctionName": f"physical-{RECEIPT_KEYS}", "Qualifier": "live"}
+    assert {"FunctionName": f"physical-{RECEIPT_KEYS}", "Qualifier": "live"} in functions.asked
 
 
 def test_a_function_that_publishes_the_keys_and_has_failed_is_found() -> None:
@@ -742,13 +742,14 @@ class FakeCloudFormation:
 class FakeLambda:
     """Knows every function."""
 
-    def __init__(self, **members: Any) -> None:
+    def __init__(self, latest: Mapping[str, Any] | None = None, **members: Any) -> None:
         self.asked: list[dict[str, str]] = []
         self._members = {"Environment": {"Variables": VARIABLES}, "State": "Active", **members}
+        self._latest = self._members if latest is None else {**self._members, **latest}
 
     def get_function_configuration(self, **names: str) -> Any:
         self.asked.append(names)
-        return self._members
+        return self._members if "Qualifier" in names else self._latest
 
 
 def test_a_deployment_with_a_release_is_looked_at_as_it_runs() -> None:
@@ -758,9 +759,47 @@ def test_a_deployment_with_a_release_is_looked_at_as_it_runs() -> None:
 
     assert (place.api, place.egress) == ("https://api.example.com", ("192.0.2.9", "192.0.2.10"))
     assert place.variables[VERIFY] == VARIABLES
-    assert functions.asked == [
+    assert [asked for asked in functions.asked if "Qualifier" in asked] == [
         {"FunctionName": f"physical-{name}", "Qualifier": "live"} for name in (PRESIGN, VERIFY)
     ]
+
+
+@pytest.mark.parametrize(
+    ("latest", "said"),
+    [
+        ({"Environment": {"Variables": {**VARIABLES, "DAILY_ATTEMPT_LIMIT": "8"}}}, "DailyAttemptLimit"),
+        ({"Environment": {"Variables": {**VARIABLES, "RECEIPTS": "on"}}}, "Receipts"),
+        ({"Environment": {"Variables": {**VARIABLES, "POWERTOOLS_LOG_LEVEL": "DEBUG"}}}, "LogLevel"),
+        ({"CodeSha256": "another"}, "its code"),
+        ({"Layers": [{"Arn": "arn:layer:2"}]}, "its layers"),
+        ({"MemorySize": 2048}, "MemorySize"),
+    ],
+    ids=["a setting", "receipts turned on", "the log's level", "code", "layers", "memory"],
+)
+def test_what_was_deployed_without_a_new_release_is_a_warning(latest: dict[str, Any], said: str) -> None:
+    functions = FakeLambda(latest, CodeSha256="one", MemorySize=1024, Layers=[{"Arn": "arn:layer:1"}])
+
+    place = deployed_place("name", "cn-north-1", FakeCloudFormation(Release="2026-11-24"), functions)
+    group, _ = take(STEPS[0], Facts(place, Asked(), NOW), FakeWorld())
+
+    found = [finding for finding in group.findings if finding.severity is not Severity.OK]
+    assert [finding.code for finding in found] == ["not-released"]
+    assert found[0].severity is Severity.WARNING
+    assert PRESIGN in found[0].what
+    assert VERIFY in found[0].what
+    assert said in found[0].what
+    assert "Release" in found[0].remedy
+
+
+@pytest.mark.parametrize(
+    ("status", "release"), [("UPDATE_COMPLETE", "off"), ("UPDATE_IN_PROGRESS", "2026-11-24")]
+)
+def test_without_a_release_or_while_one_takes_over_nothing_waits_for_one(status: str, release: str) -> None:
+    functions = FakeLambda({"CodeSha256": "another"}, CodeSha256="one")
+
+    place = deployed_place("name", "cn-north-1", FakeCloudFormation(status, Release=release), functions)
+
+    assert place.unreleased == {}
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,10 @@ VERIFY: Final = "VerifyFunction"
 RECEIPT_KEYS: Final = "ReceiptKeysFunction"
 """There where receipts are on."""
 
+_LIVE: Final = {"Qualifier": "live"}
+"""Asks for what runs where there is a release: the version that the alias names."""
+_LATEST: Final[Mapping[str, str]] = {}
+"""Asks for what was deployed last, which is what runs where there is no release."""
 _LINE: Final = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
 _DEPLOYED: Final = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"})
 _ROLLED_BACK: Final = frozenset({"UPDATE_ROLLBACK_COMPLETE", "IMPORT_ROLLBACK_COMPLETE"})
@@ -60,6 +64,9 @@ class Place:
         The customer's public key as reported to the open platform; None where it is not known.
     pages
         Pages that are looked at where none is named.
+    unreleased
+        What was deployed to a function since its release and so does not run, by logical id: names of
+        variables, and words for the rest.
     findings
         What was found on the way.
     """
@@ -73,6 +80,7 @@ class Place:
     own_network: bool = False
     reported_key: str | None = None
     pages: tuple[str, ...] = ()
+    unreleased: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
 
 
@@ -175,10 +183,11 @@ def deployed_place(name: str, region: str, cloudformation: Any, functions: Any) 
         status = _judge_status(name, region, stack["StackStatus"])
         if status.severity is Severity.FAULT:
             raise NoPlaceError(status)
-        configuration = partial(_configuration, name, parameters, cloudformation, functions)
-        configurations = {logical_id: configuration(logical_id) for logical_id in (PRESIGN, VERIFY)}
-        if _variables(configurations[VERIFY]).get("RECEIPTS", "off") != "off":
-            configurations[RECEIPT_KEYS] = configuration(RECEIPT_KEYS)
+        released = parameters.get("Release", "off") != "off"
+        see = partial(_configurations, name, cloudformation, functions)
+        configurations = see(_LIVE if released else _LATEST)
+        done = not stack["StackStatus"].endswith("_IN_PROGRESS")  # else a release may be taking over
+        latest = see(_LATEST) if released and done else {}
     except AWS_ERRORS as error:
         raise NoPlaceError(_not_seen(name, region, error)) from None
     addresses = outputs.get("EgressAddresses", "")
@@ -190,6 +199,11 @@ def deployed_place(name: str, region: str, cloudformation: Any, functions: Any) 
         api=outputs.get("ApiUrl", "").rstrip("/") or None,
         egress=tuple(part.strip() for part in addresses.split(",") if part.strip()),
         own_network=bool(parameters.get("SubnetIds")),
+        unreleased={
+            logical_id: changes
+            for logical_id, each in configurations.items()
+            if (changes := _changes(each, latest.get(logical_id, each)))
+        },
         findings=(status, *chain.from_iterable(starmap(_judge_function, configurations.items()))),
     )
 
@@ -199,10 +213,36 @@ def _variables(configuration: Mapping[str, Any]) -> Mapping[str, str]:
     return variables
 
 
+def _changes(running: Mapping[str, Any], latest: Mapping[str, Any]) -> tuple[str, ...]:
+    """Give what the version that runs lacks of what was deployed last."""
+    old, new = _variables(running), _variables(latest)
+    names = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
+    layers = [[layer["Arn"] for layer in each.get("Layers", ())] for each in (running, latest)]
+    others = {
+        "its code": running.get("CodeSha256") != latest.get("CodeSha256"),
+        "its layers": layers[0] != layers[1],
+        "MemorySize": running.get("MemorySize") != latest.get("MemorySize"),
+    }
+    return (*names, *(word for word, changed in others.items() if changed))
+
+
+def _configurations(
+    stack: str,
+    cloudformation: Any,
+    functions: Any,
+    qualifier: Mapping[str, str],
+) -> dict[str, Mapping[str, Any]]:
+    """Ask for the functions, with receipts for one more."""
+    ask = partial(_configuration, stack, cloudformation, functions, qualifier)
+    found = {logical_id: ask(logical_id) for logical_id in (PRESIGN, VERIFY)}
+    if _variables(found[VERIFY]).get("RECEIPTS", "off") != "off":
+        found[RECEIPT_KEYS] = ask(RECEIPT_KEYS)
+    return found
+
+
 def _configuration(
-    name: str, parameters: Mapping[str, str], cloudformation: Any, functions: Any, logical_id: str
+    name: str, cloudformation: Any, functions: Any, qualifier: Mapping[str, str], logical_id: str
 ) -> Mapping[str, Any]:
-    """Ask for what runs: with a release that is the alias's version, not what was deployed last."""
     try:
         resource = cloudformation.describe_stack_resource(StackName=name, LogicalResourceId=logical_id)
     except ClientError as error:
@@ -219,10 +259,9 @@ def _configuration(
             )
         ) from None
     physical = resource["StackResourceDetail"]["PhysicalResourceId"]
-    released = parameters.get("Release", "off") != "off"
     try:
         configuration: Mapping[str, Any] = functions.get_function_configuration(
-            FunctionName=physical, **({"Qualifier": "live"} if released else {})
+            FunctionName=physical, **qualifier
         )
     except ClientError as error:
         if classify(error).kind is not Kind.NOT_FOUND:
@@ -230,7 +269,7 @@ def _configuration(
         raise NoPlaceError(
             fault(
                 "function-missing",
-                f"Lambda has no {physical}{' with an alias live' if released else ''}; the stack names it.",
+                f"Lambda has no {physical}{' with an alias live' if qualifier else ''}; the stack names it.",
                 "It was deleted by hand: deploy again, with another Release where there is one.",
             )
         ) from None

@@ -31,6 +31,7 @@ PARAMETERS: Final[Mapping[str, str]] = {
     "PLATFORM_READ_TIMEOUT": "PlatformReadTimeout",
     "PLATFORM_DEADLINE": "PlatformDeadline",
     "AWS_ENDPOINT_URL": "AwsEndpointUrl",
+    "POWERTOOLS_LOG_LEVEL": "LogLevel",
     "RECEIPTS": "Receipts",
     "RECEIPT_SECRET_ID": "ReceiptSecretArn",
     "RECEIPT_NUMBER": "ReceiptNumber",
@@ -154,6 +155,20 @@ def aws_is_not_redirected(facts: Facts) -> Iterator[Finding]:
         )
 
 
+def what_was_deployed_runs(facts: Facts) -> Iterator[Finding]:
+    """Look for what was deployed without a new release, which reaches nothing that runs."""
+    unreleased = facts.place.unreleased
+    if unreleased:
+        changes = dict.fromkeys(change for each in unreleased.values() for change in each)
+        names = ", ".join(PARAMETERS.get(change, change) for change in changes)
+        yield warning(
+            "not-released",
+            f"{' and '.join(unreleased)}: what was deployed last does not run, since the release kept its "
+            f"name; it differs in {names}.",
+            "Deploy the same once more with a new name for the parameter Release, such as 2026-11-24-2.",
+        )
+
+
 def the_daily_limit_is_below_the_platforms(facts: Facts) -> Iterator[Finding]:
     """Look whether a number's attempts end here, with a day that is told, before they end at the platform."""
     name, verify = "DAILY_ATTEMPT_LIMIT", facts.settings.verify
@@ -191,6 +206,7 @@ STEP: Final = Step(
         variables_parse,
         functions_agree,
         aws_is_not_redirected,
+        what_was_deployed_runs,
         the_daily_limit_is_below_the_platforms,
         the_timeouts_fit_the_deadline,
     ),
