@@ -12,6 +12,7 @@ from cmpassport.clock import utc_now
 from cmpassport.errors import CmpassportError
 from cmpassport.keys import load_private_key, load_public_key
 from cmpassport.secret_cache import CachedSecret, SecretFormatError, read_fields
+from cmpassport.settings import SettingsError
 from cmpassport.telemetry import secret_is_stale
 from verify.message import Credentials
 from verify.settings import Settings
@@ -107,5 +108,6 @@ class Keyring:
         from verify.receipt import parse_keys  # noqa: PLC0415 - brings a library, for receipts only
 
         receipts = self._settings.receipts
-        assert receipts is not None  # noqa: S101 - nobody asks for receipts that are off
+        if receipts is None:
+            raise SettingsError("RECEIPTS", "is off, and there are no keys of receipts")
         return parse_keys(self._fetch(receipts.secret_id), receipts.number_form, self._now())
