@@ -35,12 +35,12 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 )
 
 const (
 	maxReceiptLength = 8192
 	maxLifeSeconds   = 600
-	maxJTILength     = 64
 	leeway           = 5 * time.Second
 	fetchTimeout     = 3 * time.Second
 	maxJWKSBytes     = 65536
@@ -54,6 +54,7 @@ var (
 	address = regexp.MustCompile(
 		`^(https://[^/?#@\s][^?#@\s]*|http://(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]+)?)/\.well-known/jwks\.json$`)
 	compact = regexp.MustCompile(`^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$`)
+	jtiText = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 	hash    = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	masked  = regexp.MustCompile(`^[0-9]{3}\*{4}[0-9]{4}$`)
 	number  = regexp.MustCompile(`^[0-9]{11}$`)
@@ -103,7 +104,8 @@ func (c Claims) String() string { return "receipt " + c.JTI }
 // PutIfAbsent remembers one until a moment, in one atomic step; false where it is there already. An error refuses the
 // receipt, too. With more than one process, keep it where all of them look. In Redis, with go-redis:
 //
-//	return redis.SetNX(ctx, "receipt:"+jti, 1, time.Until(until)).Result()
+//	life := time.Until(until) + time.Second // rounded up: never forgotten too soon
+//	return redis.SetNX(ctx, "receipt:"+jti, 1, life).Result()
 type UsedReceipts interface {
 	PutIfAbsent(jti string, until time.Time) (bool, error)
 }
@@ -238,7 +240,7 @@ func (v *Verifier) signedClaims(receipt string) (object, error) {
 	parts := strings.Split(receipt, ".")
 	var header, payload object
 	headerText, err := base64URL.DecodeString(parts[0])
-	if err != nil || json.Unmarshal(headerText, &header) != nil || header == nil {
+	if err != nil || !header.read(headerText) {
 		return nil, Malformed
 	}
 	payloadText, err := base64URL.DecodeString(parts[1])
@@ -267,7 +269,7 @@ func (v *Verifier) signedClaims(receipt string) (object, error) {
 	if !isSigned(parts[0]+"."+parts[1], signature, key) {
 		return nil, BadSignature
 	}
-	if json.Unmarshal(payloadText, &payload) != nil || payload == nil {
+	if !payload.read(payloadText) {
 		return nil, Malformed
 	}
 	return payload, nil
@@ -327,7 +329,7 @@ func (v *Verifier) decrypt(encrypted string) string {
 		}
 	}
 	var header object
-	if json.Unmarshal(decoded[0], &header) != nil || len(header) != 3 ||
+	if !header.read(decoded[0]) || len(header) != 3 ||
 		header.text("alg") != "RSA-OAEP-256" || header.text("enc") != "A256GCM" {
 		return ""
 	}
@@ -433,14 +435,15 @@ func fetch(url string) []byte {
 
 // usable takes the keys that sign receipts, and only what is public of them; it leaves any others.
 func usable(jwks []byte) map[string]*ecdsa.PublicKey {
-	var set struct{ Keys []json.RawMessage }
-	if json.Unmarshal(jwks, &set) != nil {
+	var set object
+	var entries []json.RawMessage
+	if !set.read(jwks) || json.Unmarshal(set["keys"], &entries) != nil {
 		return nil
 	}
 	keys := map[string]*ecdsa.PublicKey{}
-	for _, entry := range set.Keys {
+	for _, entry := range entries {
 		var jwk object
-		if json.Unmarshal(entry, &jwk) != nil {
+		if !jwk.read(entry) {
 			continue
 		}
 		if jwk.text("kty") != "EC" || jwk.text("crv") != "P-256" || jwk.text("use") != "sig" || jwk.text("alg") != "ES256" {
@@ -458,6 +461,11 @@ func usable(jwks []byte) map[string]*ecdsa.PublicKey {
 
 // object is a JSON object. A struct would take Aud for aud, and the wrong type of one member for the whole's.
 type object map[string]json.RawMessage
+
+// read takes UTF-8 that is nothing but that: json would replace what is not.
+func (o *object) read(text []byte) bool {
+	return utf8.Valid(text) && json.Unmarshal(text, o) == nil && *o != nil
+}
 
 func (o object) has(name string) bool {
 	_, there := o[name]
@@ -492,7 +500,7 @@ func (o object) time(name string) time.Time {
 
 // wellFormed tells whether every claim that is used has its type, and exactly one tells the number.
 func (o object) wellFormed() bool {
-	iat, exp, jti := o.seconds("iat"), o.seconds("exp"), o.text("jti")
+	iat, exp := o.seconds("iat"), o.seconds("exp")
 	forms := 0
 	for _, form := range []string{"phoneNumHash", "phoneNumMasked", "phoneNumJwe"} {
 		if o.has(form) {
@@ -500,7 +508,7 @@ func (o object) wellFormed() bool {
 		}
 	}
 	return iat > 0 && exp > iat && exp-iat <= maxLifeSeconds &&
-		jti != "" && len(jti) <= maxJTILength &&
+		jtiText.MatchString(o.text("jti")) &&
 		o.isText("appId") && (!o.has("taskId") || o.isText("taskId")) &&
 		forms == 1 &&
 		(!o.has("phoneNumHash") || hash.MatchString(o.text("phoneNumHash"))) &&

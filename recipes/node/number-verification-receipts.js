@@ -18,7 +18,6 @@ import { calculateJwkThumbprint, compactDecrypt, compactVerify, importJWK } from
 
 const MAX_RECEIPT_LENGTH = 8192;
 const MAX_LIFE_SECONDS = 600;
-const MAX_JTI_LENGTH = 64;
 const LEEWAY_SECONDS = 5;
 const FETCH_SECONDS = 3;
 const MAX_JWKS_BYTES = 65536;
@@ -30,6 +29,9 @@ const STALE_SECONDS = 3600;
 const ADDRESS =
   /^(https:\/\/[^/?#@\s][^?#@\s]*|http:\/\/(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]+)?)\/\.well-known\/jwks\.json$/;
 const COMPACT = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
+// JSON.parse makes whole numbers of 1.0 and 1e0.
+const WHOLE = ['iat', 'exp'].map((name) => new RegExp(`"${name}"\\s*:\\s*[1-9][0-9]*\\s*[,}]`));
+const JTI = /^[A-Za-z0-9._-]{1,64}$/;
 const HASH = /^[0-9a-f]{64}$/;
 const MASKED = /^[0-9]{3}\*{4}[0-9]{4}$/;
 const NUMBER = /^[0-9]{11}$/;
@@ -184,7 +186,7 @@ export class ReceiptVerifier {
     if (typeof receipt !== 'string' || receipt.length > MAX_RECEIPT_LENGTH || !COMPACT.test(receipt)) {
       throw new ReceiptError('malformed');
     }
-    const [header, payload] = receipt.split('.').map(textOf);
+    const [header, payload] = receipt.split('.').map(bytesOf);
     const members = objectOf(header);
     // What the header says chooses among our own keys, and nothing else: the algorithm is settled.
     if (members.alg !== 'ES256') throw new ReceiptError('wrong_algorithm');
@@ -199,7 +201,9 @@ export class ReceiptVerifier {
     } catch {
       throw new ReceiptError('bad_signature');
     }
-    return objectOf(payload);
+    const claims = objectOf(payload);
+    if (!WHOLE.every((time) => time.test(String(payload)))) throw new ReceiptError('malformed');
+    return claims;
   }
 
   /**
@@ -335,7 +339,7 @@ async function fetched(url) {
   } finally {
     request.destroy();
   }
-  return Buffer.concat(chunks).toString();
+  return utf8(Buffer.concat(chunks));
 }
 
 /** Take the keys that sign receipts, and only what is public of them; leave any others. @param {any} jwks */
@@ -367,8 +371,7 @@ function wellFormed({ iat, exp, jti, appId, taskId = '', phoneNumHash, phoneNumM
     exp > iat &&
     exp - iat <= MAX_LIFE_SECONDS &&
     [jti, appId, taskId, ...forms].every((text) => typeof text === 'string') &&
-    jti.length > 0 &&
-    jti.length <= MAX_JTI_LENGTH &&
+    JTI.test(jti) &&
     forms.length === 1 &&
     (phoneNumHash === undefined || HASH.test(phoneNumHash)) &&
     (phoneNumMasked === undefined || MASKED.test(phoneNumMasked))
@@ -387,11 +390,11 @@ function privateKey(pem) {
   return key;
 }
 
-/** @param {string | undefined} text @returns {Record<string, any>} */
+/** @param {Buffer | undefined} text @returns {Record<string, any>} */
 function objectOf(text) {
   let value;
   try {
-    value = JSON.parse(text ?? '');
+    value = JSON.parse(utf8(text));
   } catch {
     // Not JSON.
   }
@@ -399,11 +402,16 @@ function objectOf(text) {
   return value;
 }
 
+/** Decode UTF-8 that is nothing but that, without a byte order mark. @param {Buffer | undefined} text */
+function utf8(text) {
+  return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(text);
+}
+
 /** Decode Base64url in its one canonical spelling, so that no receipt has two. @param {string} part */
-function textOf(part) {
+function bytesOf(part) {
   const bytes = Buffer.from(part, 'base64url');
   if (bytes.toString('base64url') !== part) throw new ReceiptError('malformed');
-  return bytes.toString();
+  return bytes;
 }
 
 /** Compare texts in a time that does not depend on where they differ. @param {unknown} left @param {unknown} right */

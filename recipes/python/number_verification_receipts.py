@@ -36,7 +36,6 @@ from joserfc.jwk import ECKey, RSAKey
 
 MAX_RECEIPT_LENGTH: Final = 8192
 MAX_LIFE_SECONDS: Final = 600
-MAX_JTI_LENGTH: Final = 64
 LEEWAY_SECONDS: Final = 5
 FETCH_SECONDS: Final = 3
 MAX_JWKS_BYTES: Final = 65536
@@ -49,6 +48,7 @@ _ADDRESS: Final = re.compile(
     r"(https://[^/?#@\s][^?#@\s]*|http://(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]+)?)/\.well-known/jwks\.json"
 )
 _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+_JTI: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 _MASKED: Final = re.compile(r"[0-9]{3}\*{4}[0-9]{4}")
 _NUMBER: Final = re.compile(r"[0-9]{11}")
@@ -305,7 +305,7 @@ class _PublishedKeys:
     def _refresh(self) -> None:
         self._tried = self._clock()
         try:
-            keys = _usable(json.loads(_fetched(self._url)))
+            keys = _usable(_parsed(_fetched(self._url)))
         except (OSError, HTTPException, ValueError, RecursionError):
             keys = {}
         self._failed = not keys
@@ -382,7 +382,7 @@ def _well_formed(claims: dict[str, Any]) -> bool:
         and isinstance(exp, int)
         and 0 < iat < exp <= iat + MAX_LIFE_SECONDS
         and all(isinstance(text, str) for text in texts)
-        and 0 < len(claims["jti"]) <= MAX_JTI_LENGTH
+        and _JTI.fullmatch(claims["jti"]) is not None
         and len(forms) == 1
         and _HASH.fullmatch(claims.get("phoneNumHash", "0" * 64)) is not None
         and _MASKED.fullmatch(claims.get("phoneNumMasked", "139****4444")) is not None
@@ -401,12 +401,21 @@ def _private_key(pem: str) -> RSAKey:
 
 def _object_of(text: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(text)
+        value = _parsed(text)
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         _refuse(Reason.MALFORMED)
     return value
+
+
+def _parsed(text: bytes) -> Any:
+    """Parse JSON in UTF-8; json by itself would take UTF-16 and NaN, too."""
+    return json.loads(text.decode(), parse_constant=_no_number)
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(text)
 
 
 def _bytes_of(part: str) -> bytes:

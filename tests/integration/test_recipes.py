@@ -1,9 +1,11 @@
 """The recipes for back ends: all four accept what is good, and refuse every attack for the same reason."""
 
 import json
+import re
 import select
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
@@ -46,7 +48,7 @@ from tests.support.receipts import (
     send,
     stranger_key,
 )
-from tests.support.recipes import LANGUAGES, RECIPES, Driver, Verifier, go, skipping_without_parts
+from tests.support.recipes import LANGUAGES, RECIPES, Driver, Verifier, go, program, skipping_without_parts
 
 FORMS: Final = ("hash", "masked", "encrypted")
 REASONS: Final = {attack.reason for attack in ATTACKS.values()} | {"replayed", "keys_unavailable"}
@@ -129,8 +131,9 @@ def test_it_is_good_from_its_first_second_to_its_last(verifier: Verifier, good: 
         {"more": {"of": ["what", "is", "not", "known"]}},
         {"more": "A" * 5000},
         {"jti": "A" * 64},
+        {"jti": "Az09._-"},
     ],
-    ids=["a life of ten minutes", "an unknown claim", "almost 8 KiB", "a long jti"],
+    ids=["a life of ten minutes", "an unknown claim", "almost 8 KiB", "a long jti", "a short jti"],
 )
 def test_unusual_receipts_are_accepted(verifier: Verifier, good: Genuine, changes: dict[str, Any]) -> None:
     assert reason(verifier.verify(good.attempt(good.forged(claims=changes)))) is None
@@ -298,12 +301,80 @@ def test_a_store_of_ones_own_is_told_until_when_and_has_the_last_word(
     verifier = recipe.new_with_full_store(server.url)
     until = good.claims["exp"] + LEEWAY
 
-    seen = good.forged(claims={"jti": f"seen until {until}"})
-    unseen = good.forged(claims={"jti": f"seen until {until + 1}"})
+    seen = good.forged(claims={"jti": f"seen-until-{until}"})
+    unseen = good.forged(claims={"jti": f"seen-until-{until + 1}"})
 
     assert reason(verifier.verify(good.attempt(seen))) == "replayed"
     assert reason(verifier.verify(good.attempt(unseen))) is None
     assert verifier.verify(good.attempt()) == {"failed": True}  # nobody is logged in
+
+
+SHOWN: Final = {
+    "python": (
+        "python/number_verification_receipts.py",
+        r"ex=(.+)\)\)$",
+        [sys.executable, "life.py"],
+        """import time
+until = int(time.time()) + 5
+life = {life}
+print(life, until - time.time())
+""",
+    ),
+    "node": (
+        "node/number-verification-receipts.js",
+        r"const EX = (.+);$",
+        ["node", "life.mjs"],
+        """const until = Math.floor(Date.now() / 1000) + 5;
+const life = {life};
+console.log(life, until - Date.now() / 1000);
+""",
+    ),
+    "java": (
+        "java/src/main/java/numberverification/ReceiptVerifier.java",
+        r"var life = (.+);",
+        ["java", "Life.java"],
+        """import java.time.*;
+class Life {{
+    public static void main(String[] arguments) {{
+        var until = Instant.ofEpochSecond(Instant.now().getEpochSecond() + 5);
+        var life = {life};
+        System.out.println(life + " " + Duration.between(Instant.now(), until).toNanos() / 1e9);
+    }}
+}}
+""",
+    ),
+    "go": (
+        "go/receipts.go",
+        r"life := (.+?) //",
+        ["go", "run", "life.go"],
+        """package main
+import ("fmt"; "time")
+func main() {{
+    until := time.Unix(time.Now().Unix() + 5, 0)
+    life := {life}
+    fmt.Println(life.Truncate(time.Millisecond).Seconds(), time.Until(until).Seconds())
+}}
+""",
+    ),
+}
+"""How each comment reckons what Redis keeps a receipt for, and a program that reckons it."""
+
+
+@pytest.mark.parametrize("language", SHOWN)
+def test_redis_as_the_comment_has_it_forgets_no_receipt_while_it_is_good(
+    language: str, tmp_path: Path
+) -> None:
+    file, pattern, command, text = SHOWN[language]
+    shown = re.search(pattern, (RECIPES / file).read_text(), re.MULTILINE)
+    assert shown
+    (tmp_path / command[-1]).write_text(text.format(life=shown[1]))
+    with skipping_without_parts():
+        command = [program(command[0], f"as for the recipe in {language}"), *command[1:]]
+
+    said = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+
+    kept, good_for = map(float, said.split())
+    assert good_for <= kept <= good_for + 2
 
 
 # The keys.
@@ -419,6 +490,15 @@ BAD_ANSWERS: Final = {
     "nested deeply": lambda _, handler: send(handler, 200, b"[" * 60000),
     "no keys": lambda _, handler: send(handler, 200, b'{"keys":[]}'),
     "keys no list": lambda _, handler: send(handler, 200, b'{"keys":{"a":1}}'),
+    "keys by another name": lambda server, handler: send(
+        handler, 200, server.body.replace(b'"keys"', b'"Keys"')
+    ),
+    "in UTF-16": lambda server, handler: send(handler, 200, server.body.decode().encode("utf-16")),
+    "with a byte order mark": lambda server, handler: send(handler, 200, b"\xef\xbb\xbf" + server.body),
+    "with a byte of Latin-1": lambda server, handler: send(
+        handler, 200, server.body[:-1] + b',"more":"\xe9"}'
+    ),
+    "with NaN": lambda server, handler: send(handler, 200, server.body[:-1] + b',"more":NaN}'),
     "keys null": lambda _, handler: send(handler, 200, b'{"keys":null}'),
     "no object": lambda server, handler: send(handler, 200, b"[" + server.body + b"]"),
 }
@@ -513,6 +593,7 @@ def _rsa(kid: str) -> dict[str, Any]:
         {"kty": "oct"},
         {"x": 1},
         {"y": None},
+        {"y": b64(bytes(32))},
         {"kid": "other"},
         {"kid": 1},
     ],
@@ -532,6 +613,15 @@ def test_an_rsa_key_under_the_kid_is_none(verifier: Verifier, server: JwksServer
     server.body = json_text({"keys": keys}).encode()
 
     assert reason(verifier.verify(good.attempt())) == "unknown_key"
+
+
+def test_a_point_off_the_curve_takes_no_keys_place(
+    verifier: Verifier, server: JwksServer, good: Genuine
+) -> None:
+    off = _unfit(good.key, y=public_jwk(new_key())["y"])
+    server.body = json_text({"keys": [public_jwk(good.key), off]}).encode()
+
+    assert reason(verifier.verify(good.attempt())) is None
 
 
 def test_keys_of_other_kinds_beside_it_do_no_harm(

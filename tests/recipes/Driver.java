@@ -88,8 +88,8 @@ public final class Driver {
 
     /** Has seen everything; asked about what it does not know, it fails. */
     private static boolean putIntoFullStore(String jti, Instant until) {
-        if (jti.startsWith("seen until ")) {
-            return !jti.equals("seen until " + until.getEpochSecond());
+        if (jti.startsWith("seen-until-")) {
+            return !jti.equals("seen-until-" + until.getEpochSecond());
         }
         throw new UncheckedIOException(new IOException());
     }

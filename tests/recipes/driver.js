@@ -15,7 +15,7 @@ class StoreError extends Error {}
 /** Has seen everything; asked about what it does not know, it fails. */
 const fullStore = {
   async putIfAbsent(jti, until) {
-    if (jti.startsWith('seen until ')) return jti !== `seen until ${until}`;
+    if (jti.startsWith('seen-until-')) return jti !== `seen-until-${until}`;
     throw new StoreError();
   },
 };

@@ -23,8 +23,8 @@ class FullStore:
     """Has seen everything; asked about what it does not know, it fails."""
 
     def put_if_absent(self, jti: str, until: int) -> bool:
-        if jti.startswith("seen until "):
-            return jti != f"seen until {until}"
+        if jti.startswith("seen-until-"):
+            return jti != f"seen-until-{until}"
         raise StoreError
 
 

@@ -7,6 +7,7 @@ attacked by the same table as what the tests' own issuer makes.
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -83,7 +84,7 @@ def _parts(reason: str, change: Callable[[str, str, str], str]) -> Attack:
     return _tried(reason, lambda good: change(*good.receipt.split(".")))
 
 
-def _texts(header: Callable[[str], str], payload: Callable[[str], str] = str) -> Attack:
+def _texts(header: Callable[[str], str | bytes], payload: Callable[[str], str | bytes] = str) -> Attack:
     """Replace header or payload by another text, signed by the right key."""
     return _tried(
         "malformed",
@@ -181,6 +182,13 @@ def _values(*values: Any) -> tuple[Any, ...]:
     return values
 
 
+_SPELLINGS: Final[dict[str, Callable[[str], bytes]]] = {
+    "in UTF-16": lambda text: text.encode("utf-16"),
+    "in UTF-16 without a mark": lambda text: text.encode("utf-16-le"),
+    "with a byte order mark": lambda text: text.encode("utf-8-sig"),
+    "with a byte of Latin-1": lambda text: text.encode()[:-1] + b',"more":"\xe9"}',
+}
+
 _NO_JWS: Final = {
     "nothing": _tried("malformed", lambda _: None),
     "empty": _tried("malformed", lambda _: ""),
@@ -211,6 +219,10 @@ _NO_JWS: Final = {
     "payload an array": _texts(str, lambda payload: f"[{payload}]"),
     "payload null": _texts(str, lambda _: "null"),
     "payload and more": _texts(str, lambda payload: payload + "{}"),
+    "payload with NaN": _claims("malformed", more=float("nan")),
+    "payload with infinity": _claims("malformed", more=[float("-inf")]),
+    **{f"header {name}": _texts(spell) for name, spell in _SPELLINGS.items()},
+    **{f"payload {name}": _texts(str, spell) for name, spell in _SPELLINGS.items()},
 }
 
 _ALTERED: Final = {
@@ -322,6 +334,17 @@ _PARTIES: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Respelt:
+    """Write a whole number in another way."""
+
+    claim: str
+    new: str
+
+    def __call__(self, payload: str) -> str:
+        return re.sub(rf'"{self.claim}":[0-9]+', self.new, payload)
+
+
 def _time(claim: str) -> dict[str, Attack]:
     values = {
         "left out": ABSENT,
@@ -336,7 +359,11 @@ def _time(claim: str) -> dict[str, Attack]:
         "infinite": float("inf"),
         "not a number": float("nan"),
     }
-    return {f"{claim} {name}": _claims("malformed", **{claim: value}) for name, value in values.items()}
+    spellings = {"with a point": r"\g<0>.0", "with an exponent": r"\g<0>e0", "in tens": r"\g<0>0e-1"}
+    return {
+        **{f"{claim} {name}": _claims("malformed", **{claim: value}) for name, value in values.items()},
+        **{f"{claim} {name}": _texts(str, _Respelt(claim, new)) for name, new in spellings.items()},
+    }
 
 
 _TIMES: Final = {
@@ -355,7 +382,22 @@ _TIMES: Final = {
 _NAMES: Final = {
     f"{name} {value!r:.40}": _claims("malformed", **{name: value})
     for name, values in {
-        "jti": _values(ABSENT, None, "", 1, ["a"], "A" * 65),
+        "jti": _values(
+            ABSENT,
+            None,
+            "",
+            1,
+            ["a"],
+            "A" * 65,
+            "a b",
+            "a/b",
+            "a:b",
+            "a\n",
+            "\0",
+            "é",
+            "\U0001f600",
+            "\u0661",
+        ),
         "appId": _values(ABSENT, None, 300000000000),
         "taskId": _values(None, 1, []),
     }.items()

@@ -150,9 +150,11 @@ class Genuine:
         )
 
 
-def signed(header: str, payload: str, key: ECKey) -> str:
+def signed(header: str | bytes, payload: str | bytes, key: ECKey) -> str:
     """Sign any two texts, whatever they are."""
-    signing_input = f"{b64(header.encode())}.{b64(payload.encode())}"
+    signing_input = ".".join(
+        b64(part if isinstance(part, bytes) else part.encode()) for part in (header, payload)
+    )
     assert key.private_key is not None
     r, s = decode_dss_signature(key.private_key.sign(signing_input.encode(), ECDSA(SHA256())))
     return f"{signing_input}.{b64(raw(r, s))}"

@@ -95,8 +95,8 @@ var errStore = errors.New("the store has failed")
 type fullStore struct{}
 
 func (fullStore) PutIfAbsent(jti string, until time.Time) (bool, error) {
-	if strings.HasPrefix(jti, "seen until ") {
-		return jti != fmt.Sprint("seen until ", until.Unix()), nil
+	if strings.HasPrefix(jti, "seen-until-") {
+		return jti != fmt.Sprint("seen-until-", until.Unix()), nil
 	}
 	return true, errStore
 }

@@ -6,14 +6,17 @@ import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.GeneralSecurityException;
 import java.security.KeyFactory;
 import java.security.MessageDigest;
 import java.security.PrivateKey;
 import java.security.PublicKey;
+import java.security.interfaces.ECPublicKey;
 import java.security.interfaces.RSAPrivateCrtKey;
 import java.security.interfaces.RSAPublicKey;
+import java.security.spec.ECFieldFp;
 import java.security.spec.PKCS8EncodedKeySpec;
 import java.security.spec.RSAPublicKeySpec;
 import java.time.Clock;
@@ -65,7 +68,6 @@ import org.jose4j.lang.JoseException;
 public final class ReceiptVerifier {
     private static final int MAX_RECEIPT_LENGTH = 8192;
     private static final int MAX_LIFE_SECONDS = 600;
-    private static final int MAX_JTI_LENGTH = 64;
     private static final int LEEWAY_SECONDS = 5;
     private static final int FETCH_SECONDS = 3;
     private static final int MAX_JWKS_BYTES = 65536;
@@ -78,6 +80,7 @@ public final class ReceiptVerifier {
             "(https://[^/?#@\\s][^?#@\\s]*|http://(?:127\\.0\\.0\\.1|localhost|\\[::1\\])(?::[0-9]+)?)"
                     + "/\\.well-known/jwks\\.json");
     private static final Pattern COMPACT = Pattern.compile("[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+");
+    private static final Pattern JTI = Pattern.compile("[A-Za-z0-9._-]{1,64}");
     private static final Pattern HASH = Pattern.compile("[0-9a-f]{64}");
     private static final Pattern MASKED = Pattern.compile("[0-9]{3}\\*{4}[0-9]{4}");
     private static final Pattern NUMBER = Pattern.compile("[0-9]{11}");
@@ -145,7 +148,7 @@ public final class ReceiptVerifier {
          * process, keep it where all of them look. In Redis, with Jedis:
          *
          * <pre>{@code
-         * var life = Math.max(1, Duration.between(Instant.now(), until).toSeconds());
+         * var life = Duration.between(Instant.now(), until).toSeconds() + 1; // rounded up: never forgotten too soon
          * return "OK".equals(redis.set("receipt:" + jti, "1", SetParams.setParams().nx().ex(life)));
          * }</pre>
          */
@@ -295,9 +298,9 @@ public final class ReceiptVerifier {
             throw new ReceiptException(Reason.MALFORMED);
         }
         var parts = receipt.split("\\.");
-        var header = objectOf(textOf(parts[0]));
-        var payload = textOf(parts[1]);
-        textOf(parts[2]);
+        var header = objectOf(bytesOf(parts[0]));
+        var payload = bytesOf(parts[1]);
+        bytesOf(parts[2]);
         // What the header says chooses among our own keys, and nothing else: the algorithm is settled.
         if (!"ES256".equals(header.get("alg"))) {
             throw new ReceiptException(Reason.WRONG_ALGORITHM);
@@ -440,7 +443,7 @@ public final class ReceiptVerifier {
             try {
                 var status = answer.get(FETCH_SECONDS, TimeUnit.SECONDS).statusCode();
                 if (status == 200 && body.size() <= MAX_JWKS_BYTES) {
-                    return body.toString(StandardCharsets.UTF_8);
+                    return utf8(body.toByteArray());
                 }
             } catch (InterruptedException error) {
                 Thread.currentThread().interrupt();
@@ -465,13 +468,26 @@ public final class ReceiptVerifier {
                     continue;
                 }
                 try {
-                    keys.put(kid, new EllipticCurveJsonWebKey(Map.of("kty", "EC", "crv", "P-256", "x", x, "y", y))
-                            .getPublicKey());
+                    var members = Map.<String, Object>of("kty", "EC", "crv", "P-256", "x", x, "y", y);
+                    var key = new EllipticCurveJsonWebKey(members).getECPublicKey();
+                    if (isOnCurve(key)) {
+                        keys.put(kid, key);
+                    }
                 } catch (JoseException error) {
-                    // Not a point of the curve.
+                    // No key at all.
                 }
             }
             return keys;
+        }
+
+        /** jose4j takes any two numbers; those of a key are a point: y² = x³ + ax + b. */
+        private static boolean isOnCurve(ECPublicKey key) {
+            var curve = key.getParams().getCurve();
+            var p = ((ECFieldFp) curve.getField()).getP();
+            var x = key.getW().getAffineX();
+            var y = key.getW().getAffineY();
+            var right = x.pow(2).add(curve.getA()).multiply(x).add(curve.getB());
+            return x.max(y).compareTo(p) < 0 && y.pow(2).subtract(right).mod(p).signum() == 0;
         }
     }
 
@@ -484,8 +500,7 @@ public final class ReceiptVerifier {
                 && exp > iat
                 && exp - iat <= MAX_LIFE_SECONDS
                 && claims.get("jti") instanceof String jti
-                && !jti.isEmpty()
-                && jti.length() <= MAX_JTI_LENGTH
+                && JTI.matcher(jti).matches()
                 && claims.get("appId") instanceof String
                 && claims.getOrDefault("taskId", "") instanceof String
                 && forms.size() == 1
@@ -497,20 +512,25 @@ public final class ReceiptVerifier {
                 };
     }
 
-    private static Map<String, Object> objectOf(String json) throws ReceiptException {
+    private static Map<String, Object> objectOf(byte[] json) throws ReceiptException {
         try {
-            return JsonUtil.parseJson(json);
-        } catch (JoseException error) {
+            return JsonUtil.parseJson(utf8(json));
+        } catch (IOException | JoseException error) {
             throw new ReceiptException(Reason.MALFORMED);
         }
     }
 
+    /** Decodes UTF-8 that is nothing but that. */
+    private static String utf8(byte[] text) throws IOException {
+        return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(text)).toString();
+    }
+
     /** Decodes Base64url in its one canonical spelling, so that no receipt has two. */
-    private static String textOf(String part) throws ReceiptException {
+    private static byte[] bytesOf(String part) throws ReceiptException {
         try {
             var bytes = Base64.getUrlDecoder().decode(part);
             if (Base64.getUrlEncoder().withoutPadding().encodeToString(bytes).equals(part)) {
-                return new String(bytes, StandardCharsets.UTF_8);
+                return bytes;
             }
         } catch (IllegalArgumentException error) {
             // Not Base64url.
