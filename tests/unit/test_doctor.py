@@ -385,6 +385,92 @@ def test_what_aws_raises_is_told_apart_and_not_quoted(error: Any, kind: Kind) ->
     assert "planted" not in trouble.name
 
 
+def test_swapped_secrets_are_told_by_the_names_of_what_holds_them_here() -> None:
+    swapped: dict[str, Any] = {"SIGNING_SECRET_ID": "verification", "VERIFICATION_SECRET_ID": "signing"}
+
+    in_a_file = examine(**swapped)
+    deployed = examine(origin=Origin.STACK, place=DEPLOYED, **swapped)
+
+    for findings in (in_a_file, deployed):
+        assert {*faults(findings)} == {"secrets-swapped"}
+        assert "--verification-secret" not in remedy(findings, "secrets-swapped")
+    assert "VERIFICATION_SECRET_ID" in remedy(in_a_file, "secrets-swapped")
+    assert "the parameters SigningSecretArn and VerificationSecretArn" in remedy(deployed, "secrets-swapped")
+
+
+def test_the_platforms_key_in_the_place_of_the_reported_one_is_told_as_that() -> None:
+    findings = examine(asked=Asked(public_key=PLATFORM.public_key))
+
+    assert faults(findings) == ["platforms-key-reported"]
+    assert KEYS.public_key in remedy(findings, "platforms-key-reported")
+    assert "--replace" not in remedy(findings, "platforms-key-reported")
+
+
+def test_one_key_in_both_places_is_told_without_a_guess_where_nothing_tells_whose_it_is() -> None:
+    world = FakeWorld(secrets={**SECRETS, "signing": "{}"})
+
+    findings = examine(world, Asked(public_key=PLATFORM.public_key))
+
+    assert {*faults(findings)} == {"field-missing", "one-key-in-both-places"}
+
+
+def arn(name: str, partition: str = "aws-cn", region: str = "cn-north-1") -> str:
+    return f"arn:{partition}:secretsmanager:{region}:111122223333:secret:{name}-AbCdEf"
+
+
+def arns(**where: str) -> dict[str, Any]:
+    kinds = ("signing", "verification", "pepper")
+    return {f"{kind.upper()}_SECRET_ID": arn(kind, **where) for kind in kinds}
+
+
+def test_a_region_that_none_of_the_secrets_is_in_is_the_mistake_itself() -> None:
+    world, elsewhere = FakeWorld(), {**arns(), "RECEIPT_SECRET_ID": arn("receipts")}
+    asked = Asked(given=Given(region="eu-central-1"))
+
+    findings = examine(world, asked, Origin.FILE, {"region": "eu-central-1"}, RECEIPTS="on", **elsewhere)
+
+    assert faults(findings) == ["region-wrong"]
+    assert "--region cn-north-1" in remedy(findings, "region-wrong")
+    assert "AWS_REGION" not in remedy(findings, "region-wrong")
+    assert not any("replicate" in finding.remedy.lower() for finding in findings)
+    assert not {*elsewhere.values()} & {*world.asked}
+
+
+def test_a_region_that_a_file_of_variables_names_is_set_there() -> None:
+    findings = examine(origin=Origin.FILE, place={"region": "eu-central-1"}, **arns())
+
+    assert faults(findings) == ["region-wrong"]
+    assert "Set AWS_REGION in desk.env" in remedy(findings, "region-wrong")
+
+
+def test_a_region_that_some_of_a_files_secrets_are_in_may_be_the_right_one() -> None:
+    world, asked = FakeWorld(), Asked(given=Given(region="eu-central-1"))
+    place = {"region": "eu-central-1"}
+
+    findings = examine(world, asked, Origin.FILE, place, SIGNING_SECRET_ID=arn("signing"))
+
+    assert faults(findings) == ["secret-wrong-region"]
+    assert "--region cn-north-1" in remedy(findings, "secret-wrong-region")
+    assert "eplicate it" not in remedy(findings, "secret-wrong-region")
+
+
+def test_a_secret_of_another_region_is_replicated_within_its_partition_alone() -> None:
+    here = {each: arn(each) for each in ("signing", "pepper")}
+    world = FakeWorld(secrets={here[each]: SECRETS[each] for each in here})
+    named = {f"{each.upper()}_SECRET_ID": here[each] for each in here}
+
+    def remedy_of(secret: str) -> str:
+        place = {**DEPLOYED, "region": "cn-north-1"}
+        changed: dict[str, Any] = {**named, "VERIFICATION_SECRET_ID": secret}
+        findings = examine(world, origin=Origin.STACK, place=place, **changed)
+        assert faults(findings) == ["secret-wrong-region"]
+        return remedy(findings, "secret-wrong-region")
+
+    assert "Replicate" in remedy_of(arn("verification", region="cn-northwest-1"))
+    assert "Replicate" not in remedy_of(arn("verification", "aws", "eu-central-1"))
+    assert "VerificationSecretArn" in remedy_of(arn("verification", "aws", "eu-central-1"))
+
+
 # --- Pages and origins
 
 
@@ -960,6 +1046,9 @@ def test_commands_that_are_shown_name_the_places_secrets_and_what_the_operator_n
 
     words = " ".join(stream.getvalue().split())
     aws = "--profile 'two words' --region eu-central-1"
-    assert f"`python -m tools keys put signing --private FILE --secret shop/signing {aws}`" in words
+    assert re.search(
+        rf"`python -m tools keys put signing --private FILE [^`]*--secret shop/signing {re.escape(aws)}`",
+        words,
+    )
     assert f"`python -m tools keys receipts new --secret receipts {aws}`" in words
     assert not re.findall(r"`python -m tools keys [^`]*(?<!--region eu-central-1)`", words)

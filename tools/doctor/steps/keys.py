@@ -1,15 +1,18 @@
 """The keys and the appKey: what `keys check` says of them, and which half the open platform has."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 from cmpassport.secret_cache import SecretFormatError, read_fields
 from tools.doctor.facts import Facts
+from tools.doctor.place import Origin
+from tools.doctor.steps.settings import PARAMETERS
 from tools.doctor.steps.step import Step, nothing
 from tools.doctor.steps.stored import SIGNING, VERIFICATION, Secret, name_of
-from tools.findings import Finding, unknown
+from tools.findings import Finding, fault, unknown
 from tools.keys.contents import (
     Signing,
     Verification,
@@ -18,6 +21,7 @@ from tools.keys.contents import (
     examine_together,
     examine_verification,
 )
+from tools.keys.pairs import bare_public
 from verify.message import Credentials
 
 
@@ -40,7 +44,30 @@ def _verification(facts: Facts) -> Verification:
 
 def _reported(facts: Facts) -> tuple[RSAPublicKey | None, tuple[Finding, ...]]:
     text = facts.asked.public_key or facts.place.reported_key
-    return (None, ()) if text is None else examine_reported(text, "The reported public key")
+    if text is None:
+        return None, ()
+    reported, findings = examine_reported(text, "The reported public key")
+    own, platforms = _signing(facts).key, _verification(facts).platform_key
+    if reported is None or reported != platforms or (own and reported == own.public_key()):
+        return reported, findings
+    return None, (_platforms_key(own),)
+
+
+def _platforms_key(own: RSAPrivateKey | None) -> Finding:
+    """Judge a reported key that is the platform's; without ours it may as well be the other way round."""
+    if own is None:
+        return fault(
+            "one-key-in-both-places",
+            "The reported public key and platformPublicKey are one key: one of them is in the wrong place.",
+            "Look at the open platform: the customer's public key (客户公钥) is to be reported, the "
+            "platform's (平台公钥) belongs into the verification secret.",
+        )
+    return fault(
+        "platforms-key-reported",
+        "The reported public key is the platform's own (平台公钥), not the customer's (客户公钥).",
+        "Put the customer's public key into the file of --public-key. If the open platform has the "
+        f"platform's key in the customer's field, paste this line there: `{bare_public(own.public_key())}`",
+    )
 
 
 def signing_key(facts: Facts) -> RSAPrivateKey | None:
@@ -72,8 +99,17 @@ def secrets_hold_keys(facts: Facts) -> Iterator[Finding]:
         if _text(facts, secret) is None:
             fields = " and ".join(secret.fields)
             yield unknown("keys", f"{fields}: not looked at.", "Mend what stands above first.")
-    yield from _signing(facts).findings
-    yield from _verification(facts).findings
+    for finding in (*_signing(facts).findings, *_verification(facts).findings):
+        yield _swapped(facts, finding) if finding.code == "secrets-swapped" else finding
+
+
+def _swapped(facts: Facts, finding: Finding) -> Finding:
+    """Name what holds the secrets' names here, in place of options that the doctor does not have."""
+    variables = (SIGNING.variable, VERIFICATION.variable)
+    if facts.place.origin is Origin.STACK:
+        names = " and ".join(PARAMETERS[variable] for variable in variables)
+        return replace(finding, remedy=f"Exchange the parameters {names}, and deploy again.")
+    return replace(finding, remedy=f"Exchange {' and '.join(variables)}: each names the other's secret.")
 
 
 def keys_belong_together(facts: Facts) -> Iterator[Finding]:

@@ -119,14 +119,44 @@ def _look(facts: Facts, world: World) -> Facts:
 
 def secrets_can_be_read(facts: Facts) -> Iterator[Finding]:
     """Say of each secret whether it can be read."""
+    where = _where_all_are(facts)
+    if where is not None:
+        yield _judge_region(facts, where)
+        return
     for secret in SECRETS:
         yield from judge(facts, secret)
+
+
+def _where_all_are(facts: Facts) -> str | None:
+    """Give the one region of all secrets where it is another, which no stack's own region would be."""
+    if facts.place.origin is Origin.STACK:
+        return None
+    troubles = [facts.secrets[each.variable].trouble for each in SECRETS if each.variable in facts.secrets]
+    regions = {
+        trouble.name if trouble and trouble.kind is Kind.WRONG_REGION else None for trouble in troubles
+    }
+    return regions.pop() if len(regions) == 1 else None
+
+
+def _judge_region(facts: Facts, where: str) -> Finding:
+    remedy = (
+        f"Name the secrets' region: --region {where}."
+        if facts.asked.given.region
+        else f"Set AWS_REGION in {facts.place.name} to {where}, or name it: --region {where}."
+    )
+    return fault(
+        "region-wrong",
+        f"All secrets are in {where}, and {facts.place.region} is looked at: none was asked for there.",
+        remedy,
+    )
 
 
 def judge(facts: Facts, secret: Secret) -> Iterator[Finding]:
     """Say whether one secret can be read."""
     reading = facts.secrets.get(secret.variable)
-    if reading is None:
+    trouble = reading.trouble if reading else None
+    consequence = trouble and trouble.kind is Kind.WRONG_REGION and trouble.name == _where_all_are(facts)
+    if reading is None or consequence:
         yield unknown("secret", f"{secret.title}: not looked at.", "Mend what stands above first.")
     elif reading.trouble is not None:
         yield _unreadable(facts.place, secret, reading.trouble)
@@ -140,6 +170,17 @@ def _unreadable(place: Place, secret: Secret, trouble: Trouble) -> Finding:
     name, kind = name_of(place, secret), trouble.kind
     called = f"{secret.title} ({name})"
     setting = where_to_set(place, secret.variable)
+    replicate = (
+        f"Replicate it here: `aws secretsmanager replicate-secret-to-regions --secret-id {name} --region "
+        f"{trouble.name} --add-replica-regions Region={place.region}`. "
+        if _is_of_one_partition(trouble.name, place.region or "")
+        else f"Nothing is replicated between these two, so make the secret in {place.region}. "
+    )
+    region = (
+        ""
+        if place.origin is Origin.STACK
+        else f"If {trouble.name} is right, name it: --region {trouble.name}. "
+    )
     put = f"`aws secretsmanager put-secret-value --secret-id {name} --secret-string file://FILE`"
     own = "This is about you, not about the function, which has a role of its own."
     words: Mapping[Kind, tuple[str, str]] = {
@@ -149,10 +190,7 @@ def _unreadable(place: Place, secret: Secret, trouble: Trouble) -> Finding:
         ),
         Kind.WRONG_REGION: (
             f"it is in {trouble.name}, and the functions, in {place.region}, look for it where they are",
-            (
-                "Replicate it here: `aws secretsmanager replicate-secret-to-regions --secret-id "
-                f"{name} --region {trouble.name} --add-replica-regions Region={place.region}`. {setting}."
-            ),
+            f"{region}{replicate}{setting}.",
         ),
         Kind.NO_NAME: (
             "what is there is far longer than a secret's name or ARN: was the key itself put there",
@@ -180,6 +218,12 @@ def _unreadable(place: Place, secret: Secret, trouble: Trouble) -> Finding:
     what, remedy = words.get(kind, ("it cannot be read", AWS_REMEDIES.get(kind, fallback)))
     reason = "" if kind in {Kind.WRONG_REGION, Kind.NO_NAME, Kind.BINARY} else f" ({trouble.name})"
     return fault(f"secret-{kind.value}", f"{called}: {what}{reason}.", remedy)
+
+
+def _is_of_one_partition(region: str, other: str) -> bool:
+    """Tell whether AWS copies between two regions; China's and the governments' are apart."""
+    apart = ("cn-", "us-gov-", "us-iso", "eu-isoe-", "eusc-")
+    return [region.startswith(each) for each in apart] == [other.startswith(each) for each in apart]
 
 
 def _judge_pepper(place: Place, secret: Secret, text: str) -> Finding:
