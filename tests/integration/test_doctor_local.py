@@ -834,6 +834,8 @@ def test_a_terminal_that_knows_ascii_alone_gets_its_marks(state_file: Path) -> N
         (["--page=www.abc.com"], "https://www.abc.com/a/mobile.html"),
         (["--page=https://*.abc.com/"], "without wildcards"),
         (["--public-key=/no/such/file"], "客户公钥"),
+        (["--stack="], "the name given with --stack is empty"),
+        (["--stack", "two words"], "no stack's name"),
     ],
 )
 def test_wrong_use_is_exit_status_2_and_says_what_to_do(arguments: list[str], says: str) -> None:
@@ -841,6 +843,17 @@ def test_wrong_use_is_exit_status_2_and_says_what_to_do(arguments: list[str], sa
 
     assert (done.returncode, done.stdout) == (2, "")
     assert says in done.stderr
+
+
+@pytest.mark.parametrize(
+    "key", [OTHER.private_key, pem_of(OTHER.private_key).replace("PUBLIC", "PRIVATE")], ids=["bare", "PEM"]
+)
+@pytest.mark.parametrize("option", ["--public-key", "--env", "--state", "--stack"])
+def test_a_key_in_the_place_of_a_name_is_wrong_use_and_is_not_repeated(option: str, key: str) -> None:
+    done = command(option, key)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert not leaks(done.stderr.replace("\n", ""), {OTHER.private_key[:64], OTHER.private_key[64:128]})
 
 
 def test_a_line_that_is_no_variable_is_wrong_use_and_is_not_repeated(tmp_path: Path) -> None:
