@@ -150,7 +150,7 @@ def test_each_shown_command_names_what_this_one_named(
         assert (options.get("--profile"), options.get("--region")) == (PROFILE, "eu-central-1"), each
         if each.startswith("python"):
             option, wanted = of_secret(each) or ("", "")
-            if wanted in known and "--private" not in options:
+            if wanted in known and not {"--private", "--out"} & {*options}:
                 assert options.get(option) == f"shop/{wanted}", each
         assert not [usual for usual in USUAL.values() if usual in each]
 

@@ -25,9 +25,12 @@ from local.server import listen
 from tests.support import openssl
 from tools.__main__ import main
 from tools.clock import Clock
+from tools.commands import SecretKind
 from tools.doctor.steps.clock import REFUSED_SECONDS
+from tools.keys import receipts
 from tools.keys.pairs import bare_private, bare_public, new_private_key
 from tools.keys.receipts import LEAD
+from tools.keys.store import Store
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -303,6 +306,7 @@ def test_a_compromised_key_is_gone_at_once_with_all_others(run: Run, secrets: "S
     assert [key.kid for key in keys.signing if key.kid in former] == []
     assert keys.signing_at(datetime.now(UTC) - timedelta(minutes=5)) == keys.signing[0]
     assert "good receipts may be refused" in shown.words
+    assert "up to an hour where they cannot fetch" in shown.words
 
 
 def test_half_a_year_of_rotations_has_no_gap(run: Run, secrets: "SecretsManagerClient") -> None:
@@ -374,3 +378,56 @@ def test_what_the_functions_could_not_read_is_told_in_their_words_and_left_alone
     assert shown.code == 1
     assert said in shown.words
     assert content_of(secrets) == spoilt
+
+
+@pytest.mark.parametrize("keys", [[], {}, [{"privateKey": "-" * 99}]])
+def test_damaged_keys_are_made_anew_and_the_rest_stays(
+    run: Run, secrets: "SecretsManagerClient", keys: Any
+) -> None:
+    store(secrets, DAY)
+    spoilt = {"keys": keys, "hashKey": "h" * 32}
+    secrets.put_secret_value(SecretId=NAME, SecretString=json.dumps(spoilt))
+
+    refused = run("rotate")
+    assert refused.code == 1
+    assert "receipts rotate --now" in refused.words
+    assert run("rotate", "--now").code == 0
+
+    assert len(keys_of(secrets).signing) == 1
+    assert content_of(secrets)["hashKey"] == "h" * 32
+
+
+@pytest.mark.parametrize("command", [("rotate", "--now"), ("encryption-key", "-")])
+@pytest.mark.parametrize("moment", ["before the write", "after it"])
+def test_a_write_that_another_has_overtaken_is_told(
+    run: Run,
+    secrets: "SecretsManagerClient",
+    monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...],
+    moment: str,
+) -> None:
+    store(secrets, DAY)
+    others = json.dumps({**content_of(secrets), "note": "another operator's"})
+    put = Store.put
+
+    def between(self: Store, *arguments: Any) -> str:
+        secrets.put_secret_value(SecretId=NAME, SecretString=others)
+        return put(self, *arguments)
+
+    def overtaken(text: str, name: str, kind: SecretKind) -> None:
+        del text, name, kind
+        secrets.put_secret_value(SecretId=NAME, SecretString=others)
+
+    if moment == "after it":
+        monkeypatch.setattr(Store, "put", between)
+    else:
+        monkeypatch.setattr(receipts, "refuse_foreign", overtaken)
+
+    shown = run(*command, given=bare_public(BUSINESS.public_key()))
+
+    assert shown.code == 1
+    assert "was changed meanwhile" in shown.words
+    kept = secrets.get_secret_value(
+        SecretId=NAME, VersionStage="AWSPREVIOUS" if moment == "after it" else "AWSCURRENT"
+    )
+    assert json.loads(kept["SecretString"]) == json.loads(others)

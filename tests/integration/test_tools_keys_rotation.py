@@ -22,6 +22,7 @@ from local.aws import AwsCredentials
 from local.environment import Pool
 from local.keys import CustomerKeys
 from local.stack import Options, Stack
+from tests.support import openssl
 from tests.support.stacks import client_of, embedded, phone_of
 from tools.__main__ import main
 from tools.clock import Clock
@@ -338,7 +339,7 @@ class Terminal:
     """A command in a terminal of its own: reads what it shows, types what is answered."""
 
     def __init__(self, master: int, process: subprocess.Popen[bytes]) -> None:
-        self._master = master
+        self.master = master
         self.process = process
         self.shown = ""
         self._seen = 0
@@ -352,7 +353,7 @@ class Terminal:
         self._seen = place + len(words)
 
     def answer(self, text: str) -> None:
-        os.write(self._master, f"{text}\n".encode())
+        os.write(self.master, f"{text}\n".encode())
 
     def end(self) -> int:
         while self._read():
@@ -363,10 +364,10 @@ class Terminal:
         return " ".join(self.shown.split())
 
     def _read(self) -> bool:
-        if not select.select([self._master], [], [], PATIENCE)[0]:
+        if not select.select([self.master], [], [], PATIENCE)[0]:
             return False
         try:
-            data = os.read(self._master, 65536)
+            data = os.read(self.master, 65536)
         except OSError:  # Linux's way to say that the other end is closed
             return False
         self.shown += data.decode(errors="replace")
@@ -464,3 +465,36 @@ def test_an_app_key_is_not_shown_while_it_is_typed(desk: Desk) -> None:
     assert app_key not in screen.shown
     text = client_of(desk.stack, "secretsmanager").get_secret_value(SecretId="typed")["SecretString"]
     assert json.loads(text)["appKey"] == app_key
+
+
+def test_a_key_is_not_shown_while_it_is_pasted_in_one_line_or_as_a_whole_pem(desk: Desk) -> None:
+    for name, key in (
+        ("pasted/line", desk.key("AWSCURRENT")),
+        ("pasted/pem", openssl.pem(desk.key("AWSCURRENT")).decode().strip()),
+    ):
+        with terminal("keys", "put", "verification", "--secret", name) as screen:
+            screen.wait_for("appKey (not shown)")
+            screen.answer("AA03E6C60D0B0D14320B9A3F0B5AAD99")
+            screen.wait_for("the platform's public key")
+            screen.answer(key)
+            assert screen.end() == 0
+
+        assert desk.key("AWSCURRENT")[100:140] not in "".join(screen.shown.split())
+        text = client_of(desk.stack, "secretsmanager").get_secret_value(SecretId=name)["SecretString"]
+        assert json.loads(text)["platformPublicKey"] == key
+
+
+@pytest.mark.parametrize("question", ["appKey", "the platform's public key"])
+def test_ctrl_d_at_a_question_is_no_mistake_of_the_tool(desk: Desk, question: str) -> None:
+    del desk  # which is the AWS that it asks
+    with terminal("keys", "put", "verification", "--secret", "ended") as screen:
+        if question != "appKey":
+            screen.wait_for("appKey (not shown)")
+            screen.answer("AA03E6C60D0B0D14320B9A3F0B5AAD99")
+        screen.wait_for(f"{question}")
+        screen.wait_for("(not shown)")
+        os.write(screen.master, b"\x04")
+        assert screen.end() == 2
+
+    assert "the input ended" in screen.shown
+    assert "mistake of its own" not in screen.shown

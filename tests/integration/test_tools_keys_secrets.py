@@ -589,3 +589,88 @@ def test_a_binary_secret_is_told(run: Run, secrets: "SecretsManagerClient") -> N
 
     assert shown.code == 1
     assert "is binary" in shown.words
+
+
+# What a secret holds that is somebody else's, or broken.
+
+
+OWN_TEXT: Final = json.dumps({"privateKey": bare_private(OWN)})
+VERIFICATION_TEXT: Final = json.dumps({"appKey": APP_KEY, "platformPublicKey": PLATFORM_KEY})
+RECEIPTS_TEXT: Final = json.dumps({"keys": [], "hashKey": "h" * 32})
+PEPPER: Final = "q7Zr0Y3tVb8Lw2Nx5Kc9Hd4Jf6Gs1PmA"
+
+
+@pytest.mark.parametrize(
+    ("command", "foreign"),
+    [
+        (command, foreign)
+        for command, own in {
+            ("put", "verification", "--replace", "--platform-public", "-", "--app-key", "APP"): (
+                VERIFICATION_TEXT
+            ),
+            ("put", "signing", "--replace", "--private", "OWN"): OWN_TEXT,
+            ("rotate", "--step", "prepare"): OWN_TEXT,
+            ("rotate", "--step", "switch"): OWN_TEXT,
+            ("receipts", "rotate"): RECEIPTS_TEXT,
+            ("receipts", "rotate", "--now"): RECEIPTS_TEXT,
+            ("receipts", "encryption-key", "-"): RECEIPTS_TEXT,
+        }.items()
+        for foreign in (OWN_TEXT, VERIFICATION_TEXT, RECEIPTS_TEXT, '{"password": "p"}', PEPPER)
+        if foreign != own
+    ],
+)
+def test_a_secret_that_holds_something_else_is_left_alone(
+    run: Run, secrets: "SecretsManagerClient", tmp_path: Path, command: tuple[str, ...], foreign: str
+) -> None:
+    secrets.create_secret(Name="somebody/elses", SecretString=foreign)
+    files = {"APP": tmp_path / "app", "OWN": tmp_path / "own"}
+    files["APP"].write_text(APP_KEY)
+    files["OWN"].write_text(bare_private(OWN))
+    words = [files.get(word, word) for word in command]
+
+    shown = run("keys", *words, "--secret", "somebody/elses", given=PLATFORM_KEY)
+
+    assert shown.code == 2
+    assert "holds something else" in shown.words
+    there = secrets.describe_secret(SecretId="somebody/elses")
+    assert list(there["VersionIdsToStages"].values()) == [["AWSCURRENT"]]
+
+
+BROKEN: Final = (
+    "",
+    "{}",
+    bare_private(OWN),
+    "{privateKey:" + bare_private(OWN) + "}",
+    '{"privateKey": "MIIE"}',
+    '{"private_key": "MIIE"}',
+)
+
+
+@pytest.mark.parametrize("broken", BROKEN[1:])
+def test_a_broken_signing_secret_is_mended_by_the_command_that_the_check_shows(
+    run: Run, secrets: "SecretsManagerClient", tmp_path: Path, broken: str
+) -> None:
+    secrets.create_secret(Name=SIGNING, SecretString=broken)
+    (tmp_path / "key.txt").write_text(bare_private(OWN))
+    mend = ("keys", "put", "signing", "--private", tmp_path / "key.txt", "--replace")
+
+    refused = run("keys", "rotate", "--step", "prepare")
+    assert refused.code == 1
+    assert "keys put signing --private FILE --replace" in refused.words
+    assert run(*mend).code == 0
+
+    assert text_of(secrets, SIGNING) == {"privateKey": bare_private(OWN)}
+    again = run(*mend)
+    assert again.code == 1
+    assert "holds a good key" in again.words
+
+
+def test_a_key_that_broke_gives_way_to_the_former_one(run: Run, secrets: "SecretsManagerClient") -> None:
+    secrets.create_secret(Name=SIGNING, SecretString=OWN_TEXT)
+    secrets.put_secret_value(SecretId=SIGNING, SecretString='{"privateKey": "MIIE"}')
+
+    asked = run("keys", "rotate", "--step", "rollback")
+    (digest,) = re.findall(r"--to ([0-9a-f]{64})", asked.words)
+
+    assert run("keys", "rotate", "--step", "rollback", "--to", digest).code == 0
+    assert text_of(secrets, SIGNING) == json.loads(OWN_TEXT)

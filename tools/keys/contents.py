@@ -6,7 +6,7 @@ The fields are read by the product's own reader (`cmpassport.secret_cache.read_f
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.serialization import PublicFormat
 
 from cmpassport.keys import KeyFormatError, load_private_key, load_public_key
 from cmpassport.secret_cache import SecretFormatError, read_fields
+from tools.commands import SecretKind
+from tools.errors import WRONG_USE, ToolError
 from tools.findings import Finding, fault, fine, warning
 from tools.keys.forms import Owner, examine_private, examine_public
 from tools.keys.pairs import bare_public, fingerprint
@@ -45,6 +47,52 @@ class Verification:
 
     platform_key: RSAPublicKey | None
     findings: tuple[Finding, ...]
+
+
+_MEMBERS: Final = {
+    SecretKind.SIGNING: frozenset({PRIVATE_KEY}),
+    SecretKind.VERIFICATION: frozenset({APP_KEY, PLATFORM_KEY}),
+    SecretKind.RECEIPTS: frozenset({"keys", "hashKey", "encryptionKey"}),
+}
+_KEY_BEGINS: Final = ("-----BEGIN", "MI")
+"""How a key alone begins, as PEM or as Base64."""
+
+
+def refuse_foreign(text: str, name: str, kind: SecretKind) -> None:
+    """Refuse to write into a secret that holds something else; a broken one of its kind may be mended.
+
+    Raises
+    ------
+    ToolError
+        Its text is not what a secret of this kind holds, not even a broken one.
+    """
+    own, held = _folded(_MEMBERS[kind]), _members_of(text)
+    others = _folded(frozenset[str]().union(*_MEMBERS.values())) - own
+    alone = kind is not SecretKind.RECEIPTS and _is_bare(text.strip())
+    if held & others or not (held & own or alone or text.strip() in {"", "{}"}):
+        raise ToolError(
+            f"secret {name} holds something else than {' and '.join(sorted(_MEMBERS[kind]))}; it stays as "
+            "it is",
+            f"Name the right secret with --secret; the usual one is {kind.value}.",
+            WRONG_USE,
+        )
+
+
+def _members_of(text: str) -> frozenset[str]:
+    """Give the names of a text's members, also where it is JSON no more."""
+    try:
+        content = json.loads(text)
+    except ValueError:
+        content = None
+    return _folded(content if isinstance(content, dict) else re.findall(r"[A-Za-z_-]+", text))
+
+
+def _folded(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(re.sub("[_-]", "", name).lower() for name in names)
+
+
+def _is_bare(text: str) -> bool:
+    return text.strip('"').startswith(_KEY_BEGINS) or _USUAL_APP_KEY.fullmatch(text) is not None
 
 
 def examine_signing(text: str, name: str) -> Signing:
@@ -94,11 +142,27 @@ def examine_together(
 ) -> Iterator[Finding]:
     """Examine how keys belong together; None for what is not there or is no key."""
     own = None if private_key is None else private_key.public_key()
+    if reported is not None and own is not None and reported == platform_key != own:
+        yield fault(
+            "reported-is-platforms",
+            f"What was given as your public half is {PLATFORM_KEY}: the platform's own key, and not yours.",
+            "See which key stands on the open platform as the customer's public key (客户公钥), and give that; "
+            f"it has to be `{bare_public(own)}`",
+        )
+        return
     if own is not None and reported is not None:
         yield _pair(own, reported)
     if platform_key is None:
         return
-    if platform_key in (own, reported):
+    if own is None and platform_key == reported:
+        yield fault(
+            "one-key-twice",
+            f"What was given as your public half is the same key as {PLATFORM_KEY}; which of both is wrong, "
+            "only the signing secret can tell.",
+            "Compare both with the app's page on the open platform: the customer's key is 客户公钥, the "
+            "platform's 平台公钥.",
+        )
+    elif platform_key == own:
         yield fault(
             "own-key-as-platforms",
             f"{PLATFORM_KEY} is your own public key: the platform cannot decrypt what is encrypted with it, "
@@ -143,9 +207,10 @@ def _fields(
 
 def _wrong_text(text: str, name: str, missing: str, wanted: Sequence[str], refusal: str) -> Finding:
     form = "{" + ", ".join(f'"{each}": "…"' for each in wanted) + "}"
-    command = (
-        f"`python -m tools keys put {'signing --private FILE' if PRIVATE_KEY in wanted else 'verification'}`"
-    )
+    what = "signing --private FILE" if PRIVATE_KEY in wanted else "verification"
+    command = f"`python -m tools keys put {what} --replace`"
+    if PRIVATE_KEY in wanted:
+        command += " (or the former key back: `python -m tools keys rotate --step rollback`)"
     try:
         content = json.loads(text)
     except ValueError:
@@ -166,8 +231,8 @@ def _wrong_text(text: str, name: str, missing: str, wanted: Sequence[str], refus
             "secrets-swapped",
             f"{name} has no {missing}, but {' and '.join(sorted(other & {*content}))}: it is the other "
             "secret.",
-            "SigningSecretArn and VerificationSecretArn (here --secret and --verification-secret) are "
-            "swapped.",
+            "Either SigningSecretArn and VerificationSecretArn are swapped, or the wrong value was put into "
+            f"it: `aws secretsmanager list-secret-version-ids --secret-id {name}` lists the former ones.",
         )
     state = "is there, but empty or no text" if missing in content else "is missing"
     return fault(

@@ -1,9 +1,10 @@
 """Talking with the operator: files and standard input read, questions asked, secrets never echoed."""
 
 import argparse
-import getpass
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -55,12 +56,12 @@ def name_of(path: Path) -> str:
     """Give what a file is called in sentences; a key that was given in a file's place is not repeated."""
     if path == STANDARD_INPUT:
         return "standard input"
-    return "what was given as a file" if _is_like_a_key(str(path)) else str(path)
+    return "what was given as a file" if is_like_a_key(str(path)) else str(path)
 
 
 def secret_name(text: str) -> str:
     """Read a secret's name or ARN from the command line, for argparse; what is none is not repeated."""
-    if _is_like_a_key(text) or not _SECRET_NAME.fullmatch(text):
+    if is_like_a_key(text) or not _SECRET_NAME.fullmatch(text):
         raise argparse.ArgumentTypeError(
             "the name or ARN of a secret is wanted. If that was a key: it is in the shell's history now, so "
             "take it out there, and make another"
@@ -80,7 +81,8 @@ def add_secret_option(parser: argparse.ArgumentParser, kind: SecretKind) -> None
     parser.set_defaults(kind=kind)
 
 
-def _is_like_a_key(text: str) -> bool:
+def is_like_a_key(text: str) -> bool:
+    """Tell whether what was given on the command line may be a key."""
     return len(text) > _LONGEST_NAME or "BEGIN " in text
 
 
@@ -91,19 +93,39 @@ def only_one_reads_standard_input(*paths: Path | None) -> None:
 
 
 def ask_secretly(question: str) -> str:
-    """Ask for a text that is not shown; from a pipe, a line is read."""
-    if sys.stdin.isatty():
-        return getpass.getpass(f"{question} (not shown): ").strip()
-    return _line().strip()
+    """Ask for a line that is not shown."""
+    with _unseen():
+        return ask(f"{question} (not shown)")
 
 
 def ask_for_key(question: str) -> str:
-    """Ask for a key on one line, or a PEM over several."""
-    lines = [ask(question)]
-    if _PEM_BEGINS.match(lines[0]):
-        while not _PEM_ENDS.match(lines[-1]):
-            lines.append(_line())
+    """Ask for a key on one line, or a PEM over several; not shown, as it may be the wrong one."""
+    with _unseen():
+        lines = [ask(f"{question} (not shown)")]
+        if _PEM_BEGINS.match(lines[0]):
+            while not _PEM_ENDS.match(lines[-1]):
+                lines.append(_line())
     return "\n".join(lines)
+
+
+@contextmanager
+def _unseen() -> Iterator[None]:
+    """Have a terminal show nothing of what is typed; getpass would drop all but the first pasted line."""
+    if not sys.stdin.isatty():
+        yield
+        return
+    import termios  # noqa: PLC0415 - not everywhere, and only for terminals
+
+    terminal = sys.stdin.fileno()
+    former = termios.tcgetattr(terminal)
+    unseen = [*former]
+    unseen[3] &= ~termios.ECHO
+    termios.tcsetattr(terminal, termios.TCSADRAIN, unseen)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(terminal, termios.TCSADRAIN, former)
+        say()
 
 
 def ask(question: str) -> str:

@@ -9,9 +9,9 @@ from tools.aws import add_aws_options
 from tools.commands import SecretKind
 from tools.errors import FOUND, ToolError
 from tools.findings import Severity
-from tools.keys.contents import APP_KEY, PLATFORM_KEY, examine_verification
+from tools.keys.contents import APP_KEY, PLATFORM_KEY, examine_signing, examine_verification, refuse_foreign
 from tools.keys.forms import examine_private
-from tools.keys.new import create_signing, show_next_of_pair
+from tools.keys.new import create_signing, show_next_of_pair, signing_text
 from tools.keys.people import (
     add_secret_option,
     ask_for_key,
@@ -87,6 +87,9 @@ def _add_signing(kinds: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     parser.add_argument(
         "--private", type=Path, metavar="FILE", required=True, help="file with the private key; - for stdin"
     )
+    parser.add_argument(
+        "--replace", action="store_true", help="give a secret that holds no good key a new value"
+    )
     add_secret_option(parser, SecretKind.SIGNING)
     parser.set_defaults(run=run_signing)
 
@@ -108,6 +111,7 @@ def run_verification(arguments: argparse.Namespace) -> int:
         say("Nothing was stored.")
         return FOUND
     if arguments.replace:
+        refuse_foreign(store.read(arguments.secret), arguments.secret, SecretKind.VERIFICATION)
         store.put(arguments.secret, text)
         there = store.describe(arguments.secret)
         arn, kms_key = there.arn, there.kms_key
@@ -143,10 +147,26 @@ def run_signing(arguments: argparse.Namespace) -> int:
         say("Nothing was stored.")
         return FOUND
     store = Store.reach(arguments)
-    arn = create_signing(store, arguments.secret, examined.key, arguments.kms_key)
+    if arguments.replace:
+        arn = _replace_signing(store, arguments.secret, signing_text(examined.key))
+    else:
+        arn = create_signing(store, arguments.secret, examined.key, arguments.kms_key)
     show_findings(arguments, "What you gave", examined.findings)
     print()
     show_public_half(examined.key.public_key())
     show_parameter(arguments, "SigningSecretArn", arn, arguments.kms_key)
     show_next_of_pair(arguments)
     return 0
+
+
+def _replace_signing(store: Store, name: str, text: str) -> str:
+    """Give a secret without a good key one; gives its ARN."""
+    present = store.read(name)
+    refuse_foreign(present, name, SecretKind.SIGNING)
+    if examine_signing(present, name).key is not None:
+        raise ToolError(
+            f"secret {name} holds a good key, which stays as it is",
+            "To change the key: `python -m tools keys rotate`.",
+        )
+    store.put(name, text)
+    return store.describe(name).arn

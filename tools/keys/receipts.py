@@ -25,10 +25,11 @@ from tools.aws import add_aws_options
 from tools.commands import SecretKind
 from tools.errors import FOUND, WRONG_USE, ToolError
 from tools.findings import Finding, Severity, fault, fine, warning
+from tools.keys.contents import refuse_foreign
 from tools.keys.forms import Owner, examine_public
 from tools.keys.people import add_secret_option, name_of, read_file, say
 from tools.keys.report import show_findings, show_next, show_parameter
-from tools.keys.store import AlreadyThereError, Store
+from tools.keys.store import CURRENT, AlreadyThereError, Store
 from tools.text import HelpFormatter, wrapped
 
 SKEW: Final = timedelta(minutes=5)
@@ -53,9 +54,10 @@ examples:
 
 _NOW_COSTS: Final = (
     "All former keys are dropped at once. Functions sign with the new one within SECRET_MAX_AGE_SECONDS (300 "
-    f"by default), and back ends keep the published keys for up to {PUBLISHED_MAX_AGE} s more: until then "
-    "good receipts may be refused, and receipts made with the old key may still be accepted. Back ends that "
-    "must not wait fetch the published keys anew, or are restarted."
+    f"by default), and back ends keep the published keys for up to {PUBLISHED_MAX_AGE} s more, or up to "
+    "an hour where they cannot fetch them: until then good receipts may be refused, and receipts made with "
+    "the old key may still be accepted. Where that must not be, restart the back ends, or deploy with "
+    "Receipts=off."
 )
 
 
@@ -142,7 +144,7 @@ def run_new(arguments: argparse.Namespace) -> int:
     store = Store.reach(arguments)
     name = arguments.secret
     try:
-        arn = store.create(name, _written(content), _DESCRIPTION, arguments.kms_key)
+        arn = store.create(name, _written(content, name), _DESCRIPTION, arguments.kms_key)
     except AlreadyThereError as error:
         raise ToolError(
             str(error),
@@ -165,14 +167,14 @@ def run_new(arguments: argparse.Namespace) -> int:
 def run_rotate(arguments: argparse.Namespace) -> int:
     """Add a key, and drop what is no longer needed."""
     store, name, now = Store.reach(arguments), arguments.secret, arguments.clock.now()
-    content, entries = _read(store, name)
+    content, entries, former = _read_at_all(store, name) if arguments.now else _read(store, name)
     if arguments.now:
         kept, begin = [], now - SKEW
     else:
         kept, begin = _still_needed(entries, now), now + LEAD
         _refuse_too_soon(name, entries, kept, now)
     content["keys"] = [*(entry.member for entry in kept), _new_key(begin)]
-    store.put(name, _written(content))
+    store.replace(name, _written(content, name), former=former)
     made = _parsed(content).signing[-1]
     if arguments.now:
         print(f"The new key signs at once: {made.kid}")
@@ -187,8 +189,8 @@ def run_encryption(arguments: argparse.Namespace) -> int:
     """Set or replace encryptionKey."""
     key = _read_encryption_key(arguments, arguments.file)
     store, name = Store.reach(arguments), arguments.secret
-    content, _ = _read(store, name)
-    store.put(name, _written({**content, "encryptionKey": key}))
+    content, _, former = _read(store, name)
+    store.replace(name, _written({**content, "encryptionKey": key}, name), former=former)
     print("The encryption key is stored: receipts use it within SECRET_MAX_AGE_SECONDS (300 by default).")
     say("The business keeps the former private key until the last receipt made for it has expired.")
     return 0
@@ -209,9 +211,14 @@ def run_check(arguments: argparse.Namespace) -> int:
 
 def _repair(name: str) -> str:
     return (
-        "Mend that member by hand, or go back to the former value: `aws secretsmanager "
-        f"list-secret-version-ids --secret-id {name}` lists what there was."
+        "If only keys is damaged, `python -m tools keys receipts rotate --now` makes it anew, and the rest "
+        f"stays. Else look at the former value, `{_value_of(name)} --version-stage AWSPREVIOUS`, and put it "
+        f"back: `aws secretsmanager put-secret-value --secret-id {name} --secret-string file://FILE`."
     )
+
+
+def _value_of(name: str) -> str:
+    return f"aws secretsmanager get-secret-value --secret-id {name} --query SecretString --output text"
 
 
 def _judge(keys: ReceiptKeys, now: datetime) -> tuple[Finding, ...]:
@@ -279,25 +286,52 @@ def _still_needed(entries: Sequence[_Entry], now: datetime) -> list[_Entry]:
     ]
 
 
-def _read(store: Store, name: str) -> tuple[dict[str, Any], list[_Entry]]:
-    """Read the secret, and its keys in the order in which they sign."""
+def _read_at_all(store: Store, name: str) -> tuple[dict[str, Any], list[_Entry], str]:
+    """Read the secret where its keys are to be made anew, so that they need not be good."""
+    former = store.describe(name).versions.get(CURRENT, "")
     text = store.read(name)
+    refuse_foreign(text, name, SecretKind.RECEIPTS)
+    try:
+        content = json.loads(text)
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        raise ToolError(f"secret {name} is no JSON object", _repair(name))
+    try:
+        return content, _entries(content), former
+    except CmpassportError:
+        return content, [], former
+
+
+def _read(store: Store, name: str) -> tuple[dict[str, Any], list[_Entry], str]:
+    """Read the secret, its keys in the order in which they sign, and which version it is."""
+    former = store.describe(name).versions.get(CURRENT, "")
+    text = store.read(name)
+    refuse_foreign(text, name, SecretKind.RECEIPTS)
     try:
         ReceiptKeys.parse(text)
     except CmpassportError as error:
         raise ToolError(f"secret {name}: {error}", _repair(name)) from None
     content = json.loads(text)
+    return content, _entries(content), former
+
+
+def _entries(content: dict[str, Any]) -> list[_Entry]:
+    _parsed(content)  # that keys are a list of objects
     entries = [_Entry(member, _parsed({"keys": [member]}).signing[0]) for member in content["keys"]]
-    return content, sorted(entries, key=lambda entry: entry.key.sign_from)
+    return sorted(entries, key=lambda entry: entry.key.sign_from)
 
 
 def _parsed(content: dict[str, Any]) -> ReceiptKeys:
     return ReceiptKeys.parse(json.dumps(content))
 
 
-def _written(content: dict[str, Any]) -> str:
+def _written(content: dict[str, Any], name: str) -> str:
     """Write the secret's text, which the product has to be able to read."""
-    _parsed(content)
+    try:
+        _parsed(content)
+    except CmpassportError as error:
+        raise ToolError(f"secret {name}: {error}", _repair(name)) from None
     return json.dumps(content)
 
 
@@ -325,9 +359,8 @@ def _read_encryption_key(arguments: argparse.Namespace, path: Path) -> str:
 
 
 def _hash_key_command(arguments: argparse.Namespace) -> str:
-    read = f"aws secretsmanager get-secret-value --secret-id {arguments.secret}"
     pick = """python3 -c 'import json, sys; print(json.load(sys.stdin)["hashKey"])'"""
-    return f"`{read} --query SecretString --output text | {pick}`"
+    return f"`{_value_of(arguments.secret)} | {pick}`"
 
 
 def _shown(time: datetime) -> str:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from tools.aws import add_aws_options
 from tools.commands import Given, SecretKind
 from tools.errors import FOUND, WRONG_USE, ToolError
-from tools.keys.contents import PRIVATE_KEY, examine_signing
+from tools.keys.contents import PRIVATE_KEY, examine_signing, refuse_foreign
 from tools.keys.new import SIGNING_SECRET, warn_of_small
 from tools.keys.pairs import BITS, SAFE_BITS, bare_private, fingerprint, new_private_key
 from tools.keys.people import ask, is_confirmed, say, secret_name
@@ -71,6 +71,13 @@ _GAP: Final = (
 )
 
 
+_BROKEN: Final = (
+    "`python -m tools keys check` says what is wrong. The former key comes back by `python -m tools keys "
+    "rotate --step rollback`; one that is in a file is stored by `python -m tools keys put signing --private "
+    "FILE --replace`; if there is none any more, make one first: `python -m tools keys new --out FILE`."
+)
+
+
 class Phase(Enum):
     """How far a rotation is, as the secret's labels say."""
 
@@ -111,6 +118,7 @@ class Rotation:
             raise ToolError(
                 f"secret {name} has no value yet", "Make the first pair: `python -m tools keys new`."
             )
+        refuse_foreign(store.read(name), name, SecretKind.SIGNING)
         return cls(store, name, versions)
 
     @property
@@ -129,14 +137,21 @@ class Rotation:
         ToolError
             There is no key under it.
         """
-        found = examine_signing(self.store.read(self.name, label), f"{self.name} ({label})")
-        if found.key is None:
+        key = self._key(label)
+        if key is None:
             raise ToolError(
                 f"secret {self.name}: there is no good key under {label}",
-                "`python -m tools keys check` says what is wrong with the present one; `python -m tools keys "
-                "rotate --step rollback` forgets one that waits.",
+                _BROKEN if label == CURRENT else "`python -m tools keys rotate --step rollback` forgets it.",
             )
-        return found.key.public_key()
+        return key
+
+    def present(self) -> RSAPublicKey | None:
+        """Give the public half of the key that the functions use; None where it is broken."""
+        return self._key(CURRENT)
+
+    def _key(self, label: str) -> RSAPublicKey | None:
+        found = examine_signing(self.store.read(self.name, label), f"{self.name} ({label})")
+        return None if found.key is None else found.key.public_key()
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -231,6 +246,7 @@ def _prepare(rotation: Rotation, arguments: argparse.Namespace) -> int:
             "rotate --step rollback`.",
         )
     if rotation.phase is Phase.AT_REST:
+        rotation.public_half(CURRENT)  # what is broken is mended, not rotated: nobody could go back to it
         warn_of_small(arguments.bits)
         say(f"making an RSA key of {arguments.bits} bits, which waits in {rotation.name} …")
         key = new_private_key(arguments.bits)
@@ -327,10 +343,13 @@ def _rollback(rotation: Rotation, arguments: argparse.Namespace) -> int:
 def _forget(rotation: Rotation) -> int:
     """Take the labels off the key that waits; AWSPENDING, which says that there is one, comes last."""
     versions = rotation.versions
-    present = rotation.public_half(CURRENT)
+    present = rotation.present()
     if versions.get(PREVIOUS) == versions[PENDING]:  # tried and taken back: nobody must go back to it
         rotation.store.drop(rotation.name, PREVIOUS, versions[PREVIOUS])
     rotation.store.drop(rotation.name, PENDING, versions[PENDING])
+    if present is None:
+        print("The new key is forgotten; the one that the functions use is broken.")
+        return FOUND
     print("The new key is forgotten; the functions use the former one.")
     say(wrapped("If another public half stands on the open platform, paste the former one back: it follows."))
     print()
@@ -340,8 +359,8 @@ def _forget(rotation: Rotation) -> int:
 
 def _undo_finished(rotation: Rotation, arguments: argparse.Namespace) -> int:
     """Go back to a former key that is named: which one is meant, no label can tell."""
-    present = rotation.public_half(CURRENT)
-    if arguments.to == fingerprint(present):
+    present = rotation.present()
+    if present is not None and arguments.to == fingerprint(present):
         print("The functions use that key already. Its public half has to stand on the open platform:")
         print()
         show_public_half(present)
@@ -349,14 +368,16 @@ def _undo_finished(rotation: Rotation, arguments: argparse.Namespace) -> int:
     if PREVIOUS not in rotation.versions:
         raise ToolError(
             f"secret {rotation.name}: {rotation.phase.value}, and there is no former key to go back to",
-            "To change the key: `python -m tools keys rotate --step prepare`.",
+            _BROKEN
+            if present is None
+            else "To change the key: `python -m tools keys rotate --step prepare`.",
         )
     former = rotation.public_half(PREVIOUS)
     if arguments.to != fingerprint(former):
         raise ToolError(
             f"secret {rotation.name}: {rotation.phase.value}, so that nothing is taken back unasked. The "
-            f"present key's public half has SHA-256 {fingerprint(present)}, the former one's "
-            f"{fingerprint(former)}",
+            f"present key's public half has SHA-256 {fingerprint(present) if present else '(it is broken)'}, "
+            f"the former one's {fingerprint(former)}",
             "If the functions are to go back to the former: "
             f"`python -m tools keys rotate --step rollback --to {fingerprint(former)}`",
             WRONG_USE,

@@ -116,6 +116,25 @@ class Store:
                 "VersionId"
             ]
 
+    def replace(self, name: str, text: str, *, former: str) -> None:
+        """Put a value in place of the version that it was made from.
+
+        Raises
+        ------
+        ToolError
+            Somebody else has written meanwhile.
+        """
+        if self.describe(name).versions.get(CURRENT) != former:
+            raise ToolError(f"secret {name} was changed meanwhile; nothing was stored", "Run it again.")
+        made = self.put(name, text)
+        versions = self.describe(name).versions
+        if (versions.get(CURRENT), versions.get(PREVIOUS)) != (made, former):
+            raise ToolError(
+                f"secret {name} was changed meanwhile: another write came between or after",
+                "See what it holds now, then run it again; "
+                f"`aws secretsmanager list-secret-version-ids --secret-id {name}` lists what there was.",
+            )
+
     def move(self, name: str, label: str, *, to: str, source: str) -> None:
         """Move a label from one version to another."""
         with self._about(name):
