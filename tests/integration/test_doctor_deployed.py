@@ -181,6 +181,15 @@ def test_an_aws_that_does_not_answer_is_a_fault(doctor: Doctor, monkeypatch: pyt
     assert "AWS_ENDPOINT_URL" in said.text("stack-unreachable")
 
 
+def test_an_endpoint_that_is_no_address_is_a_fault(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "127.0.0.1:4566")
+
+    said = doctor()
+
+    assert (said.status, said.codes("fault")) == (1, ["stack-unreachable"])
+    assert "http://" in said.text("stack-unreachable")
+
+
 def test_an_endpoint_that_knows_no_cloudformation_is_a_fault_with_a_way_out(
     doctor: Doctor, running: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,6 +213,28 @@ def test_a_function_that_was_changed_by_hand_is_found(doctor: Doctor, running: S
     assert (said.status, said.codes("fault")) == (1, ["settings-differ", "aws-redirected"])
     assert "SignatureEncoding" in said.text("settings-differ")
     assert "AwsEndpointUrl" in said.text("aws-redirected")
+
+
+def test_a_setting_that_was_deployed_without_a_new_release_is_a_warning(
+    doctor: Doctor, running: Stack, aws: str
+) -> None:
+    released = template(running)
+    released["Parameters"] = {"Release": {"Type": "String"}}
+    deploy(aws, "released", released, Release="2026-11-24")
+    for function in (PRESIGN, VERIFY):
+        name = physical(aws, function, "released")
+        version = clients(aws, "lambda").publish_version(FunctionName=name)["Version"]
+        clients(aws, "lambda").create_alias(FunctionName=name, Name="live", FunctionVersion=version)
+    before = doctor(stack="released")
+
+    changed = {**variables(running, VERIFY), "DAILY_ATTEMPT_LIMIT": "8"}
+    configure(aws, physical(aws, VERIFY, "released"), changed)
+    after = doctor(stack="released")
+
+    assert (before.status, before.codes("warning")) == (0, [])
+    assert (after.status, after.codes("warning")) == (0, ["not-released"])
+    assert "DailyAttemptLimit" in after.text("not-released")
+    assert PRESIGN not in after.text("not-released")
 
 
 def test_a_deployed_setting_that_is_wrong_is_named_with_its_parameter(
@@ -246,9 +277,16 @@ def test_without_a_region_there_is_nothing_to_look_at(
     assert "--region" in capsys.readouterr().err
 
 
-def physical(aws: str, logical_id: str) -> str:
+def deploy(aws: str, stack: str, document: dict[str, Any], **parameters: str) -> None:
+    given = [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()]
+    clients(aws, "cloudformation").create_stack(
+        StackName=stack, TemplateBody=json.dumps(document), Parameters=given
+    )
+
+
+def physical(aws: str, logical_id: str, stack: str = NAME) -> str:
     resource = clients(aws, "cloudformation").describe_stack_resource(
-        StackName=NAME, LogicalResourceId=logical_id
+        StackName=stack, LogicalResourceId=logical_id
     )
     name: str = resource["StackResourceDetail"]["PhysicalResourceId"]
     return name

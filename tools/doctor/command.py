@@ -15,7 +15,15 @@ from tools.aws import client_config, errors_in_words, session
 from tools.commands import Given
 from tools.doctor.examination import STEPS, take
 from tools.doctor.facts import Asked, Facts, World
-from tools.doctor.place import VERIFY, NoPlaceError, Place, deployed_place, file_place, local_place
+from tools.doctor.place import (
+    VERIFY,
+    NoPlaceError,
+    Place,
+    deployed_place,
+    file_place,
+    local_place,
+    no_endpoint,
+)
 from tools.doctor.report import to_report, write_json
 from tools.doctor.steps.pages import is_page
 from tools.doctor.steps.stored import given
@@ -119,7 +127,7 @@ def _check_address(url: str) -> None:
 def _read_key(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+    except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
         raise ToolError(
             f"{name_of(path)} cannot be read: {reason}",
@@ -137,10 +145,12 @@ def find(arguments: argparse.Namespace) -> tuple[Place, Callable[[str], Any]]:
         def client(service: str) -> Any:
             return own.client(service, config=client_config())  # type: ignore[call-overload] # any service
 
-        place = deployed_place(
-            arguments.stack, str(own.region_name), client("cloudformation"), client("lambda")
-        )
-        return place, client
+        region = str(own.region_name)
+        try:
+            services = client("cloudformation"), client("lambda")
+        except ValueError:  # boto3's word for an endpoint that is no address
+            raise NoPlaceError(no_endpoint(arguments.stack, region)) from None
+        return deployed_place(arguments.stack, region, *services), client
     if arguments.env:
         place = file_place(arguments.env)
         own = _session(arguments, place.variables[VERIFY])

@@ -326,6 +326,16 @@ def _denied(logical_id: str) -> Finding:
     )
 
 
+def no_endpoint(name: str, region: str) -> Finding:
+    """Make the finding of an endpoint that is no address."""
+    return fault(
+        "stack-unreachable",
+        f"The stack {name} in {region} cannot be seen: what names AWS's endpoint is no address.",
+        "AWS_ENDPOINT_URL, or endpoint_url of the profile, begins with http:// or https://; for a deployment "
+        "unset it.",
+    )
+
+
 def _not_seen(name: str, region: str, error: AwsError) -> Finding:
     trouble = classify(error)
     if trouble.kind is Kind.NOT_FOUND:
