@@ -1,20 +1,27 @@
-"""The command line: `python -m tools keys|doctor|explain|plan`."""
+"""The command line: `python -m tools keys|doctor|explain|plan`.
+
+The commands are imported where Ctrl-C is caught, as that takes a while.
+"""
 
 import argparse
 import io
 import os
+import re
 import sys
 import traceback
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
-from tools import ROOT, doctor, explain, keys, plan
+from tools import ROOT
 from tools.clock import Clock
 from tools.commands import Given
 from tools.errors import FOUND, ToolError
 from tools.text import HelpFormatter, wrapped
 
 _INTERRUPTED: Final = 1
+_OPTION: Final = re.compile(r"--?[a-z][a-z-]{0,30}")
+_VALUE: Final = re.compile(r"""(['"])(?:(?!\1).){20,}\1|(?<==).+(?= could match)""", re.DOTALL)
+"""What argparse quotes of a command line, where it is long; its own choices are short."""
 
 _EXAMPLES: Final = """
 examples:
@@ -33,9 +40,10 @@ def main(arguments: list[str] | None = None, clock: Clock | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal may know no Chinese
             stream.reconfigure(errors="backslashreplace")
-    options = _parser().parse_args(arguments)
-    options.clock = clock or Clock()
+    options = argparse.Namespace()
     try:
+        _parser().parse_args(arguments, options)
+        options.clock = clock or Clock()
         code: int = options.run(options)
         sys.stdout.flush()
     except ToolError as error:
@@ -54,8 +62,26 @@ def main(arguments: list[str] | None = None, clock: Clock | None = None) -> int:
     return code
 
 
+class _Parser(argparse.ArgumentParser):
+    """Repeats nothing of the command line that may be a key which was given in the wrong place."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the command line."""
+        told, unknown, rest = message.partition("unrecognized arguments:")
+        if unknown:
+            named = [option for option in re.split(r"[\s=]", rest) if _OPTION.fullmatch(option)]
+            told = " ".join(
+                ["what is not understood:", *named] if named else ["there is one argument too many"]
+            )
+        else:
+            told = _VALUE.sub("what was given", message)
+        super().error(told)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    from tools import doctor, explain, keys, plan  # noqa: PLC0415 - see above
+
+    parser = _Parser(
         prog="python -m tools",
         description="What an operator needs around a deployment.",
         epilog=_EXAMPLES,

@@ -48,6 +48,8 @@ _ATTEMPT: Final[Mapping[Language, Mapping[Settlement, str]]] = {
         Settlement.GIVEN_BACK: "退还次数：平台不可能校验了号码",
     },
 }
+_LONGEST: Final = max(map(len, OWN))
+"""Characters of a code; what is longer may be a key, and is not repeated."""
 _LABELS: Final = {
     Language.ENGLISH: ("mended by", "remedy", "attempt", "billed", "page told"),
     Language.CHINESE: ("由谁处理", "处理方法", "次数", "计费", "页面收到"),
@@ -130,7 +132,7 @@ def explain(code: str, language: Language) -> list[str]:
         return [*lines, *([""] if lines and problems else []), *_status(code, problems, language)]
     near = _near(code)
     raise ToolError(
-        f"there is no code {code!r}",
+        "there is no such code" if len(code) > _LONGEST else f"there is no code {code!r}",
         (f"Did you mean {near}? " if near else "") + "`python -m tools explain --list` lists all codes.",
         WRONG_USE,
     )

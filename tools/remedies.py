@@ -230,10 +230,11 @@ OWN: Final[Mapping[str, Remedy]] = {
         "请求不是 JSON",
     ),
     "token_reused": Remedy(
-        "the token was already sent with another number",
-        "The page gets a new token for each number that is typed.",
-        "每次输入号码后页面都应重新获取 token。",
-        "该 token 已用于另一个号码",
+        "the token was already sent with another number, another nonce or from another page",
+        "The page gets a new token whenever the number, the nonce or the page (its origin) is another, and "
+        "repeats a request only as it was.",
+        "号码、nonce 或页面（来源 origin）有任何变化时，页面都应重新获取 token；重发时请求须保持原样。",
+        "该 token 已随另一个号码、另一个 nonce 或从另一个页面提交过",
     ),
     "in_progress": Remedy(
         "the same request is being worked on",

@@ -352,11 +352,20 @@ def test_all_is_well(filled: Run) -> None:
 
 
 def test_halves_of_two_pairs_are_told(filled: Run) -> None:
-    shown = filled("keys", "check", "--public", "-", given=PLATFORM_KEY)
+    other = bare_public(new_private_key(2048).public_key())
+
+    shown = filled("keys", "check", "--public", "-", given=other)
 
     assert shown.code == 1
     assert "The halves are no pair" in shown.words
-    assert "platformPublicKey is your own public key" in shown.words
+
+
+def test_the_platforms_key_in_the_place_of_the_reported_one_is_told(filled: Run) -> None:
+    shown = filled("keys", "check", "--public", "-", given=PLATFORM_KEY)
+
+    assert shown.code == 1
+    assert "the platform's own key, and not yours" in shown.words
+    assert "keys put verification" not in shown.words
 
 
 def test_the_own_key_in_the_platforms_place_is_told(filled: Run) -> None:

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -14,6 +14,7 @@ from local import ROOT
 from tools import explain
 from tools.__main__ import main
 from tools.errors import WRONG_USE, ToolError
+from tools.keys.pairs import bare_private, new_private_key
 from tools.text import columns, wrapped
 
 COMMANDS: Final = (
@@ -165,3 +166,68 @@ def test_a_command_in_a_text_is_not_broken_over_lines() -> None:
     assert any(command in line for line in lines)
     assert max(map(len, lines)) <= 100
     assert all(line.startswith("    ") for line in lines[1:])
+
+
+PASTED: Final = bare_private(new_private_key(2048))
+WRONG_PLACES: Final = (
+    ("keys", "check", "{}"),
+    ("keys", "put", "verification", "{}"),
+    ("keys", "put", "verification", "--appkey={}"),
+    ("keys", "put", "verification", "--p={}"),
+    ("keys", "put", "{}"),
+    ("keys", "new", "--bits", "{}"),
+    ("explain", "{}"),
+    ("explain", "130018", "{}"),
+    ("{}",),
+)
+
+
+@pytest.mark.parametrize("command", WRONG_PLACES, ids=" ".join)
+@pytest.mark.parametrize(
+    "key",
+    [
+        PASTED,
+        f"-----BEGIN PRIVATE KEY-----\n{PASTED}\n-----END PRIVATE KEY-----",
+        "AA03E6C60D0B0D14320B9A3F0B5AAD99",
+    ],
+    ids=["line", "pem", "appKey"],
+)
+def test_a_key_in_a_wrong_place_is_not_repeated(
+    command: tuple[str, ...], key: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        code: Any = main([word.replace("{}", key) for word in command])
+    except SystemExit as end:
+        code = end.code
+
+    shown = "".join(capsys.readouterr())
+    assert code == WRONG_USE
+    assert not [place for place in range(len(key) - 12) if key[place : place + 12] in shown]
+
+
+def test_an_option_that_is_not_known_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["keys", "check", "--publik", "file.txt"])
+
+    assert "--publik" in capsys.readouterr().err
+
+
+def test_ctrl_c_while_the_commands_are_imported_is_no_stack_trace() -> None:
+    script = """
+import runpy, sys
+
+class Interrupted:
+    def find_spec(self, name, *_):
+        if name == "tools.keys":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupted())
+sys.argv = ["tools", "explain", "000"]
+runpy.run_module("tools", run_name="__main__")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+
+    assert done.returncode == 1
+    assert done.stderr == "\nstopped.\n"

@@ -146,8 +146,8 @@ def examine_together(
         yield fault(
             "reported-is-platforms",
             f"What was given as your public half is {PLATFORM_KEY}: the platform's own key, and not yours.",
-            "See which key stands on the open platform as the customer's public key (客户公钥), and give that; "
-            f"it has to be `{bare_public(own)}`",
+            "Give what stands on the open platform as the customer's public key (客户公钥). It has to be: "
+            f"`{bare_public(own)}`",
         )
         return
     if own is not None and reported is not None:
