@@ -54,10 +54,12 @@ var (
 	address = regexp.MustCompile(
 		`^(https://[^/?#@\s][^?#@\s]*|http://(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]+)?)/\.well-known/jwks\.json$`)
 	compact = regexp.MustCompile(`^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$`)
-	jtiText = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
-	hash    = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	masked  = regexp.MustCompile(`^[0-9]{3}\*{4}[0-9]{4}$`)
-	number  = regexp.MustCompile(`^[0-9]{11}$`)
+	// 32 bytes (RFC 7518, section 6.2.1.2).
+	coordinate = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
+	jtiText    = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+	hash       = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	masked     = regexp.MustCompile(`^[0-9]{3}\*{4}[0-9]{4}$`)
+	number     = regexp.MustCompile(`^[0-9]{11}$`)
 	// In its one canonical spelling, so that no receipt has two.
 	base64URL = base64.RawURLEncoding.Strict()
 )
@@ -447,6 +449,9 @@ func usable(jwks []byte) map[string]*ecdsa.PublicKey {
 			continue
 		}
 		if jwk.text("kty") != "EC" || jwk.text("crv") != "P-256" || jwk.text("use") != "sig" || jwk.text("alg") != "ES256" {
+			continue
+		}
+		if !coordinate.MatchString(jwk.text("x")) || !coordinate.MatchString(jwk.text("y")) {
 			continue
 		}
 		x, xErr := base64URL.DecodeString(jwk.text("x"))

@@ -31,6 +31,7 @@ const ADDRESS =
 const COMPACT = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
 // JSON.parse makes whole numbers of 1.0 and 1e0.
 const WHOLE = ['iat', 'exp'].map((name) => new RegExp(`"${name}"\\s*:\\s*[1-9][0-9]*\\s*[,}]`));
+const COORDINATE = /^[A-Za-z0-9_-]{43}$/; // 32 bytes (RFC 7518, section 6.2.1.2)
 const JTI = /^[A-Za-z0-9._-]{1,64}$/;
 const HASH = /^[0-9a-f]{64}$/;
 const MASKED = /^[0-9]{3}\*{4}[0-9]{4}$/;
@@ -348,6 +349,7 @@ async function usable(jwks) {
   for (const jwk of Array.isArray(jwks?.keys) ? jwks.keys : []) {
     const { kty, crv, use, alg, kid, x, y } = jwk ?? {};
     if (kty !== 'EC' || crv !== 'P-256' || use !== 'sig' || alg !== 'ES256' || typeof kid !== 'string') continue;
+    if (![x, y].every((half) => typeof half === 'string' && COORDINATE.test(half))) continue;
     try {
       keys.set(kid, await importJWK({ kty, crv, x, y }, 'ES256'));
     } catch {

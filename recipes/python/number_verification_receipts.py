@@ -48,6 +48,7 @@ _ADDRESS: Final = re.compile(
     r"(https://[^/?#@\s][^?#@\s]*|http://(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]+)?)/\.well-known/jwks\.json"
 )
 _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+_COORDINATE: Final = re.compile(r"[A-Za-z0-9_-]{43}")  # 32 bytes (RFC 7518, section 6.2.1.2)
 _JTI: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 _MASKED: Final = re.compile(r"[0-9]{3}\*{4}[0-9]{4}")
@@ -364,6 +365,8 @@ def _usable(jwks: Any) -> dict[str, ECKey]:
         if not isinstance(jwk, dict) or not isinstance(jwk.get("kid"), str):
             continue
         if [jwk.get(name) for name in ("kty", "crv", "use", "alg")] != ["EC", "P-256", "sig", "ES256"]:
+            continue
+        if not all(_COORDINATE.fullmatch(str(jwk.get(name))) for name in ("x", "y")):
             continue
         try:
             keys[jwk["kid"]] = ECKey.import_key({name: jwk[name] for name in ("kty", "crv", "x", "y")})

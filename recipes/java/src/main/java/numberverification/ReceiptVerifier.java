@@ -80,6 +80,7 @@ public final class ReceiptVerifier {
             "(https://[^/?#@\\s][^?#@\\s]*|http://(?:127\\.0\\.0\\.1|localhost|\\[::1\\])(?::[0-9]+)?)"
                     + "/\\.well-known/jwks\\.json");
     private static final Pattern COMPACT = Pattern.compile("[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+");
+    private static final Pattern COORDINATE = Pattern.compile("[A-Za-z0-9_-]{43}"); // 32 bytes (RFC 7518, 6.2.1.2)
     private static final Pattern JTI = Pattern.compile("[A-Za-z0-9._-]{1,64}");
     private static final Pattern HASH = Pattern.compile("[0-9a-f]{64}");
     private static final Pattern MASKED = Pattern.compile("[0-9]{3}\\*{4}[0-9]{4}");
@@ -463,6 +464,8 @@ public final class ReceiptVerifier {
                         || !(jwk.get("kid") instanceof String kid)
                         || !(jwk.get("x") instanceof String x)
                         || !(jwk.get("y") instanceof String y)
+                        || !COORDINATE.matcher(x).matches()
+                        || !COORDINATE.matcher(y).matches()
                         || !Stream.of("kty", "crv", "use", "alg").map(jwk::get).toList()
                                 .equals(List.of("EC", "P-256", "sig", "ES256"))) {
                     continue;
