@@ -181,6 +181,14 @@ def test_an_aws_that_does_not_answer_is_a_fault(doctor: Doctor, monkeypatch: pyt
     assert "AWS_ENDPOINT_URL" in said.text("stack-unreachable")
 
 
+def test_a_region_that_is_none_is_a_fault_and_is_not_repeated(doctor: Doctor) -> None:
+    said = doctor("--region=planted 0123456789")
+
+    assert (said.status, said.codes("fault")) == (1, ["stack-no-region"])
+    assert "--region" in said.text("stack-no-region")
+    assert "planted" not in json.dumps(said.document)
+
+
 def test_an_endpoint_that_is_no_address_is_a_fault(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "127.0.0.1:4566")
 

@@ -22,7 +22,7 @@ from tools.doctor.place import (
     deployed_place,
     file_place,
     local_place,
-    no_endpoint,
+    no_client,
 )
 from tools.doctor.report import to_report, write_json
 from tools.doctor.steps.pages import is_page
@@ -148,8 +148,8 @@ def find(arguments: argparse.Namespace) -> tuple[Place, Callable[[str], Any]]:
         region = str(own.region_name)
         try:
             services = client("cloudformation"), client("lambda")
-        except ValueError:  # boto3's word for an endpoint that is no address
-            raise NoPlaceError(no_endpoint(arguments.stack, region)) from None
+        except ValueError as error:
+            raise NoPlaceError(no_client(arguments.stack, error)) from None
         return deployed_place(arguments.stack, region, *services), client
     if arguments.env:
         place = file_place(arguments.env)

@@ -10,7 +10,7 @@ from itertools import chain, starmap
 from pathlib import Path
 from typing import Any, Final
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, InvalidRegionError
 
 from local import state
 from tools.errors import WRONG_USE, ToolError
@@ -326,11 +326,14 @@ def _denied(logical_id: str) -> Finding:
     )
 
 
-def no_endpoint(name: str, region: str) -> Finding:
-    """Make the finding of an endpoint that is no address."""
+def no_client(name: str, error: ValueError) -> Finding:
+    """Make the finding of a region that is none (boto3 has an error for it), or an endpoint (it has not)."""
+    what = f"The stack {name} cannot be seen: what names"
+    if isinstance(error, InvalidRegionError):
+        return fault("stack-no-region", f"{what} the region is none.", AWS_REMEDIES[Kind.NO_REGION])
     return fault(
         "stack-unreachable",
-        f"The stack {name} in {region} cannot be seen: what names AWS's endpoint is no address.",
+        f"{what} AWS's endpoint is no address.",
         "AWS_ENDPOINT_URL, or endpoint_url of the profile, begins with http:// or https://; for a deployment "
         "unset it.",
     )
