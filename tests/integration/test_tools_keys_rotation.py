@@ -309,6 +309,19 @@ def test_a_secret_that_the_deployment_does_not_use_is_not_rotated(
     assert "AWSPENDING" not in str(client.describe_secret(SecretId="another/signing"))
 
 
+def test_a_key_in_the_place_of_the_secrets_name_is_not_repeated(
+    desk: Desk, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    key = desk.private("AWSCURRENT")
+    (tmp_path / "d.env").write_text(f"SIGNING_SECRET_ID={key}\n")
+
+    assert main(["keys", "rotate", "--step", "prepare", "--env", str(tmp_path / "d.env")]) == 1
+
+    shown = "".join(capsys.readouterr())
+    assert key[40:80] not in shown
+    assert "have a key where the name" in " ".join(shown.split())
+
+
 def test_the_deployment_says_which_secret_is_rotated(desk: Desk) -> None:
     arn = client_of(desk.stack, "secretsmanager").describe_secret(SecretId=desk.secret)["ARN"]
     for named in ((), ("--secret", arn), ("--secret", desk.secret)):

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from tools.commands import Given
 from tools.errors import WRONG_USE, ToolError
 from tools.findings import fault
+from tools.keys.people import is_like_a_key
 from tools.keys.report import advise, show_findings
 from tools.keys.store import Store
 
@@ -23,7 +24,7 @@ class Outcome(Enum):
 
 def add_deployment_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that name a deployment, as the doctor has them."""
-    group = parser.add_argument_group("which deployment is verified").add_mutually_exclusive_group()
+    group = parser.add_argument_group("whose key is changed and verified").add_mutually_exclusive_group()
     group.add_argument("--stack", metavar="NAME", help="a deployed stack")
     group.add_argument("--env", type=Path, metavar="FILE", help="the functions' variables, KEY=VALUE lines")
     group.add_argument("--state", type=Path, metavar="FILE", help="a local stack's .local/stack.json")
@@ -53,6 +54,11 @@ def secret_of_deployment(arguments: argparse.Namespace) -> str | None:
             "Deploy again, with one SigningSecretArn for all.",
         )
     (secret,) = used
+    if is_like_a_key(secret):
+        raise ToolError(
+            f"the functions of {place.name} have a key where the name of their signing secret is wanted",
+            "Deploy again, with SigningSecretArn; others have seen that key, so make another.",
+        )
     if arguments.secret not in {None, secret}:
         store = Store.reach(arguments)
         if store.describe(arguments.secret).arn != store.describe(secret).arn:

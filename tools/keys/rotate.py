@@ -30,8 +30,8 @@ from tools.text import HelpFormatter, wrapped
 _EXAMPLES: Final = """
 examples:
   python -m tools keys rotate --stack number-verification            guided, step by step
-  python -m tools keys rotate --step prepare                         or each step by itself:
-  python -m tools keys rotate --step switch
+  python -m tools keys rotate --step prepare --stack number-verification        or each step by itself:
+  python -m tools keys rotate --step switch --stack number-verification
   python -m tools keys rotate --step verify --stack number-verification
   python -m tools keys rotate --step rollback                        one step back
   python -m tools keys rotate --step rollback --to SHA256            a rotation that is done, back to that key
