@@ -144,7 +144,7 @@ def examine_together(
     own = None if private_key is None else private_key.public_key()
     if reported is not None and own is not None and reported == platform_key != own:
         yield fault(
-            "reported-is-platforms",
+            "platforms-key-reported",
             f"What was given as your public half is {PLATFORM_KEY}: the platform's own key, and not yours.",
             "Give what stands on the open platform as the customer's public key (客户公钥). It has to be: "
             f"`{bare_public(own)}`",
@@ -156,7 +156,7 @@ def examine_together(
         return
     if own is None and platform_key == reported:
         yield fault(
-            "one-key-twice",
+            "one-key-in-both-places",
             f"What was given as your public half is the same key as {PLATFORM_KEY}; which of both is wrong, "
             "only the signing secret can tell.",
             "Compare both with the app's page on the open platform: the customer's key is 客户公钥, the "
