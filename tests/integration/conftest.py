@@ -1,13 +1,20 @@
-"""The stack that most integration tests share, and the search of its whole output when they are done."""
+"""What integration tests share: a stack, whose whole output is searched at the end, and an AWS endpoint."""
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import boto3
 import pytest
 
+from local.aws import AwsEndpoint
+from local.server import listen
 from local.stack import Options, Stack
 from tests.support.planted import leaks
 from tests.support.stacks import start
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +29,21 @@ def stack(function_log: Path) -> Iterator[Stack]:
     with start(Options(log=function_log)) as stack:
         yield stack
     assert not leaks(function_log.read_text())
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[AwsEndpoint]:
+    """An AWS endpoint of a module's own."""
+    endpoint = AwsEndpoint(listen(0))
+    yield endpoint
+    endpoint.stop()
+
+
+@pytest.fixture
+def secrets(endpoint: AwsEndpoint) -> Iterator["SecretsManagerClient"]:
+    """Secrets Manager without any secret."""
+    session = boto3.Session("any", "any", region_name="cn-north-1")
+    client = session.client("secretsmanager", endpoint_url=endpoint.address)
+    yield client
+    for secret in client.list_secrets(IncludePlannedDeletion=True)["SecretList"]:
+        client.delete_secret(SecretId=secret["ARN"], ForceDeleteWithoutRecovery=True)

@@ -7,13 +7,12 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import boto3
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -21,7 +20,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cmpassport.receipt_keys import MAX_KEYS, PUBLISHED_MAX_AGE, ReceiptKeys
 from cmpassport.settings import MAX_SECRET_AGE
 from local.aws import AwsEndpoint
-from local.server import listen
 from tests.support import openssl
 from tools.__main__ import main
 from tools.clock import Clock
@@ -48,23 +46,6 @@ class Shown:
 
 
 Run = Callable[..., Shown]
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[AwsEndpoint]:
-    endpoint = AwsEndpoint(listen(0))
-    yield endpoint
-    endpoint.stop()
-
-
-@pytest.fixture
-def secrets(endpoint: AwsEndpoint) -> Iterator["SecretsManagerClient"]:
-    """Secrets Manager without any secret."""
-    session = boto3.Session("any", "any", region_name="cn-north-1")
-    client = session.client("secretsmanager", endpoint_url=endpoint.address)
-    yield client
-    for secret in client.list_secrets()["SecretList"]:
-        client.delete_secret(SecretId=secret["ARN"], ForceDeleteWithoutRecovery=True)
 
 
 @pytest.fixture

@@ -8,12 +8,11 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import boto3
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -52,23 +51,6 @@ class Shown:
 
 
 Run = Callable[..., Shown]
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[AwsEndpoint]:
-    endpoint = AwsEndpoint(listen(0))
-    yield endpoint
-    endpoint.stop()
-
-
-@pytest.fixture
-def secrets(endpoint: AwsEndpoint) -> Iterator["SecretsManagerClient"]:
-    """Secrets Manager without any secret."""
-    session = boto3.Session("any", "any", region_name="cn-north-1")
-    client = session.client("secretsmanager", endpoint_url=endpoint.address)
-    yield client
-    for secret in client.list_secrets(IncludePlannedDeletion=True)["SecretList"]:
-        client.delete_secret(SecretId=secret["ARN"], ForceDeleteWithoutRecovery=True)
 
 
 @pytest.fixture
