@@ -111,7 +111,7 @@ class Scene:
         self.verify = Side(
             "verify", "verify.app.handler", BUILD / "VerifyFunction", ours, self.new_submission
         )
-        receipts = {"RECEIPTS": "on", "RECEIPT_SECRET_ID": "receipts"}
+        receipts = {"RECEIPT_SECRET_ID": "receipts"}
         self.verify_with_receipts = replace(self.verify, name="verify with receipts", settings=receipts)
         self.naive_presign = Side(
             "naive presign", "handler.handler", self._compiled("presign"), ours, self.new_presign

@@ -36,16 +36,18 @@ def seed_samples(start: datetime, days: int) -> None:
         How many days.
     """
     # Here, not above: the stack names this module's constants and has no use for boto3.
+    import time  # noqa: PLC0415
+
     import boto3  # noqa: PLC0415
 
     from cmpassport.clock import SHANGHAI  # noqa: PLC0415
-    from cmpassport.hashing import Salt, keyed_hash  # noqa: PLC0415
     from cmpassport.secret_cache import fetcher  # noqa: PLC0415
+    from verify.hashing import Salt, keyed_hash  # noqa: PLC0415
     from verify.keyring import Keyring  # noqa: PLC0415
     from verify.settings import Settings  # noqa: PLC0415
 
     settings = Settings.from_environment(os.environ)
-    pepper = Keyring(settings, fetcher(boto3.client("secretsmanager"))).pepper()
+    pepper = Keyring(settings, fetcher(boto3.client("secretsmanager")), time.monotonic).pepper()
     number_hash = keyed_hash(pepper, Salt.NUMBER, EXHAUSTED_NUMBER)
     table = boto3.client("dynamodb")
     attempts = [f"sample-{attempt}" for attempt in range(_SPENT)]

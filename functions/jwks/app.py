@@ -1,22 +1,18 @@
 """The Lambda handler of `GET /.well-known/jwks.json`.
 
-Business back ends fetch it, not pages: nobody is asked for an Origin.
+Business back ends fetch it, not pages: no Origin is required.
 """
-
-import gc
-
-gc.disable()  # until this module ends: what it imports is no garbage, and looking takes a tenth of a start
 
 import os
 import time
 from collections.abc import Mapping
 from typing import Any, Final
 
+from cmpassport.start import begin
+from cmpassport.direct_secret import SecretReader
 from cmpassport.http import Handler, respond
 from cmpassport.receipt_keys import PUBLISHED_MAX_AGE, ReceiptKeys
 from cmpassport.secret_cache import CachedSecret
-from cmpassport.secrets_manager import SecretReader
-from cmpassport.snapshot import begin
 from cmpassport.telemetry import Metric, count, secret_is_stale
 from jwks.settings import Settings
 
@@ -35,17 +31,14 @@ _keys = CachedSecret(
     monotonic=time.monotonic,
     on_stale=secret_is_stale,
 )
-begin(_secrets.prepare, os.environ, "secretsmanager")
 
 
 def publish_keys(_event: Mapping[str, Any], _request_id: str) -> dict[str, Any]:
-    """Give the public keys, the former, the current and the next, for caches to keep (RFC 9111)."""
+    """Return the public keys, the former, the current and the next, for caches to keep (RFC 9111)."""
     keys = _keys.get()
     count(Metric.RECEIPT_KEYS_SERVED)
     return respond(200, _HEADERS, keys)
 
 
 handler = Handler(publish_keys)
-
-gc.freeze()  # all of this stays: no later collection looks at it
-gc.enable()
+begin(_secrets.prepare, os.environ, "secretsmanager")

@@ -9,7 +9,7 @@ from cmpassport.settings import MAX_SECRET_AGE, read_number, read_secret_id
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the jwks function is told.
+    """Settings of the jwks function.
 
     Attributes
     ----------
@@ -24,7 +24,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> Self:
-        """Read the variables; raise SettingsError for the first that is wrong."""
+        """Read the variables; raise SettingsError for the first that is not valid."""
         return cls(
             receipt_secret_id=read_secret_id(env, "RECEIPT_SECRET_ID"),
             secret_max_age=read_number(env, "SECRET_MAX_AGE_SECONDS", 300, low=1, high=MAX_SECRET_AGE),

@@ -1,22 +1,19 @@
 """The Lambda handler of `POST /presign`."""
 
-import gc
-
-gc.disable()  # until this module ends: what it imports is no garbage, and looking takes a tenth of a start
-
 import os
 import time
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from cmpassport.start import begin
 from cmpassport.clock import utc_now
-from cmpassport.http import Endpoint, Request, check_members
+from cmpassport.direct_secret import SecretReader
+from cmpassport.http import Endpoint, Request
 from cmpassport.keys import load_private_key
+from cmpassport.members import check_members
 from cmpassport.problems import Problem, ProblemError
 from cmpassport.secret_cache import CachedSecret, read_fields
-from cmpassport.secrets_manager import SecretReader
-from cmpassport.snapshot import begin
 from cmpassport.telemetry import Metric, count, logger, secret_is_stale
 from presign.grammar import PreSignGrammar, PreSignRejectedError
 from presign.settings import Settings
@@ -31,7 +28,6 @@ _key = CachedSecret(
     monotonic=time.monotonic,
     on_stale=secret_is_stale,
 )
-begin(_secrets.prepare, os.environ, "secretsmanager")
 
 
 def sign_presign(request: Request) -> Mapping[str, Any]:
@@ -49,6 +45,4 @@ def sign_presign(request: Request) -> Mapping[str, Any]:
 
 
 handler = Endpoint(sign_presign, _settings.common.allowed_origins)
-
-gc.freeze()  # all of this stays: no later collection looks at it
-gc.enable()
+begin(_secrets.prepare, os.environ, "secretsmanager")

@@ -18,7 +18,7 @@ import re
 from datetime import datetime, timedelta
 from typing import Final
 
-from cmpassport.clock import parse_timestamp
+from cmpassport.clock import SHANGHAI
 from cmpassport.errors import CmpassportError
 
 _CURRENT: Final = r"[0-9A-V]{32}(?P<current>[0-9]{17})[0-9A-V]{32}"
@@ -27,7 +27,7 @@ _VERSION: Final = r"1\.[02]"
 
 
 class PreSignRejectedError(CmpassportError):
-    """A string is no preSign that may be signed; the text says why and never quotes it."""
+    """A string is not a preSign that may be signed; the text says why and never quotes it."""
 
 
 class PreSignGrammar:
@@ -59,16 +59,36 @@ class PreSignGrammar:
         Raises
         ------
         PreSignRejectedError
-            The string is anything else, or its timestamp is no moment of the calendar or outside the window.
+            The string is anything else, or its timestamp is not in the calendar or outside the window.
         """
         match = self._form.fullmatch(text)
         if match is None:
-            raise PreSignRejectedError("The string is no preSign of the configured appId.")
+            raise PreSignRejectedError("The string is not a preSign of the configured appId.")
         try:
             moment = parse_timestamp(match["current"] or match["legacy"])
         except ValueError:
-            raise PreSignRejectedError("The preSign's timestamp is no moment of the calendar.") from None
+            raise PreSignRejectedError("The preSign's timestamp is not a moment of the calendar.") from None
         if self._window is not None and abs(now - moment) > self._window:
             raise PreSignRejectedError(
                 "The preSign's timestamp is too far from now. Load the page again; check the phone's clock."
             )
+
+
+def parse_timestamp(digits: str) -> datetime:
+    """Read 17 ASCII digits, `yyyyMMddHHmmssSSS`, as Shanghai time.
+
+    Raises
+    ------
+    ValueError
+        The digits are not a moment of the calendar.
+    """
+    return datetime(
+        int(digits[0:4]),
+        int(digits[4:6]),
+        int(digits[6:8]),
+        int(digits[8:10]),
+        int(digits[10:12]),
+        int(digits[12:14]),
+        int(digits[14:17]) * 1000,
+        tzinfo=SHANGHAI,
+    )

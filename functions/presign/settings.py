@@ -10,12 +10,12 @@ from cmpassport.settings import CommonSettings, read_number
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the presign function is told.
+    """Settings of the presign function.
 
     Attributes
     ----------
     common
-        What both functions are told.
+        Settings shared with verify.
     window
         How far a preSign's timestamp may lie from now, either way; None for any.
     """
@@ -25,6 +25,6 @@ class Settings:
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> Self:
-        """Read the variables; raise SettingsError for the first that is wrong."""
+        """Read the variables; raise SettingsError for the first that is not valid."""
         hours = read_number(env, "PRESIGN_WINDOW_HOURS", 24, low=0, high=8760)
         return cls(CommonSettings.from_environment(env), timedelta(hours=hours) if hours else None)

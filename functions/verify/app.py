@@ -1,49 +1,41 @@
 """The Lambda handler of `POST /verify`."""
 
-import gc
-
-gc.disable()  # until this module ends: what it imports is no garbage, and looking takes a tenth of a start
-
 import os
-import re
 import time
 import uuid
-from collections.abc import Mapping
-from functools import cache, partial
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from urllib3.util import parse_url
-
+from cmpassport.start import begin
 from cmpassport import aws
-from cmpassport.clock import seconds_to_midnight, utc_now
-from cmpassport.http import Endpoint, Request, check_members, invalid_request
-from cmpassport.problems import Action, FieldError, Problem, ProblemError
-from cmpassport.secrets_manager import SecretReader
-from cmpassport.snapshot import begin
+from cmpassport.clock import utc_now
+from cmpassport.errors import RefusedError
+from cmpassport.http import Endpoint, Request
+from cmpassport.problems import Action, Problem, ProblemError
+from cmpassport.secret_cache import fetcher
 from cmpassport.telemetry import Metric, count, describe, logger
-from verify.budget import AttemptBudget, ClientBudget
+from verify.budget import AttemptBudget, AttemptsExhaustedError, ClientBudget, ClientBudgetExhaustedError
 from verify.keyring import Keyring
-from verify.message import Submission
-from verify.number import normalise
-from verify.once import OneOutcome
-from verify.platform import Platform, connection_pool
-from verify.settings import Settings
-from verify.verification import Outcome, Verifier
+from verify.once import OneOutcome, TokenInUseError, TokenReusedError
+from verify.outcome import Outcome
+from verify.platform import Platform, PlatformUnreachableError
+from verify.settings import ReceiptSettings, Settings
+from verify.submission import Submission
+from verify.verification import Verifier
 
 if TYPE_CHECKING:
     from verify.receipt import Receipts
 
-_TOKEN: Final = re.compile(r"[!-~]{1,1024}", re.ASCII)
-_NONCE: Final = re.compile(r"[!-~]{1,256}", re.ASCII)
-_MAX_TEXT_CHARACTERS: Final = 8192
-
-_DETAILS: Final = {
-    Problem.TOKEN_REJECTED: "Get a new token from the SDK; pass userInformation on verbatim.",
-    Problem.ATTEMPTS_EXHAUSTED: "This number's attempts of today are used up. Use another way to log in.",
-    Problem.PLATFORM_REJECTED: "The operator of this service has to mend this. Use another way to log in.",
-    Problem.PLATFORM_ERROR: "The platform gave no verdict. Get a new token and try again.",
-    Problem.PLATFORM_TIMEOUT: "The platform did not answer in time. Get a new token and try again.",
+_PROBLEMS: Final[Mapping[type[RefusedError], Problem]] = {
+    TokenInUseError: Problem.IN_PROGRESS,
+    TokenReusedError: Problem.TOKEN_REUSED,
+    AttemptsExhaustedError: Problem.ATTEMPTS_EXHAUSTED,
+    ClientBudgetExhaustedError: Problem.TOO_MANY_REQUESTS,
+    PlatformUnreachableError: Problem.PLATFORM_UNREACHABLE,
 }
+_PLATFORMS_DAY: Final = 24 * 60 * 60
+"""Seconds. The guide says "a day" and not from when: by then the platform's limit is renewed in any case."""
 
 
 def _outcome_not_stored(error: Exception) -> None:
@@ -51,66 +43,80 @@ def _outcome_not_stored(error: Exception) -> None:
     logger.warning("an outcome could not be stored", extra=describe(error))
 
 
-_settings = Settings.from_environment(os.environ)
-_secrets = SecretReader(os.environ)
-_keyring = Keyring(_settings, _secrets.fetch)
+@cache
+def _secrets_manager() -> Callable[[str], str]:
+    return fetcher(aws.client("secretsmanager"))
 
 
 @cache
 def _verifier() -> Verifier:
-    settings = _settings
     dynamodb = aws.client("dynamodb")
-    _secrets.prepare()
-    address = parse_url(settings.platform_url)
+    table = _settings.table_name
     return Verifier(
         keyring=_keyring,
-        attempts=AttemptBudget(dynamodb, settings.table_name, settings.daily_attempt_limit),
-        clients=ClientBudget(dynamodb, settings.table_name, settings.client_hourly_limit),
-        once=OneOutcome(dynamodb, settings.table_name, _outcome_not_stored),
-        platform=Platform(
-            partial(connection_pool, settings.platform_url),
-            address.request_uri,
-            settings.limits,
-            time.monotonic,
-        ),
+        attempts=AttemptBudget(dynamodb, table, _settings.daily_attempt_limit),
+        clients=ClientBudget(dynamodb, table, _settings.client_hourly_limit),
+        once=OneOutcome(dynamodb, table, _outcome_not_stored),
+        platform=Platform(_settings.platform_url, _settings.limits, time.monotonic),
         now=utc_now,
         monotonic=time.monotonic,
         new_msg_id=lambda: str(uuid.uuid4()),
     )
 
 
-def _make_receipts() -> "Receipts | None":
-    if _settings.receipts is None:
-        return None
-    from verify.receipt import Receipts  # noqa: PLC0415 - brings a library, for receipts only
-
-    return Receipts(_settings.receipts, _settings.common.app_id, _keyring.receipts, utc_now)
+def _make_clients() -> None:
+    _secrets_manager()
+    _verifier()
 
 
-_receipts = _make_receipts()
-begin(_verifier, os.environ, "dynamodb", "secretsmanager")
+def _make_receipts(settings: ReceiptSettings) -> "Receipts":
+    from verify.receipt import Receipts, parse_keys  # noqa: PLC0415 - joserfc: a third of a start, for receipts only
+
+    keys = _keyring.add(lambda: parse_keys(_fetch(settings.secret_id), settings.number_form, utc_now()))
+    return Receipts(settings, _settings.common.app_id, keys.get, utc_now)
+
+
+def _fetch(secret_id: str) -> str:
+    return _secrets_manager()(secret_id)
+
+
+_settings = Settings.from_environment(os.environ)
+_keyring = Keyring(_settings, _fetch, time.monotonic)
+_receipts = _make_receipts(_settings.receipts) if _settings.receipts else None
 
 
 def verify_number(request: Request) -> Mapping[str, Any]:
-    """Verify the number that a page submits; give a receipt of a positive verdict where receipts are on."""
-    submission = _read_submission(request.fields)
+    """Verify the number that a page submits; add a receipt of a positive verdict where receipts are on."""
+    submission = Submission.from_fields(request.fields)
     if _receipts is None:
-        return _answer(_verifier().verify(submission, request.client_address))
+        return _answer(_outcome(submission, request))
     login = _receipts.prepare(
         submission.number,
         domain_name=request.domain_name,
         audience=request.origin,
-        nonce=request.fields.get("nonce"),
+        nonce=submission.nonce,
     )
-    outcome = _verifier().verify(submission, request.client_address, login.purpose)
+    outcome = _outcome(submission, request, login.binding)
     answer = _answer(outcome)
     receipt = _receipts.issue(outcome, login)
     return answer if receipt is None else {**answer, "receipt": receipt}
 
 
+def _outcome(submission: Submission, request: Request, binding: str = "") -> Outcome:
+    try:
+        return _verifier().verify(submission, request.client_address, binding)
+    except RefusedError as error:
+        raise ProblemError(_PROBLEMS[type(error)], retry_after=error.retry_after) from None
+
+
 def _answer(outcome: Outcome) -> Mapping[str, Any]:
     if outcome.problem is not None:
-        raise _refusal(outcome.problem, outcome)
+        limit_reached = outcome.problem is Problem.ATTEMPTS_EXHAUSTED
+        raise ProblemError(
+            outcome.problem,
+            retry_after=_PLATFORMS_DAY if limit_reached else None,
+            result_code=outcome.result_code or None,
+        )
     return {
         "verified": outcome.verified,
         "resultCode": outcome.result_code,
@@ -122,38 +128,5 @@ def _answer(outcome: Outcome) -> Mapping[str, Any]:
     }
 
 
-def _read_submission(fields: Mapping[str, Any]) -> Submission:
-    check_members(fields, ("phoneNum", "token", "userInformation"), ("expandParams", "nonce"))
-    number = normalise(fields["phoneNum"])
-    errors = []
-    if number is None:
-        errors.append(FieldError("phoneNum", "is no mainland mobile number: 11 digits, starting 13 to 19"))
-    if not _TOKEN.fullmatch(fields["token"]):
-        errors.append(FieldError("token", "is no token: 1 to 1024 printable ASCII characters without spaces"))
-    for name in ("userInformation", "expandParams"):
-        value = fields.get(name)
-        if value is not None and not (value.isprintable() and len(value) <= _MAX_TEXT_CHARACTERS):
-            errors.append(FieldError(name, f"must be printable, at most {_MAX_TEXT_CHARACTERS} characters"))
-    if fields["userInformation"] == "":
-        errors.append(FieldError("userInformation", "is empty; pass on what the SDK gave"))
-    if not _NONCE.fullmatch(fields.get("nonce", "-")):
-        errors.append(FieldError("nonce", "must be 1 to 256 printable ASCII characters without spaces"))
-    if errors or number is None:
-        raise invalid_request(*errors)
-    return Submission(number, fields["token"], fields["userInformation"], fields.get("expandParams"))
-
-
-def _refusal(problem: Problem, outcome: Outcome) -> ProblemError:
-    exhausted = problem is Problem.ATTEMPTS_EXHAUSTED
-    return ProblemError(
-        problem,
-        _DETAILS[problem],
-        retry_after=seconds_to_midnight(utc_now()) if exhausted else None,
-        result_code=outcome.result_code or None,
-    )
-
-
 handler = Endpoint(verify_number, _settings.common.allowed_origins)
-
-gc.freeze()  # all of this stays: no later collection looks at it
-gc.enable()
+begin(_make_clients, os.environ, "dynamodb", "secretsmanager")

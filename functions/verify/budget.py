@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
-from cmpassport.clock import SHANGHAI, seconds_to_midnight
-from cmpassport.errors import CmpassportError
+from cmpassport.clock import SHANGHAI
+from cmpassport.errors import RefusedError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -29,18 +29,12 @@ _KEPT_FOR: Final = timedelta(days=2)
 _HOUR: Final = timedelta(hours=1)
 
 
-class BudgetExhaustedError(CmpassportError):
-    """A budget is used up.
+class AttemptsExhaustedError(RefusedError):
+    """The number's attempts of the day are used up."""
 
-    Attributes
-    ----------
-    retry_after
-        Seconds until it is renewed.
-    """
 
-    def __init__(self, retry_after: int) -> None:
-        super().__init__("the budget is used up")
-        self.retry_after = retry_after
+class ClientBudgetExhaustedError(RefusedError):
+    """The client address's requests of the hour are used up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +79,7 @@ class AttemptBudget:
 
         Raises
         ------
-        BudgetExhaustedError
+        AttemptsExhaustedError
             The day's attempts are used up.
         """
         key = f"{number_hash}#{now.astimezone(SHANGHAI):%Y%m%d}"
@@ -111,7 +105,9 @@ class AttemptBudget:
             )
         except ClientError as error:
             if _condition_failed(error):
-                raise BudgetExhaustedError(seconds_to_midnight(now)) from None
+                raise AttemptsExhaustedError(
+                    "the day's attempts are used up", seconds_to_midnight(now)
+                ) from None
             raise
         used = len(response["Attributes"]["attempts"]["SS"])
         return Reservation(key, attempt_id, max(self._limit - used, 0))
@@ -149,7 +145,7 @@ class ClientBudget:
 
         Raises
         ------
-        BudgetExhaustedError
+        ClientBudgetExhaustedError
             The hour's requests are used up.
         """
         hour = now.astimezone(SHANGHAI)
@@ -168,18 +164,26 @@ class ClientBudget:
         except ClientError as error:
             if _condition_failed(error):
                 elapsed = timedelta(minutes=hour.minute, seconds=hour.second)
-                raise BudgetExhaustedError(int((_HOUR - elapsed).total_seconds())) from None
+                wait = int((_HOUR - elapsed).total_seconds())
+                raise ClientBudgetExhaustedError("the hour's requests are used up", wait) from None
             raise
 
 
 def client_network(address: str) -> str:
-    """Give what stands for a client: an IPv4 address, or the /64 network that one IPv6 subscriber has."""
+    """Return what stands for a client: an IPv4 address, or the /64 network that one IPv6 subscriber has."""
     if ":" not in address:
         return address
     try:
         return str(ip_network((address, 64), strict=False))
     except ValueError:
         return address
+
+
+def seconds_to_midnight(instant: datetime) -> int:
+    """Return the seconds until the next Shanghai day begins: 1 to 86400."""
+    local = instant.astimezone(SHANGHAI)
+    midnight = datetime(local.year, local.month, local.day, tzinfo=SHANGHAI) + timedelta(days=1)
+    return -int((local - midnight) // timedelta(seconds=1))
 
 
 def _expiration(now: datetime) -> str:

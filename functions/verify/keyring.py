@@ -1,30 +1,25 @@
 """The keys and the pepper of the verify function, each parsed once and refreshed as its secret changes."""
 
-import time
 from collections.abc import Callable
-from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
-from cmpassport.clock import utc_now
 from cmpassport.errors import CmpassportError
 from cmpassport.keys import load_private_key, load_public_key
 from cmpassport.secret_cache import CachedSecret, SecretFormatError, read_fields
-from cmpassport.settings import SettingsError
 from cmpassport.telemetry import secret_is_stale
 from verify.message import Credentials
 from verify.settings import Settings
 
-if TYPE_CHECKING:
-    from cmpassport.receipt_keys import ReceiptKeys
-
 MIN_PEPPER_CHARACTERS: Final = 32
+
+_T = TypeVar("_T")
 
 
 class Keyring:
-    """Signing key, appKey and platform key, pepper, and the keys of receipts where those are on.
+    """Signing key, appKey and platform key, pepper, and what else is added.
 
     Parameters
     ----------
@@ -34,49 +29,47 @@ class Keyring:
         Reads a secret's current text by name or ARN.
     monotonic
         Clock in seconds.
-    now
-        Clock, aware.
     """
 
     def __init__(
-        self,
-        settings: Settings,
-        fetch: Callable[[str], str],
-        monotonic: Callable[[], float] = time.monotonic,
-        now: Callable[[], datetime] = utc_now,
+        self, settings: Settings, fetch: Callable[[str], str], monotonic: Callable[[], float]
     ) -> None:
         self._settings = settings
         self._fetch = fetch
-        self._now = now
+        self._monotonic = monotonic
         # A refresh that brings the same key does not parse it again.
         self._parse_signing = lru_cache(maxsize=1)(load_private_key)
-        max_age = settings.common.secret_max_age
-        self._signing = CachedSecret(
-            self._load_signing, max_age=max_age, monotonic=monotonic, on_stale=self._stale
+        self._secrets: list[CachedSecret[Any]] = []
+        self._signing = self.add(self._load_signing)
+        self._verification = self.add(self._load_verification)
+        self._pepper = self.add(self._load_pepper)
+
+    def add(self, load: Callable[[], _T]) -> CachedSecret[_T]:
+        """Keep one more secret, refreshed with the others and put off with them.
+
+        Parameters
+        ----------
+        load
+            Fetches and parses it.
+        """
+        secret = CachedSecret(
+            load,
+            max_age=self._settings.common.secret_max_age,
+            monotonic=self._monotonic,
+            on_stale=self._stale,
         )
-        self._verification = CachedSecret(
-            self._load_verification, max_age=max_age, monotonic=monotonic, on_stale=self._stale
-        )
-        self._pepper = CachedSecret(
-            self._load_pepper, max_age=max_age, monotonic=monotonic, on_stale=self._stale
-        )
-        self._receipts = CachedSecret(
-            self._load_receipts, max_age=max_age, monotonic=monotonic, on_stale=self._stale
-        )
+        self._secrets.append(secret)
+        return secret
 
     def credentials(self) -> Credentials:
-        """Give what a request is encrypted and signed with."""
+        """Return what a request is encrypted and signed with."""
         app_key, platform_key = self._verification.get()
         common = self._settings.common
         return Credentials(common.app_id, app_key, platform_key, self._signing.get(), common.scheme)
 
     def pepper(self) -> bytes:
-        """Give the key of the keyed hashes."""
+        """Return the key of the keyed hashes."""
         return self._pepper.get()
-
-    def receipts(self) -> "ReceiptKeys":
-        """Give the keys of receipts, which have to be on."""
-        return self._receipts.get()
 
     def refresh_soon(self) -> None:
         """Fetch both keys anew for the next request: the platform says that they do not match its own."""
@@ -86,7 +79,7 @@ class Keyring:
     def _stale(self, error: Exception) -> None:
         secret_is_stale(error)
         if not isinstance(error, CmpassportError):  # then it was not this secret's content
-            for secret in (self._signing, self._verification, self._pepper, self._receipts):
+            for secret in self._secrets:
                 secret.put_off()
 
     def _load_signing(self) -> RSAPrivateKey:
@@ -103,11 +96,3 @@ class Keyring:
         if len(pepper) < MIN_PEPPER_CHARACTERS:
             raise SecretFormatError(f"the pepper has fewer than {MIN_PEPPER_CHARACTERS} characters")
         return pepper.encode()
-
-    def _load_receipts(self) -> "ReceiptKeys":
-        from verify.receipt import parse_keys  # noqa: PLC0415 - brings a library, for receipts only
-
-        receipts = self._settings.receipts
-        if receipts is None:
-            raise SettingsError("RECEIPTS", "is off, and there are no keys of receipts")
-        return parse_keys(self._fetch(receipts.secret_id), receipts.number_form, self._now())

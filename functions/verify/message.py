@@ -4,48 +4,36 @@ Guide section 3.2. Request and answer are JSON objects of `header` and `body`. T
 with a trailing space; senders use none, and answers are read with or without.
 """
 
+import base64
 import json
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
-from cmpassport.clock import format_timestamp
+from cmpassport.clock import SHANGHAI
 from cmpassport.errors import CmpassportError
-from cmpassport.signing import SignatureScheme, encrypt
+from cmpassport.signing import SignatureScheme
+from verify.submission import Submission
 
 _VERSION: Final = "1.0"
 _RESULT_CODE: Final = re.compile(r"[0-9A-Za-z]{1,10}", re.ASCII)
 """Known ones have up to six digits. A number has 11: what echoes one is no code, since codes are logged."""
 _VERDICTS: Final = frozenset({"000", "001"})
+_PADDING: Final = PKCS1v15()
+_PADDING_BYTES: Final = 11
+"""What RSAES-PKCS1-v1_5 takes of a block (RFC 8017 section 7.2.1)."""
+
+
+class PlaintextTooLongError(CmpassportError):
+    """A plaintext does not fit into the one block that the protocol has."""
 
 
 class NotTheProtocolError(CmpassportError):
     """An answer is not what the guide describes; the text says in which way, and never quotes it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """What the page handed over: the user's number and what the SDK gave. Never shown in a repr.
-
-    Attributes
-    ----------
-    number
-        11 digits.
-    token
-        The SDK's token, valid for one minute and one use.
-    user_information
-        As the SDK gave it, URI-encoded already; goes on verbatim.
-    expand_params
-        `param1=value1|param2=value2`, URL-encoded, or None.
-    """
-
-    number: str = field(repr=False)
-    token: str = field(repr=False)
-    user_information: str = field(repr=False)
-    expand_params: str | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +83,7 @@ class Answer:
 def write_request(
     submission: Submission, credentials: Credentials, *, msg_id: str, instant: datetime
 ) -> bytes:
-    """Write the request's JSON, number encrypted and whole request signed.
+    """Return the request's JSON, with the number encrypted and the whole request signed.
 
     Parameters
     ----------
@@ -123,6 +111,36 @@ def write_request(
         body["expandParams"] = submission.expand_params
     header = {"version": _VERSION, "msgId": msg_id, "timestamp": timestamp, "appId": credentials.app_id}
     return json.dumps({"header": header, "body": body}, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def format_timestamp(instant: datetime) -> str:
+    """Return an aware instant as 17 digits of Shanghai time, `yyyyMMddHHmmssSSS`, milliseconds truncated."""
+    local = instant.astimezone(SHANGHAI)
+    return f"{local:%Y%m%d%H%M%S}{local.microsecond // 1000:03d}"
+
+
+def encrypt(key: RSAPublicKey, plaintext: str) -> str:
+    """Encrypt a text in one RSAES-PKCS1-v1_5 block and write it as Base64 on one line.
+
+    Parameters
+    ----------
+    key
+        The platform's public key.
+    plaintext
+        At most the key's size in bytes less 11, as UTF-8: 117 bytes for 1024 bits, 245 for 2048.
+
+    Raises
+    ------
+    PlaintextTooLongError
+        The text does not fit; the error has both sizes in bytes, and never the text.
+    """
+    data = plaintext.encode()
+    limit = key.key_size // 8 - _PADDING_BYTES
+    if len(data) > limit:
+        raise PlaintextTooLongError(
+            f"the plaintext has {len(data)} bytes; a key of {key.key_size} bits encrypts at most {limit}"
+        )
+    return base64.b64encode(key.encrypt(data, _PADDING)).decode("ascii")
 
 
 def read_answer(data: bytes, *, msg_id: str, app_id: str) -> Answer:

@@ -20,7 +20,7 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import (
     IdempotencyValidationError,
 )
 
-from cmpassport.errors import CmpassportError
+from cmpassport.errors import RefusedError
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -30,13 +30,14 @@ _KEPT_SECONDS: Final = 5 * 60
 """How long an outcome is kept: while a page may still ask again, not as a lasting proof of the verdict."""
 _HELD_MILLISECONDS: Final = 120_000
 """How long a crashed request holds its token: past the token's minute, so that no live one is sent twice."""
+_LOOK_AGAIN_SECONDS: Final = 1
 
 
-class TokenInUseError(CmpassportError):
-    """The same request is being worked on, or was when its function died."""
+class TokenInUseError(RefusedError):
+    """The same request is being processed, or was when its function died."""
 
 
-class TokenReusedError(CmpassportError):
+class TokenReusedError(RefusedError):
     """The token was already sent with another request."""
 
 
@@ -49,7 +50,7 @@ class _Hold:
 
 
 class OneOutcome:
-    """Runs the work for a token once and gives its outcome ever after.
+    """Runs the work for a token once and returns its outcome ever after.
 
     Parameters
     ----------
@@ -65,7 +66,7 @@ class OneOutcome:
         self, client: "DynamoDBClient", table_name: str, on_not_stored: Callable[[Exception], None]
     ) -> None:
         self._on_not_stored = on_not_stored
-        # What a handler of this event gives is what is sent; the stubs know handlers that give nothing.
+        # What a handler of this event returns is what is sent; the stubs know handlers that return nothing.
         client.meta.events.register("provide-client-params.dynamodb.PutItem", _sign_claim)  # type: ignore[arg-type]
         config = IdempotencyConfig(
             event_key_jmespath="token",
@@ -84,7 +85,7 @@ class OneOutcome:
     def run(
         self, *, token_hash: str, request_hash: str, work: Callable[[], Mapping[str, Any]]
     ) -> Mapping[str, Any]:
-        """Give the token's outcome: the stored one, or what the work gives now.
+        """Return the token's outcome: the stored one, or what the work returns now.
 
         When the work raises, nothing is stored and the token may be sent again.
 
@@ -95,12 +96,12 @@ class OneOutcome:
         request_hash
             Keyed hash of all that must be the same when the token comes again.
         work
-            Gives the outcome as JSON members.
+            Returns the outcome as JSON members.
 
         Raises
         ------
         TokenInUseError
-            The same request is being worked on.
+            The same request is being processed.
         TokenReusedError
             The token belongs to another request.
         ClientError, BotoCoreError
@@ -112,7 +113,7 @@ class OneOutcome:
                 claim={"token": token_hash, "request": request_hash}, work=ending
             )
         except (IdempotencyAlreadyInProgressError, IdempotencyInconsistentStateError):
-            raise TokenInUseError("the same request is being worked on") from None
+            raise TokenInUseError("the same request is being processed", _LOOK_AGAIN_SECONDS) from None
         except IdempotencyValidationError:
             raise TokenReusedError("the token belongs to another request") from None
         except IdempotencyPersistenceLayerError as error:
@@ -133,7 +134,7 @@ def _work(*, claim: Mapping[str, str], work: Callable[[], Mapping[str, Any]]) ->
 
 
 def _sign_claim(params: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Let a claim know itself: botocore sends it again when its answer is lost, and the token is still free.
+    """Make the claim idempotent: botocore sends it again when its answer is lost, and must recognise it.
 
     Without this the second sending would find the first one's claim, and the token would be held for nobody.
     """

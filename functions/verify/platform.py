@@ -25,7 +25,7 @@ from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 from urllib3.response import BaseHTTPResponse
 from urllib3.util import parse_url
 
-from cmpassport.errors import CmpassportError
+from cmpassport.errors import CmpassportError, RefusedError
 
 MAX_ANSWER_BYTES: Final = 64 * 1024
 MAX_IDLE_SECONDS: Final = 20.0
@@ -36,7 +36,7 @@ _HEADERS: Final = {"Content-Type": "application/json;charset=utf-8", "Accept": "
 logging.getLogger("urllib3.connection").setLevel(logging.CRITICAL)
 
 
-class PlatformUnreachableError(CmpassportError):
+class PlatformUnreachableError(RefusedError):
     """The request was provably never sent: no address, no connection or no TLS."""
 
 
@@ -45,7 +45,7 @@ class PlatformSilentError(CmpassportError):
 
 
 class BadAnswerError(CmpassportError):
-    """What came back is no answer of the platform: no HTTP, wrong status, too large or cut off."""
+    """What came back is not the platform's answer: not HTTP, wrong status, too large or cut off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class _Exchange:
     sent: bool = False
 
     def remaining(self) -> float:
-        """Give the seconds left; raise TimeoutError when there are none."""
+        """Return the seconds left; raise TimeoutError when there are none."""
         seconds = self.ends_at - self.monotonic()
         if seconds <= 0:
             raise TimeoutError("the exchange's deadline has passed")
@@ -143,45 +143,28 @@ class _HttpsPool(HTTPSConnectionPool):
 _tls_context = cache(ssl.create_default_context)
 
 
-def connection_pool(url: str) -> HTTPConnectionPool:
-    """Make a pool for the platform's address; TLS is verified against the system's certificates."""
-    address = parse_url(url)
-    if address.scheme == "https":
-        return _HttpsPool(str(address.host), address.port, ssl_context=_tls_context())
-    return _HttpPool(str(address.host), address.port)
-
-
 class Platform:
     """The platform's verification endpoint.
 
     Parameters
     ----------
-    new_pool
-        Makes a pool of connections to it; called when the first is needed and when the last has grown old.
-    path
-        The endpoint's path.
+    url
+        Its full address, http or https.
     limits
         Bounds in seconds.
     monotonic
         Clock in seconds.
     """
 
-    def __init__(
-        self,
-        new_pool: Callable[[], HTTPConnectionPool],
-        path: str,
-        limits: Limits,
-        monotonic: Callable[[], float],
-    ) -> None:
-        self._new_pool = new_pool
-        self._path = path
+    def __init__(self, url: str, limits: Limits, monotonic: Callable[[], float]) -> None:
+        self._address = parse_url(url)
         self._limits = limits
         self._monotonic = monotonic
         self._pool: HTTPConnectionPool | None = None
         self._last_used = 0.0
 
     def ask(self, request: bytes) -> bytes:
-        """Send a request and give the answer's body, at most 64 KiB.
+        """Send a request and return the answer's body, at most 64 KiB.
 
         Raises
         ------
@@ -190,7 +173,7 @@ class Platform:
         PlatformSilentError
             It was sent and no answer came in time; the token is burned.
         BadAnswerError
-            What came back is no HTTP, has another status than 200 (redirects are not followed), is too large
+            What came back is not HTTP, has another status than 200 (redirects are not followed), is too large
             or cut off.
         """
         started = self._monotonic()
@@ -219,13 +202,20 @@ class Platform:
             self._pool = self._new_pool()
         return self._pool
 
+    def _new_pool(self) -> HTTPConnectionPool:
+        """Return a pool of connections; TLS is verified against the system's certificates."""
+        host, port = str(self._address.host), self._address.port
+        if self._address.scheme == "https":
+            return _HttpsPool(host, port, ssl_context=_tls_context())
+        return _HttpPool(host, port)
+
     def _post(self, pool: HTTPConnectionPool, exchange: _Exchange, request: bytes) -> bytes:
         # Errors are not chained: urllib3's texts hold the address and may quote what the server sent.
         try:
             remaining = exchange.remaining()
             response = pool.urlopen(
                 "POST",
-                self._path,
+                self._address.request_uri,
                 body=request,
                 headers=_HEADERS,
                 retries=False,
@@ -239,7 +229,7 @@ class Platform:
             if not exchange.sent:
                 raise PlatformUnreachableError(type(error).__name__) from None
             if _is_no_http(error):
-                raise BadAnswerError("the answer is no HTTP") from None
+                raise BadAnswerError("the answer is not HTTP") from None
             raise PlatformSilentError(type(error).__name__) from None
         return _read_body(response)
 

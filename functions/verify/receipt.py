@@ -19,8 +19,8 @@ from cmpassport.receipt_keys import ALGORITHM, ReceiptKeys, SigningKey
 from cmpassport.secret_cache import SecretFormatError
 from cmpassport.settings import SettingsError
 from cmpassport.telemetry import Metric, count
+from verify.outcome import Outcome
 from verify.settings import NumberForm, ReceiptSettings
-from verify.verification import Outcome
 
 TYPE: Final = "number-verification+jwt"
 """The header's `typ`, so that a receipt does not pass for another kind of token (RFC 8725 section 3.11)."""
@@ -48,7 +48,7 @@ def parse_keys(text: str, form: NumberForm, now: datetime) -> ReceiptKeys:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """The one login that a receipt is for, with all of the receipt that can be made before the verdict.
+    """The login that a receipt is for, with all of the receipt that can be made before the verdict.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class Login:
     signing: SigningKey
 
     @property
-    def purpose(self) -> str:
+    def binding(self) -> str:
         """What must be the same when the token comes again: a token is for one login too."""
         return f"{self.audience}\0{self.nonce or ''}"
 
@@ -86,7 +86,7 @@ class Receipts:
     app_id
         The configured appId.
     keys
-        Gives the keys.
+        Returns the keys.
     now
         Clock, aware.
     """
@@ -138,16 +138,16 @@ class Receipts:
         )
 
     def issue(self, outcome: Outcome, login: Login) -> str | None:
-        """Give the receipt of a positive verdict; None for any other, and past the receipt's end.
+        """Return the receipt of a positive verdict; None for any other, and past the receipt's end.
 
-        A verdict that is given again has a receipt of the same identifier and times.
+        A verdict that is returned again has a receipt of the same identifier and times.
 
         Parameters
         ----------
         outcome
             The verdict.
         login
-            As `prepare` gave it.
+            As `prepare` returned it.
         """
         expires = outcome.verified_at + self._settings.life_seconds
         if not outcome.verified or self._now().timestamp() >= expires:

@@ -8,8 +8,8 @@ from typing import Final, Self
 
 from cmpassport.settings import (
     CommonSettings,
+    SettingsError,
     read_choice,
-    read_integer,
     read_number,
     read_secret_id,
     read_text,
@@ -21,11 +21,12 @@ _ADDRESS: Final = re.compile(r"(?:https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])
 _TABLE_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 
 
-class Switch(StrEnum):
-    """What is either on or off."""
-
-    OFF = "off"
-    ON = "on"
+def read_integer(env: Mapping[str, str], name: str, default: int, *, low: int, high: int) -> int:
+    """Read a whole number between two bounds, both included."""
+    number = read_number(env, name, default, low=low, high=high)
+    if number != int(number):
+        raise SettingsError(name, f"is not a whole number; {low} to {high} is expected")
+    return int(number)
 
 
 class NumberForm(StrEnum):
@@ -41,7 +42,7 @@ class NumberForm(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReceiptSettings:
-    """What is told of receipts.
+    """Settings of receipts.
 
     Attributes
     ----------
@@ -62,8 +63,8 @@ class ReceiptSettings:
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> Self | None:
-        """Read the variables; None where receipts are off."""
-        if read_choice(env, "RECEIPTS", Switch.OFF) is Switch.OFF:
+        """Read the variables; return None where receipts are off: without a secret."""
+        if not env.get("RECEIPT_SECRET_ID", "").strip():
             return None
         return cls(
             secret_id=read_secret_id(env, "RECEIPT_SECRET_ID"),
@@ -75,12 +76,12 @@ class ReceiptSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the verify function is told.
+    """Settings of the verify function.
 
     Attributes
     ----------
     common
-        What both functions are told.
+        Settings shared with presign.
     platform_url
         Full address of verifyVmMobileApi.htm.
     verification_secret_id
@@ -96,7 +97,7 @@ class Settings:
     limits
         Bounds of the exchange with the platform.
     receipts
-        What is told of receipts; None where they are off.
+        Settings of receipts; None where they are off.
     """
 
     common: CommonSettings
@@ -111,7 +112,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> Self:
-        """Read the variables; raise SettingsError for the first that is wrong."""
+        """Read the variables; raise SettingsError for the first that is not valid."""
         return cls(
             common=CommonSettings.from_environment(env),
             platform_url=read_text(

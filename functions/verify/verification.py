@@ -1,23 +1,24 @@
 """The verification of a number (guide steps 13 to 16): claim the token, reserve, ask, settle.
 
-Whatever the platform may have seen of a token is the token's outcome, stored and given again. What it surely
-has not seen is no outcome: the attempt is given back and the token may be sent again.
+Whatever the platform may have seen of a token is the token's outcome, stored and returned again. Of what it
+surely has not seen there is none: the attempt is given back and the token may be sent again.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final, Self
+from typing import Final
 
-from cmpassport.hashing import Salt, keyed_hash
-from cmpassport.problems import Problem, ProblemError
-from cmpassport.telemetry import LOGGED_HASH_DIGITS, Metric, count, describe, logger, record_milliseconds
-from verify.budget import AttemptBudget, BudgetExhaustedError, ClientBudget, Reservation, client_network
+from cmpassport.problems import Problem
+from cmpassport.telemetry import Metric, count, describe, logger, record_milliseconds
+from verify.budget import AttemptBudget, AttemptsExhaustedError, ClientBudget, Reservation, client_network
 from verify.codes import KEY_FAULTS, NOT_THIS_SIM, VERIFIED, ReturnCode, Settlement, Who, look_up
+from verify.hashing import LOGGED_HASH_DIGITS, Salt, keyed_hash
 from verify.keyring import Keyring
-from verify.message import Answer, Submission, read_answer, write_request
-from verify.once import OneOutcome, TokenInUseError, TokenReusedError
+from verify.message import Answer, read_answer, write_request
+from verify.once import OneOutcome
+from verify.outcome import Outcome
 from verify.platform import Platform, PlatformSilentError, PlatformUnreachableError
+from verify.submission import Submission
 
 _QUOTED_CHARACTERS: Final = 128
 
@@ -28,60 +29,6 @@ _CODES: Final = {
     Who.USER: Metric.USER_CODE,
     Who.PLATFORM: Metric.PLATFORM_CODE,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a token that the platform may have seen; what is stored and given again.
-
-    Attributes
-    ----------
-    problem
-        The refusal that it amounts to; None for a verdict.
-    result_code
-        The platform's return code; empty where there was no proper answer.
-    result_desc
-        The platform's words, or the guide's.
-    msg_id
-        The request's identifier, by which the platform finds it.
-    task_id
-        The platform's serial number; may be empty.
-    attempts_left
-        How many more attempts the number has this day.
-    verified_at
-        When the answer came, in whole seconds since 1970.
-    """
-
-    problem: Problem | None
-    result_code: str
-    result_desc: str
-    msg_id: str
-    task_id: str
-    attempts_left: int
-    verified_at: int
-
-    @property
-    def verified(self) -> bool:
-        """Whether the number is this SIM's."""
-        return self.result_code == VERIFIED.code
-
-    def to_record(self) -> dict[str, Any]:
-        """Write what is stored: no part of it is personal."""
-        return {**asdict(self), "problem": self.problem and self.problem.code}
-
-    @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> Self:
-        """Read what was stored."""
-        code = record["problem"]
-        return cls(
-            problem=next(problem for problem in Problem if problem.code == code) if code else None,
-            result_code=record["result_code"],
-            result_desc=record["result_desc"],
-            msg_id=record["msg_id"],
-            task_id=record["task_id"],
-            attempts_left=record["attempts_left"],
-            verified_at=record.get("verified_at", 0),  # not in what an earlier release stored
-        )
 
 
 class Verifier:
@@ -128,8 +75,8 @@ class Verifier:
         self._monotonic = monotonic
         self._new_msg_id = new_msg_id
 
-    def verify(self, submission: Submission, client_address: str, purpose: str = "") -> Outcome:
-        """Give the token's outcome, asking the platform if it has none yet.
+    def verify(self, submission: Submission, client_address: str, binding: str = "") -> Outcome:
+        """Return the token's outcome, asking the platform if it has none yet.
 
         Parameters
         ----------
@@ -137,43 +84,30 @@ class Verifier:
             What the page handed over.
         client_address
             The caller's IP address.
-        purpose
+        binding
             What else must be the same when the token comes again, beside the number.
 
         Raises
         ------
-        ProblemError
-            Nothing was sent: a budget is used up, the token is in use or belongs to another number, or the
-            platform cannot be reached.
+        AttemptsExhaustedError, ClientBudgetExhaustedError, TokenInUseError, TokenReusedError
+            Nothing was sent.
+        PlatformUnreachableError
+            Nothing was sent; the attempt is given back and the token may be sent again.
         """
         pepper = self._keyring.pepper()
         number_hash = keyed_hash(pepper, Salt.NUMBER, submission.number)
-        self._count_client(pepper, client_address)
-        try:
-            record = self._once.run(
-                token_hash=keyed_hash(pepper, Salt.TOKEN, submission.token),
-                request_hash=keyed_hash(pepper, Salt.REQUEST, f"{submission.number}\0{purpose}")
-                if purpose
-                else number_hash,
-                work=lambda: self._ask(submission, number_hash).to_record(),
-            )
-        except TokenInUseError:
-            detail = "The same request is being worked on. Wait a moment and send it again."
-            raise ProblemError(Problem.IN_PROGRESS, detail, retry_after=1) from None
-        except TokenReusedError:
-            detail = "The token was already sent with other data. Get a new token and send that."
-            raise ProblemError(Problem.TOKEN_REUSED, detail) from None
-        return Outcome.from_record(record)
-
-    def _count_client(self, pepper: bytes, client_address: str) -> None:
-        if not self._clients.limit:
-            return
-        address_hash = keyed_hash(pepper, Salt.ADDRESS, client_network(client_address))
-        try:
+        request_hash = number_hash
+        if binding:
+            request_hash = keyed_hash(pepper, Salt.REQUEST, f"{submission.number}\0{binding}")
+        if self._clients.limit:
+            address_hash = keyed_hash(pepper, Salt.ADDRESS, client_network(client_address))
             self._clients.count(address_hash, self._now())
-        except BudgetExhaustedError as error:
-            detail = "This address has sent too many requests in this hour. Wait."
-            raise ProblemError(Problem.TOO_MANY_REQUESTS, detail, retry_after=error.retry_after) from None
+        record = self._once.run(
+            token_hash=keyed_hash(pepper, Salt.TOKEN, submission.token),
+            request_hash=request_hash,
+            work=lambda: self._ask(submission, number_hash).to_record(),
+        )
+        return Outcome.from_record(record)
 
     def _ask(self, submission: Submission, number_hash: str) -> Outcome:
         msg_id = self._new_msg_id()
@@ -183,18 +117,16 @@ class Verifier:
         request = write_request(submission, credentials, msg_id=msg_id, instant=instant)
         try:
             reservation = self._attempts.reserve(number_hash, msg_id, instant)
-        except BudgetExhaustedError as error:
+        except AttemptsExhaustedError:
             count(Metric.BUDGET_REFUSED)
-            detail = "This number's attempts of today are used up. Use another way to log in."
-            raise ProblemError(Problem.ATTEMPTS_EXHAUSTED, detail, retry_after=error.retry_after) from None
+            raise
         started = self._monotonic()
         try:
             answer = read_answer(self._platform.ask(request), msg_id=msg_id, app_id=credentials.app_id)
         except PlatformUnreachableError as error:
             self._give_back(reservation)
-            logger.error("the platform cannot be reached", reason=str(error), msgId=msg_id)
-            detail = "The platform cannot be reached. Try again."
-            raise ProblemError(Problem.PLATFORM_UNREACHABLE, detail) from None
+            logger.error("the platform is unreachable", reason=str(error), msgId=msg_id)
+            raise
         except PlatformSilentError as error:
             count(Metric.NO_ANSWER)
             return self._without_answer(Problem.PLATFORM_TIMEOUT, error, reservation)
@@ -265,7 +197,7 @@ def _report(code: ReturnCode, outcome: Outcome, number_hash: str) -> None:
 
 
 def _quotable(text: str, submission: Submission) -> str:
-    """Give the platform's text if it is short, printable and repeats nothing of the request; else nothing."""
+    """Return the platform's text if it is short, printable and repeats nothing of the request; else ''."""
     repeated = (submission.number, submission.token, submission.user_information)
     if len(text) > _QUOTED_CHARACTERS or not text.isprintable() or any(part in text for part in repeated):
         return ""

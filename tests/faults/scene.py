@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from cmpassport.hashing import Salt, keyed_hash
 from local.aws import ACCOUNT_ID
 from local.environment import Pool, WorkerEnvironment
 from local.gateway import Api, Gateway
@@ -22,6 +21,7 @@ from tests.faults.table import Address, Again, Attempt, Cause, Effect, Moment, R
 from tests.support.phone import Phone, Reply, Ticket
 from tests.support.receipt_secrets import LONG_AGO, new_key, secret
 from tests.support.stacks import client_of
+from verify.hashing import Salt, keyed_hash
 
 PRESIGN_FUNCTION: Final = "PreSignFunction"
 _ROUTES: Final = {"POST /presign": PRESIGN_FUNCTION, "POST /verify": VERIFY_FUNCTION}
@@ -228,7 +228,6 @@ def _receipt_variables(stack: Stack) -> dict[str, str]:
     with suppress(client.exceptions.ResourceExistsException):
         client.create_secret(Name=name, SecretString=secret((new_key(), LONG_AGO)))
     return {
-        "RECEIPTS": "on",
         "RECEIPT_SECRET_ID": client.describe_secret(SecretId=name)["ARN"],
         "RECEIPT_NUMBER": "masked",
     }

@@ -11,7 +11,7 @@ import atheris
 INSTRUMENTED: Final = [
     "presign.grammar",
     "verify.message",
-    "verify.number",
+    "verify.submission",
     "cmpassport.clock",
     "json.decoder",
     "tests.fuzz.targets",

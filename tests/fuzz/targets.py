@@ -11,7 +11,7 @@ from typing import Final
 
 from presign.grammar import PreSignGrammar, PreSignRejectedError
 from verify.message import NotTheProtocolError, read_answer
-from verify.number import normalise
+from verify.submission import normalise
 
 APP_ID: Final = "000001"
 MSG_ID: Final = "f5a18050-75da-4e0f-8db1-9c0b155fb5b8"

@@ -12,7 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from cmpassport.clock import SHANGHAI
-from verify.budget import AttemptBudget, BudgetExhaustedError, ClientBudget, Reservation
+from verify.budget import AttemptBudget, AttemptsExhaustedError, ClientBudget, Reservation
 from verify.once import OneOutcome, TokenInUseError, TokenReusedError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def test_of_reservations_at_once_exactly_the_limit_is_granted(client: "DynamoDBC
     def reserve(index: int) -> Reservation | None:
         try:
             return AttemptBudget(client, TABLE, limit).reserve(NUMBER, f"attempt {index}", NOON)
-        except BudgetExhaustedError:
+        except AttemptsExhaustedError:
             return None
 
     granted = [reservation for reservation in at_once(reserve) if reservation]
@@ -97,7 +97,7 @@ def test_while_attempts_come_and_go_never_more_than_the_limit_are_held(client: "
         for turn in range(10):
             try:
                 reservation = budget.reserve(NUMBER, f"attempt {index} {turn}", NOON)
-            except BudgetExhaustedError:
+            except AttemptsExhaustedError:
                 continue
             granted += 1
             with lock:
@@ -121,7 +121,7 @@ def test_of_an_addresss_requests_at_once_exactly_the_limit_is_counted(client: "D
     def count(_: int) -> bool:
         try:
             ClientBudget(client, TABLE, 20).count("b" * 64, NOON)
-        except BudgetExhaustedError:
+        except AttemptsExhaustedError:
             return False
         return True
 

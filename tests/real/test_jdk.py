@@ -18,15 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis.strategies import integers, text
 
 from cmpassport.keys import load_private_key, load_public_key
-from cmpassport.signing import (
-    PlaintextTooLongError,
-    SignatureAlgorithm,
-    SignatureMismatchError,
-    SignatureScheme,
-    encrypt,
-)
+from cmpassport.signing import SignatureAlgorithm, SignatureScheme
 from tests.support.jdk import KEY_BITS, MESSAGES, VECTORS, Jdk, Pair, RefusedError, plaintexts, running_jdk
 from tests.support.parts import required
+from tools.signatures import SignatureMismatchError, verify
+from verify.message import PlaintextTooLongError, encrypt
 
 # One Java process answers every example in turn; nothing is left over between them.
 EXAMPLES: Final = settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -62,7 +58,7 @@ def test_both_sides_make_the_same_signature_and_accept_it(
 
     assert ours == theirs
     assert jdk.verifies(algorithm, pair.public_key, message, ours)
-    scheme.verify(load_public_key(pair.public_key), message, theirs)
+    verify(scheme, load_public_key(pair.public_key), message, theirs)
 
 
 @EXAMPLES
@@ -84,7 +80,7 @@ def test_both_sides_refuse_a_signature_over_another_text(
 
     assert not jdk.verifies(algorithm, pair.public_key, MESSAGES[2], theirs)
     with pytest.raises(SignatureMismatchError):
-        scheme.verify(load_public_key(pair.public_key), MESSAGES[2], theirs)
+        verify(scheme, load_public_key(pair.public_key), MESSAGES[2], theirs)
 
 
 def test_each_digest_is_told_from_the_others(jdk: Jdk, pair: Pair) -> None:

@@ -38,7 +38,6 @@ ENVIRONMENT: Final = {
     "PEPPER_SECRET_ID": "pepper",
     "TABLE_NAME": "attempts",
     "PLATFORM_URL": "http://127.0.0.1:9/NumberAbility/h5/verifyVmMobileApi.htm",
-    "RECEIPTS": "on",
     "RECEIPT_SECRET_ID": "receipts",
     "RECEIPT_NUMBER": "masked",
     "RECEIPT_ISSUER": "https://api.example.com",
@@ -100,7 +99,7 @@ def text_of(name: str) -> dict[str, Any]:
         "userInformation": {"minLength": 1, "maxLength": verify._MAX_TEXT_CHARACTERS},  # noqa: SLF001 - as above
         "expandParams": {"maxLength": verify._MAX_TEXT_CHARACTERS},  # noqa: SLF001 - as above
         "nonce": {"pattern": f"^{verify._NONCE.pattern}$"},  # noqa: SLF001 - as above
-        "phoneNum": {"maxLength": import_module("verify.number").MAX_TYPED_CHARACTERS},
+        "phoneNum": {"maxLength": import_module("verify.submission").MAX_TYPED_CHARACTERS},
     }
     return {"type": "string", **more.get(name, {}), "examples": [EXAMPLES[name]]}
 

@@ -21,6 +21,7 @@ from cmpassport.keys import MIN_KEY_BITS
 from cmpassport.signing import SignatureScheme
 from tests.fuzz.targets import APP_ID, is_presign
 from tests.support.phone import new_pre_sign
+from tools.signatures import verify
 
 ORIGIN: Final = "https://www.example.com"
 Ask = Callable[[str | bytes], dict[str, Any]]
@@ -92,7 +93,7 @@ def ask(rsa_key: Callable[[int], RSAPrivateKey]) -> Iterator[Ask]:
             if response["statusCode"] == 200:
                 signed = json.loads(body)["preSign"]
                 assert is_presign(signed), "what is no preSign was signed"
-                SignatureScheme().verify(key.public_key(), signed, answer["sign"])
+                verify(SignatureScheme(), key.public_key(), signed, answer["sign"])
             else:
                 assert (response["statusCode"], answer["action"]) == (400, "fix_request")
                 assert "sign" not in answer

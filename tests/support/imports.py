@@ -47,7 +47,6 @@ _ON_LAMBDA: Final = {
     "PEPPER_SECRET_ID": "pepper",
     "TABLE_NAME": "attempts",
     "PLATFORM_URL": "http://127.0.0.1:1/verify",
-    "RECEIPT_SECRET_ID": "receipts",
     "PYTHONDONTWRITEBYTECODE": "1",
 }
 
@@ -77,8 +76,8 @@ class Start:
 STARTS: Final = {
     "presign": Start("presign", ("presign",), 200),
     "verify": Start("verify", ("verify",), 470),
-    "verify with receipts": Start("verify", ("verify", "receipts"), 540, {"RECEIPTS": "on"}),
-    "jwks": Start("jwks", ("jwks",), 290),
+    "verify with receipts": Start("verify", ("verify", "receipts"), 540, {"RECEIPT_SECRET_ID": "receipts"}),
+    "jwks": Start("jwks", ("jwks",), 290, {"RECEIPT_SECRET_ID": "receipts"}),
 }
 
 

@@ -9,8 +9,9 @@ from botocore.exceptions import ClientError
 from cmpassport.clock import SHANGHAI
 from verify.budget import (
     AttemptBudget,
-    BudgetExhaustedError,
+    AttemptsExhaustedError,
     ClientBudget,
+    ClientBudgetExhaustedError,
     Reservation,
     client_network,
 )
@@ -39,7 +40,7 @@ def test_attempts_up_to_the_limit_are_reserved_and_count_down(budget: AttemptBud
 
     assert [reservation.attempts_left for reservation in reservations] == [2, 1, 0]
     for count in range(3, 6):
-        with pytest.raises(BudgetExhaustedError):
+        with pytest.raises(AttemptsExhaustedError):
             budget.reserve(NUMBER, f"attempt {count}", NOON)
 
 
@@ -48,7 +49,7 @@ def test_a_refused_attempt_is_not_counted(table: "DynamoDBClient", budget: Attem
         budget.reserve(NUMBER, f"attempt {count}", NOON)
     before = items(table)
 
-    with pytest.raises(BudgetExhaustedError):
+    with pytest.raises(AttemptsExhaustedError):
         budget.reserve(NUMBER, "one more", NOON)
 
     assert items(table) == before
@@ -58,7 +59,7 @@ def test_an_exhausted_budget_says_when_it_is_renewed(budget: AttemptBudget) -> N
     for count in range(3):
         budget.reserve(NUMBER, f"attempt {count}", NOON)
 
-    with pytest.raises(BudgetExhaustedError) as refusal:
+    with pytest.raises(AttemptsExhaustedError) as refusal:
         budget.reserve(NUMBER, "one more", NOON + timedelta(hours=11, minutes=59, seconds=57.5))
 
     assert refusal.value.retry_after == 3
@@ -76,7 +77,7 @@ def test_a_limit_of_one_is_one(table: "DynamoDBClient") -> None:
     budget = AttemptBudget(table, "attempts", 1)
 
     assert budget.reserve(NUMBER, "attempt 0", NOON).attempts_left == 0
-    with pytest.raises(BudgetExhaustedError):
+    with pytest.raises(AttemptsExhaustedError):
         budget.reserve(NUMBER, "attempt 1", NOON)
 
 
@@ -84,7 +85,7 @@ def test_a_limit_that_was_lowered_holds_at_once(table: "DynamoDBClient", budget:
     for count in range(3):
         budget.reserve(NUMBER, f"attempt {count}", NOON)
 
-    with pytest.raises(BudgetExhaustedError):
+    with pytest.raises(AttemptsExhaustedError):
         AttemptBudget(table, "attempts", 2).reserve(NUMBER, "one more", NOON)
     assert AttemptBudget(table, "attempts", 4).reserve(NUMBER, "one more", NOON).attempts_left == 0
 
@@ -109,7 +110,7 @@ def test_an_attempt_given_back_may_be_reserved_anew(budget: AttemptBudget) -> No
     budget.give_back(reservations[1])
 
     assert budget.reserve(NUMBER, "attempt 3", NOON).attempts_left == 0
-    with pytest.raises(BudgetExhaustedError):
+    with pytest.raises(AttemptsExhaustedError):
         budget.reserve(NUMBER, "attempt 4", NOON)
 
 
@@ -153,7 +154,7 @@ def test_the_day_begins_at_midnight_in_shanghai(budget: AttemptBudget, zone: Any
     midnight = datetime(2026, 11, 24, tzinfo=SHANGHAI).astimezone(zone)
     for count in range(3):
         budget.reserve(NUMBER, f"attempt {count}", midnight - timedelta(milliseconds=1))
-    with pytest.raises(BudgetExhaustedError):
+    with pytest.raises(AttemptsExhaustedError):
         budget.reserve(NUMBER, "one more", midnight - timedelta(milliseconds=1))
 
     assert budget.reserve(NUMBER, "a new day's", midnight).attempts_left == 2
@@ -196,7 +197,7 @@ def test_a_clients_requests_are_counted_up_to_the_limit(table: "DynamoDBClient")
     budget.count(NUMBER, NOON)
     budget.count(NUMBER, NOON + timedelta(minutes=30))
 
-    with pytest.raises(BudgetExhaustedError) as refusal:
+    with pytest.raises(ClientBudgetExhaustedError) as refusal:
         budget.count(NUMBER, NOON + timedelta(minutes=30))
 
     assert refusal.value.retry_after == 1800
@@ -211,7 +212,7 @@ def test_a_client_waits_to_the_end_of_the_hour(
     budget = ClientBudget(table, "attempts", 1)
     budget.count(NUMBER, NOON)
 
-    with pytest.raises(BudgetExhaustedError) as refusal:
+    with pytest.raises(ClientBudgetExhaustedError) as refusal:
         budget.count(NUMBER, NOON + timedelta(seconds=seconds))
 
     assert refusal.value.retry_after == retry_after

@@ -6,7 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmpassport.clock import SHANGHAI, format_timestamp, parse_timestamp, seconds_to_midnight, utc_now
+from cmpassport.clock import SHANGHAI, utc_now
+from presign.grammar import parse_timestamp
+from verify.budget import seconds_to_midnight
+from verify.message import format_timestamp
 
 INSTANTS = st.datetimes(
     min_value=datetime(2000, 1, 1),  # noqa: DTZ001 - the strategy adds the zone

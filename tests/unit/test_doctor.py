@@ -756,7 +756,7 @@ def test_keys_that_are_not_published_are_a_fault(body: bytes) -> None:
 
 def with_receipts(**changes: str) -> Place:
     """Give a deployment with receipts, whose function that publishes keys has these variables changed."""
-    on = {**VARIABLES, "RECEIPTS": "on", "RECEIPT_SECRET_ID": "receipts"}
+    on = {**VARIABLES, "RECEIPT_SECRET_ID": "receipts"}
     keys = {"RECEIPT_SECRET_ID": "receipts", **changes}
     return Place(Origin.STACK, "a stack", {PRESIGN: VARIABLES, VERIFY: on, RECEIPT_KEYS: keys})
 
@@ -1033,7 +1033,7 @@ def test_commands_that_are_shown_name_the_places_secrets_and_what_the_operator_n
     variables = {
         function: {**VARIABLES, "SIGNING_SECRET_ID": "shop/signing"} for function in (PRESIGN, VERIFY)
     }
-    variables[VERIFY] = {**variables[VERIFY], "RECEIPTS": "on", "RECEIPT_SECRET_ID": "receipts"}
+    variables[VERIFY] = {**variables[VERIFY], "RECEIPT_SECRET_ID": "receipts"}
     named = Given(deployment=("--stack", "shop"), profile="two words", region="eu-central-1")
     stream = io.StringIO()
 

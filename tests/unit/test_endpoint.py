@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cmpassport.errors import CmpassportError
-from cmpassport.http import MAX_BODY_BYTES, Endpoint, Request, check_members
-from cmpassport.problems import FieldError, Problem, ProblemError
+from cmpassport.http import MAX_BODY_BYTES, Endpoint, Request
+from cmpassport.members import FieldError, check_members
+from cmpassport.problems import Problem, ProblemError
 
 ORIGIN: Final = "https://www.example.com"
 ORIGINS: Final = frozenset({ORIGIN, "http://127.0.0.1:8080"})

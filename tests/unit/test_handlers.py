@@ -17,10 +17,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from cmpassport.clock import format_timestamp, utc_now
+from cmpassport.clock import utc_now
 from cmpassport.settings import SettingsError
 from cmpassport.signing import SignatureAlgorithm, SignatureScheme
 from tests.support.receipt_secrets import LONG_AGO, new_key, part, secret
+from tools import signatures
+from verify.message import format_timestamp
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -42,7 +44,6 @@ VERIFY_ENVIRONMENT: Final = {
     "TABLE_NAME": "attempts",
 }
 RECEIPTS_ENVIRONMENT: Final = {
-    "RECEIPTS": "on",
     "RECEIPT_SECRET_ID": "receipts",
     "RECEIPT_NUMBER": "masked",
 }
@@ -167,7 +168,7 @@ def test_a_presign_is_signed(start: Start, rsa_key: Callable[[int], RSAPrivateKe
     status, body = answer(handler, {"preSign": pre_sign})
 
     assert (status, list(body)) == (200, ["sign"])
-    SignatureScheme().verify(rsa_key(1024).public_key(), pre_sign, body["sign"])
+    signatures.verify(SignatureScheme(), rsa_key(1024).public_key(), pre_sign, body["sign"])
 
 
 def test_the_signing_key_is_fetched_when_first_needed_and_once(
@@ -243,7 +244,9 @@ def test_presign_signs_in_the_configured_scheme(
     assert len(sign) == 256
     assert sign == sign.upper()
     raw = base64.b64encode(bytes.fromhex(sign)).decode()
-    SignatureScheme(SignatureAlgorithm.SHA256_WITH_RSA).verify(rsa_key(1024).public_key(), pre_sign, raw)
+    signatures.verify(
+        SignatureScheme(SignatureAlgorithm.SHA256_WITH_RSA), rsa_key(1024).public_key(), pre_sign, raw
+    )
 
 
 def test_without_its_secret_presign_is_an_internal_error(start: Start, logged: Log) -> None:
@@ -590,9 +593,8 @@ def test_keys_that_cannot_be_read_are_an_internal_error_that_no_cache_keeps(star
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"RECEIPTS": "yes"}, "RECEIPTS is none of: off, on"),
-        ({"RECEIPT_SECRET_ID": ""}, "RECEIPT_SECRET_ID is not set"),
-        ({"RECEIPT_NUMBER": "plain"}, "RECEIPT_NUMBER is none of: hash, masked, encrypted"),
+        ({"RECEIPT_SECRET_ID": "two words"}, "RECEIPT_SECRET_ID is not valid"),
+        ({"RECEIPT_NUMBER": "plain"}, "RECEIPT_NUMBER is not one of: hash, masked, encrypted"),
         ({"RECEIPT_LIFE_SECONDS": "29"}, "RECEIPT_LIFE_SECONDS is out of range"),
         ({"RECEIPT_LIFE_SECONDS": "601"}, "RECEIPT_LIFE_SECONDS is out of range"),
         ({"RECEIPT_ISSUER": "https://api.example.com/"}, "RECEIPT_ISSUER is not valid"),

@@ -6,7 +6,7 @@ from itertools import permutations
 
 import pytest
 
-from cmpassport.hashing import Salt, keyed_hash
+from verify.hashing import Salt, keyed_hash
 
 PEPPER = b"a pepper of at least thirty-two bytes"
 NUMBER = "13912345678"

@@ -3,15 +3,19 @@
 import base64
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from cmpassport.receipt_keys import ReceiptKeys
+from cmpassport.secret_cache import CachedSecret
 from tests.support.fakes import FakeClock
 from tests.support.receipt_secrets import HASH_KEY, LONG_AGO, new_key, secret
 from verify.keyring import Keyring
-from verify.settings import Settings
+from verify.receipt import parse_keys
+from verify.settings import NumberForm, Settings
 
 ENVIRONMENT = {
     "APP_ID": "000001",
@@ -21,7 +25,6 @@ ENVIRONMENT = {
     "PEPPER_SECRET_ID": "pepper",
     "TABLE_NAME": "attempts",
     "PLATFORM_URL": "http://127.0.0.1:1/verify",
-    "RECEIPTS": "on",
     "RECEIPT_SECRET_ID": "receipts",
 }
 MAX_AGE = 300
@@ -56,60 +59,69 @@ def safe(rsa_key: Callable[[int], RSAPrivateKey]) -> Safe:
     return Safe(rsa_key(1024))
 
 
+@dataclass
+class Kept:
+    """A keyring that has all its secrets and is about to refresh them, and the one that was added to it."""
+
+    keyring: Keyring
+    receipts: CachedSecret[ReceiptKeys]
+
+
 @pytest.fixture
-def keyring(safe: Safe, clock: FakeClock) -> Keyring:
-    """A keyring that has all its secrets and is about to refresh them."""
+def kept(safe: Safe, clock: FakeClock) -> Kept:
     keyring = Keyring(Settings.from_environment(ENVIRONMENT), safe.fetch, clock.monotonic)
+    load = lambda: parse_keys(safe.fetch("receipts"), NumberForm.HASH, clock.now())  # noqa: E731
+    kept = Kept(keyring, keyring.add(load))
     keyring.pepper()
     keyring.credentials()
-    keyring.receipts()
+    kept.receipts.get()
     clock.advance(MAX_AGE)
     safe.asked.clear()
-    return keyring
+    return kept
 
 
-def test_when_secrets_manager_does_not_answer_one_secret_is_asked_for(keyring: Keyring, safe: Safe) -> None:
+def test_when_secrets_manager_does_not_answer_one_secret_is_asked_for(kept: Kept, safe: Safe) -> None:
     safe.out_of_reach = True
 
-    keyring.pepper()
-    keyring.credentials()
-    keyring.receipts()
+    kept.keyring.pepper()
+    kept.keyring.credentials()
+    kept.receipts.get()
 
     assert safe.asked == ["pepper"]
 
 
-def test_ten_seconds_later_it_is_asked_again(keyring: Keyring, safe: Safe, clock: FakeClock) -> None:
+def test_ten_seconds_later_it_is_asked_again(kept: Kept, safe: Safe, clock: FakeClock) -> None:
     safe.out_of_reach = True
-    keyring.pepper()
+    kept.keyring.pepper()
     safe.out_of_reach = False
     clock.advance(10)
 
-    keyring.pepper()
-    keyring.credentials()
+    kept.keyring.pepper()
+    kept.keyring.credentials()
 
     assert safe.asked == ["pepper", "pepper", "verification", "signing"]
 
 
-def test_a_secret_with_a_mistake_in_it_holds_up_no_other(keyring: Keyring, safe: Safe) -> None:
+def test_a_secret_with_a_mistake_in_it_holds_up_no_other(kept: Kept, safe: Safe) -> None:
     safe.texts["verification"] = "{}"
 
-    keyring.credentials()
+    kept.keyring.credentials()
 
     assert safe.asked == ["verification", "signing"]
 
 
 def test_a_rotation_of_receipts_is_noticed_with_the_next_refresh(
-    keyring: Keyring, safe: Safe, clock: FakeClock
+    kept: Kept, safe: Safe, clock: FakeClock
 ) -> None:
-    former = keyring.receipts()
+    former = kept.receipts.get()
     safe.texts["receipts"] = secret((new_key(), LONG_AGO), hashKey=HASH_KEY)
     clock.advance(MAX_AGE)
 
-    assert keyring.receipts().signing[0].kid != former.signing[0].kid
+    assert kept.receipts.get().signing[0].kid != former.signing[0].kid
 
 
-def test_a_receipt_secret_that_lacks_something_leaves_the_last_good_one(keyring: Keyring, safe: Safe) -> None:
+def test_a_receipt_secret_that_lacks_something_leaves_the_last_good_one(kept: Kept, safe: Safe) -> None:
     safe.texts["receipts"] = secret((new_key(), LONG_AGO))  # no hashKey
 
-    assert keyring.receipts().hash_key == HASH_KEY.encode()
+    assert kept.receipts.get().hash_key == HASH_KEY.encode()
     assert safe.asked == ["receipts"]

@@ -177,25 +177,25 @@ PRIVATE_REFUSALS = {
     "another kind of key in PEM": (lambda: _other_key(Encoding.PEM), "not an RSA key"),
     "another kind of key in bare Base64": (lambda: _other_key(Encoding.DER), "not an RSA key"),
     "512 bits": (lambda: _pem("rsa-512.pem"), "has 512 bits; 1024 to 8192 are accepted"),
-    "bare Base64 cut off": (lambda: _bare("rsa-2048.pem")[:400], "no RSA private key"),
-    "PEM cut off": (lambda: _pem("rsa-2048.pem")[:400], "no RSA private key"),
-    "primes of another modulus": (_inconsistent, "no RSA private key"),
+    "bare Base64 cut off": (lambda: _bare("rsa-2048.pem")[:400], "not an RSA private key"),
+    "PEM cut off": (lambda: _pem("rsa-2048.pem")[:400], "not an RSA private key"),
+    "primes of another modulus": (_inconsistent, "not an RSA private key"),
     "no Base64": (lambda: "not a key!", "neither PEM nor Base64"),
     "letters beyond ASCII": (lambda: "密钥", "neither PEM nor Base64"),
     "PEM armour around nothing": (
         lambda: "-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----",
-        "no RSA private key",
+        "not an RSA private key",
     ),
     "PEM with letters beyond ASCII": (
         lambda: _pem("rsa-2048.pem").replace("M", "号"),
-        "no RSA private key",
+        "not an RSA private key",
     ),
     "PEM with half a surrogate pair": (
         lambda: _pem("rsa-2048.pem").replace("M", "\ud800"),
-        "no RSA private key",
+        "not an RSA private key",
     ),
-    "nothing": (lambda: "", "no RSA private key"),
-    "nothing but spaces": (lambda: " \n\t", "no RSA private key"),
+    "nothing": (lambda: "", "not an RSA private key"),
+    "nothing but spaces": (lambda: " \n\t", "not an RSA private key"),
 }
 
 PUBLIC_REFUSALS = {
@@ -208,10 +208,10 @@ PUBLIC_REFUSALS = {
     "another kind of key in bare Base64": (lambda: _other_public_key(Encoding.DER), "not an RSA key"),
     "bare Base64 cut off": (
         lambda: _public_half(PublicFormat.SubjectPublicKeyInfo, Encoding.DER)[:200],
-        "no RSA public key",
+        "not an RSA public key",
     ),
     "no Base64": (lambda: "not a key!", "neither PEM nor Base64"),
-    "nothing": (lambda: "", "no RSA public key"),
+    "nothing": (lambda: "", "not an RSA public key"),
 }
 
 

@@ -12,13 +12,17 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cmpassport.signing import (
+from cmpassport.signing import SignatureAlgorithm, SignatureEncoding, SignatureScheme
+from tools.signatures import verify
+from verify.message import (
+    Answer,
+    Credentials,
+    NotTheProtocolError,
     PlaintextTooLongError,
-    SignatureAlgorithm,
-    SignatureEncoding,
-    SignatureScheme,
+    read_answer,
+    write_request,
 )
-from verify.message import Answer, Credentials, NotTheProtocolError, Submission, read_answer, write_request
+from verify.submission import Submission
 
 MSG_ID: Final = "3f0e9a52-8a1b-4e0f-9c37-0d5b8a7c6e21"
 APP_ID: Final = "000340"
@@ -82,7 +86,7 @@ def test_the_signature_is_over_the_values_in_the_order_of_their_names(
         "version": "1.0",
     }
     signed = "".join(values[name] for name in sorted(values))
-    SignatureScheme().verify(rsa_key(1024).public_key(), signed, body["sign"])
+    verify(SignatureScheme(), rsa_key(1024).public_key(), signed, body["sign"])
 
 
 @pytest.mark.parametrize("algorithm", SignatureAlgorithm)
@@ -96,7 +100,7 @@ def test_the_signature_is_in_the_customers_scheme(
     body = _body(write_request(SUBMISSION, credentials, msg_id=MSG_ID, instant=INSTANT))
 
     signed = f"{APP_ID}{MSG_ID}{body['phoneNum']}{TIMESTAMP}{TOKEN}1.0"
-    scheme.verify(rsa_key(2048).public_key(), signed, body["sign"])
+    verify(scheme, rsa_key(2048).public_key(), signed, body["sign"])
 
 
 @given(st.text())

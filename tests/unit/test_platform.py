@@ -11,17 +11,16 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from urllib3 import HTTPConnectionPool
+from urllib3.connection import HTTPConnection
 from urllib3.exceptions import NewConnectionError
 
 from cmpassport.errors import CmpassportError
@@ -35,7 +34,6 @@ from verify.platform import (
     Platform,
     PlatformSilentError,
     PlatformUnreachableError,
-    connection_pool,
 )
 
 PATH: Final = "/NumberAbility/h5/verifyVmMobileApi.htm"
@@ -159,7 +157,7 @@ class Server:
 
 
 def make(url: str, limits: Limits = PATIENT, monotonic: Callable[[], float] = time.monotonic) -> Platform:
-    return Platform(partial(connection_pool, url), PATH, limits, monotonic)
+    return Platform(url, limits, monotonic)
 
 
 @dataclass
@@ -318,71 +316,64 @@ def test_an_answer_is_read_however_http_carries_it(behave: Behaviour, body: byte
 # Never sent.
 
 
-class Counting:
-    """Pools for an address that count connection attempts, the first ones of which may fail."""
+@pytest.fixture
+def connecting(monkeypatch: pytest.MonkeyPatch) -> "Connecting":
+    return Connecting(monkeypatch)
 
-    def __init__(self, url: str, failing: int = 0) -> None:
-        self.url = url
-        self.failing = failing
+
+class Connecting:
+    """Counts connection attempts, the first ones of which may fail."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.attempts = 0
+        self.failing = 0
+        connecting = self
 
-    def pool(self) -> HTTPConnectionPool:
-        counting, pool = self, connection_pool(self.url)
-        base: Any = pool.ConnectionCls
+        def connect(connection: HTTPConnection) -> None:
+            connecting.attempts += 1
+            if connecting.attempts <= connecting.failing:
+                raise NewConnectionError(connection, "planted")
+            HTTPConnection.connect(connection)
 
-        class _Connection(base):  # type: ignore[misc]
-            def connect(self) -> None:
-                counting.attempts += 1
-                if counting.attempts <= counting.failing:
-                    raise NewConnectionError(self, "planted")
-                super().connect()
-
-        pool.ConnectionCls = _Connection
-        return pool
-
-    def platform(self, limits: Limits = PATIENT) -> Platform:
-        return Platform(self.pool, PATH, limits, time.monotonic)
+        monkeypatch.setattr("verify.platform._Http.connect", connect, raising=False)
 
 
 def _refusing_url() -> str:
-    """Give an address of this machine where nothing listens."""
+    """Return an address of this machine where nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return f"http://127.0.0.1:{listener.getsockname()[1]}{PATH}"
 
 
-def test_a_refused_connection_is_tried_twice_and_unreachable() -> None:
-    counting = Counting(_refusing_url())
+@pytest.mark.parametrize(
+    ("url", "cause"),
+    [
+        (_refusing_url(), "NewConnectionError"),
+        ("http://platform.invalid" + PATH, "NameResolutionError"),
+    ],
+)
+def test_an_unreachable_platform_is_tried_twice(connecting: Connecting, url: str, cause: str) -> None:
+    with pytest.raises(PlatformUnreachableError, match=cause):
+        make(url).ask(REQUEST)
 
-    with pytest.raises(PlatformUnreachableError, match="NewConnectionError"):
-        counting.platform().ask(REQUEST)
-
-    assert counting.attempts == 2
-
-
-def test_a_name_that_nobody_has_is_tried_twice_and_unreachable() -> None:
-    counting = Counting("http://platform.invalid" + PATH)
-
-    with pytest.raises(PlatformUnreachableError, match="NameResolutionError"):
-        counting.platform().ask(REQUEST)
-
-    assert counting.attempts == 2
+    assert connecting.attempts == 2
 
 
-def test_a_second_connection_that_is_accepted_carries_the_request_once() -> None:
+def test_a_second_connection_that_is_accepted_carries_the_request_once(connecting: Connecting) -> None:
+    connecting.failing = 1
     with Server(_keep_answering) as server:
-        counting = Counting(server.url, failing=1)
-        client = counting.platform()
+        client = make(server.url)
 
         assert client.ask(REQUEST) == b'{"header":{}}'
 
         client.disconnect()
-    assert counting.attempts == 2
+    assert connecting.attempts == 2
     assert len(server.requests) == 1
 
 
-def test_after_an_unreachable_platform_the_next_exchange_may_go_well() -> None:
+def test_after_an_unreachable_platform_the_next_exchange_may_go_well(connecting: Connecting) -> None:
+    connecting.failing = 2
     with Server(_keep_answering) as server:
-        client = Counting(server.url, failing=2).platform()
+        client = make(server.url)
         with pytest.raises(PlatformUnreachableError):
             client.ask(REQUEST)
 
@@ -391,18 +382,17 @@ def test_after_an_unreachable_platform_the_next_exchange_may_go_well() -> None:
         client.disconnect()
 
 
-def test_no_second_attempt_begins_after_the_deadline(clock: FakeClock) -> None:
+def test_no_second_attempt_begins_after_the_deadline(clock: FakeClock, connecting: Connecting) -> None:
     def slow_to_fail() -> float:
         clock.advance(3)  # each look at the clock is three seconds later
         return clock.monotonic()
 
-    counting = Counting(_refusing_url())
-    client = Platform(counting.pool, PATH, Limits(connect=2, read=5, deadline=5), slow_to_fail)
+    client = Platform(_refusing_url(), Limits(connect=2, read=5, deadline=5), slow_to_fail)
 
     with pytest.raises(PlatformUnreachableError, match="TimeoutError"):
         client.ask(REQUEST)
 
-    assert counting.attempts == 1
+    assert connecting.attempts == 1
 
 
 # TLS.
@@ -799,25 +789,3 @@ def test_each_thread_has_a_deadline_of_its_own() -> None:
         waiting.join(20)
         patient.disconnect()
     assert endings == [b"{}"]
-
-
-# The pool.
-
-
-@pytest.mark.parametrize(
-    ("url", "scheme", "host", "port"),
-    [
-        ("https://www.cmpassport.com/x", "https", "www.cmpassport.com", 443),
-        ("http://120.197.235.102/x", "http", "120.197.235.102", 80),
-        ("http://127.0.0.1:8090/x", "http", "127.0.0.1", 8090),
-        ("http://[::1]:8090/x", "http", "::1", 8090),
-    ],
-)
-def test_a_pool_is_for_the_urls_address(url: str, scheme: str, host: str, port: int) -> None:
-    pool = connection_pool(url)
-
-    assert (pool.scheme, pool.host.strip("[]"), pool.port or {"https": 443, "http": 80}[scheme]) == (
-        scheme,
-        host,
-        port,
-    )

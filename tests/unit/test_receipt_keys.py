@@ -89,11 +89,11 @@ WRONG: dict[str, tuple[Any, str]] = {
     "a blank private key": (entry(privateKey=" "), "no privateKey"),
     "no time": (entry(signFrom=None), "no signFrom"),
     "a number for a time": (entry(signFrom=1), "no signFrom"),
-    "words for a time": (entry(signFrom="planted"), "no time with its zone"),
-    "a time without a zone": (entry(signFrom="2026-01-01T00:00:00"), "no time with its zone"),
+    "words for a time": (entry(signFrom="planted"), "not a time with its zone"),
+    "a time without a zone": (entry(signFrom="2026-01-01T00:00:00"), "not a time with its zone"),
     "a short hash key": ({**entry(), "hashKey": "planted"}, "hashKey has fewer than 32"),
-    "no text for a hash key": ({**entry(), "hashKey": 1}, "hashKey has fewer than 32"),
-    "no text for an encryption key": ({**entry(), "encryptionKey": {}}, "encryptionKey is no text"),
+    "not a text for a hash key": ({**entry(), "hashKey": 1}, "hashKey has fewer than 32"),
+    "not a text for an encryption key": ({**entry(), "encryptionKey": {}}, "encryptionKey is not a text"),
 }
 
 

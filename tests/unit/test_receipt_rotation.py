@@ -19,9 +19,9 @@ from cmpassport.settings import MAX_SECRET_AGE
 from tests.support.fakes import FakeClock
 from tests.support.receipt_secrets import LONG_AGO, new_key, part, secret
 from tools.keys.receipts import KEPT, LEAD
+from verify.outcome import Outcome
 from verify.receipt import Receipts
 from verify.settings import NumberForm, ReceiptSettings
-from verify.verification import Outcome
 
 MAX_AGE: Final = 300
 """Seconds for which a function keeps a secret unless told otherwise."""

@@ -17,9 +17,9 @@ from cmpassport.secret_cache import SecretFormatError
 from cmpassport.settings import SettingsError
 from tests.support.fakes import FakeClock
 from tests.support.receipt_secrets import HASH_KEY, LONG_AGO, new_key, part, public_pem, secret
+from verify.outcome import Outcome
 from verify.receipt import Login, Receipts, parse_keys
 from verify.settings import NumberForm, ReceiptSettings
-from verify.verification import Outcome
 
 NUMBER: Final = "13912345678"
 ISSUER: Final = "https://api.example.com"
@@ -174,10 +174,10 @@ def test_another_verdict_has_no_receipt(clock: FakeClock) -> None:
 @pytest.mark.parametrize(
     ("audience", "nonce"), [("https://m.example.com", "n"), (AUDIENCE, "m"), (AUDIENCE, None)]
 )
-def test_each_login_is_another_purpose(clock: FakeClock, audience: str, nonce: str | None) -> None:
+def test_each_login_is_another_binding(clock: FakeClock, audience: str, nonce: str | None) -> None:
     login = prepare(make(clock)[0], nonce="n")
 
-    assert replace(login, audience=audience, nonce=nonce).purpose != login.purpose
+    assert replace(login, audience=audience, nonce=nonce).binding != login.binding
 
 
 def test_whatever_happens_to_the_secret_a_prepared_receipt_is_given(clock: FakeClock) -> None:

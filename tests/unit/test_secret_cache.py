@@ -260,7 +260,7 @@ def test_what_aws_refuses_with_is_named_by_its_code(clock: FakeClock, code: str,
     with pytest.raises(SecretUnavailableError) as raised:
         secret.get()
 
-    assert str(raised.value) == f"a secret cannot be had: {named}"
+    assert str(raised.value) == f"a secret is unavailable: {named}"
 
 
 def test_a_failed_refresh_is_logged_without_the_errors_text(

@@ -9,15 +9,16 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from cmpassport.problems import Problem, ProblemError
+from cmpassport.errors import RefusedError
+from cmpassport.problems import Problem
 from cmpassport.secret_cache import SecretUnavailableError
-from cmpassport.signing import PlaintextTooLongError
 from cmpassport.telemetry import metrics
 from tests.support.fakes import FakeClock
-from verify.budget import AttemptBudget, ClientBudget
+from verify.budget import AttemptBudget, AttemptsExhaustedError, ClientBudget, ClientBudgetExhaustedError
 from verify.keyring import Keyring
-from verify.message import Submission
-from verify.once import OneOutcome
+from verify.message import PlaintextTooLongError
+from verify.once import OneOutcome, TokenInUseError, TokenReusedError
+from verify.outcome import Outcome
 from verify.platform import (
     BadAnswerError,
     Limits,
@@ -26,7 +27,8 @@ from verify.platform import (
     PlatformUnreachableError,
 )
 from verify.settings import Settings
-from verify.verification import Outcome, Verifier
+from verify.submission import Submission
+from verify.verification import Verifier
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -46,7 +48,7 @@ class FakePlatform(Platform):
     """A platform in memory: answers with a code, or ends otherwise; remembers what it was asked."""
 
     def __init__(self) -> None:
-        super().__init__(_no_pool, "/", Limits(1, 1, 1), lambda: 0.0)
+        super().__init__("http://127.0.0.1/verify", Limits(1, 1, 1), lambda: 0.0)
         self.ending: str | bytes | Exception = "000"
         self.desc = "its words"
         self.task_id = "task-1"
@@ -64,10 +66,6 @@ class FakePlatform(Platform):
         return json.dumps(
             {"header": header, "body": {"taskId": self.task_id, "resultDesc": self.desc}}
         ).encode()
-
-
-def _no_pool() -> Any:
-    raise AssertionError("no connection is made here")
 
 
 class House:
@@ -111,9 +109,9 @@ class House:
         return self.secrets[secret_id]
 
     def verify(
-        self, token: str = TOKEN, number: str = NUMBER, address: str = "203.0.113.7", purpose: str = ""
+        self, token: str = TOKEN, number: str = NUMBER, address: str = "203.0.113.7", binding: str = ""
     ) -> Outcome:
-        return self.verifier.verify(Submission(number, token, USER_INFORMATION, None), address, purpose)
+        return self.verifier.verify(Submission(number, token, USER_INFORMATION, None), address, binding)
 
     def spent(self) -> int:
         """Count the attempts that are spent."""
@@ -212,10 +210,9 @@ def test_another_environment_gives_the_same_outcome(house: House) -> None:
 def test_an_unreachable_platform_gives_the_attempt_back_and_leaves_the_token(house: House) -> None:
     house.platform.ending = PlatformUnreachableError("NewConnectionError")
 
-    with pytest.raises(ProblemError) as refusal:
+    with pytest.raises(PlatformUnreachableError):
         house.verify()
 
-    assert refusal.value.problem is Problem.PLATFORM_UNREACHABLE
     assert house.spent() == 0
     house.platform.ending = "000"
     assert house.verify().verified
@@ -260,11 +257,10 @@ def test_a_key_too_small_for_the_appkey_sends_and_spends_nothing(house: House) -
 def test_the_limit_is_reached_by_verdicts_and_renewed_at_midnight(house: House) -> None:
     left = [house.verify(f"VM_{count}").attempts_left for count in range(LIMIT)]
 
-    with pytest.raises(ProblemError) as refusal:
+    with pytest.raises(AttemptsExhaustedError) as refusal:
         house.verify("VM_ONE_MORE")
 
     assert left == [4, 3, 2, 1, 0]
-    assert refusal.value.problem is Problem.ATTEMPTS_EXHAUSTED
     assert refusal.value.retry_after == 12 * 3600
     assert len(house.platform.asked) == LIMIT
     house.clock.advance(12 * 3600)
@@ -290,21 +286,19 @@ def test_a_number_that_is_used_up_does_not_hold_up_another(house: House) -> None
 def test_a_token_with_another_number_is_refused_without_a_call_or_an_attempt(house: House) -> None:
     house.verify()
 
-    with pytest.raises(ProblemError) as refusal:
+    with pytest.raises(TokenReusedError):
         house.verify(number=OTHER_NUMBER)
 
-    assert refusal.value.problem is Problem.TOKEN_REUSED
     assert (len(house.platform.asked), house.spent()) == (1, 1)
 
 
-def test_a_token_for_another_purpose_is_refused_without_a_call_or_an_attempt(house: House) -> None:
-    first = house.verify(purpose="one login")
+def test_a_token_for_another_binding_is_refused_without_a_call_or_an_attempt(house: House) -> None:
+    first = house.verify(binding="one login")
 
-    with pytest.raises(ProblemError) as refusal:
-        house.verify(purpose="another")
+    with pytest.raises(TokenReusedError):
+        house.verify(binding="another")
 
-    assert refusal.value.problem is Problem.TOKEN_REUSED
-    assert house.verify(purpose="one login") == first
+    assert house.verify(binding="one login") == first
     assert (len(house.platform.asked), house.spent()) == (1, 1)
 
 
@@ -324,11 +318,11 @@ def test_an_outcome_that_an_earlier_release_stored_is_read(house: House) -> None
 
 
 def test_a_request_that_is_being_worked_on_is_told_to_wait(house: House) -> None:
-    refusals: list[ProblemError] = []
+    refusals: list[RefusedError] = []
 
     class Asking(FakePlatform):
         def ask(self, request: bytes) -> bytes:
-            with pytest.raises(ProblemError) as refusal:
+            with pytest.raises(RefusedError) as refusal:
                 house.verify()
             refusals.append(refusal.value)
             return super().ask(request)
@@ -338,7 +332,7 @@ def test_a_request_that_is_being_worked_on_is_told_to_wait(house: House) -> None
 
     assert house.verify().verified
 
-    assert [refusal.problem for refusal in refusals] == [Problem.IN_PROGRESS]
+    assert [type(refusal) for refusal in refusals] == [TokenInUseError]
     assert refusals[0].retry_after == 1
     assert (len(house.platform.asked), house.spent()) == (1, 1)
 
@@ -351,10 +345,9 @@ def test_a_client_that_asks_too_often_is_told_to_wait(house: House) -> None:
     house.verify("VM_1")
     house.verify("VM_2", OTHER_NUMBER)
 
-    with pytest.raises(ProblemError) as refusal:
+    with pytest.raises(ClientBudgetExhaustedError) as refusal:
         house.verify("VM_3")
 
-    assert refusal.value.problem is Problem.TOO_MANY_REQUESTS
     assert refusal.value.retry_after == 3600
     assert house.verify("VM_3", address="203.0.113.8").verified
 
@@ -363,7 +356,7 @@ def test_a_subscriber_cannot_escape_into_the_rest_of_its_ipv6_network(house: Hou
     house.verifier = house.build(client_limit=1)
     house.verify("VM_1", address="2001:db8:1:2::1")
 
-    with pytest.raises(ProblemError):
+    with pytest.raises(RefusedError):
         house.verify("VM_2", address="2001:db8:1:2:ffff::1")
     assert house.verify("VM_2", address="2001:db8:1:3::1").verified
 
@@ -633,7 +626,7 @@ def test_a_refusal_by_the_own_budget_is_not_counted_as_the_platforms(house: Hous
         house.verify(f"VM_{count}")
     metrics.clear_metrics()
 
-    with pytest.raises(ProblemError):
+    with pytest.raises(RefusedError):
         house.verify("VM_ONE_TOO_MANY")
 
     assert set(metrics.metric_set) == {"BudgetRefused"}

@@ -23,12 +23,11 @@ from urllib.parse import SplitResult, urlsplit
 from botocore.exceptions import BotoCoreError
 from urllib3 import PoolManager, Timeout
 from urllib3.exceptions import HTTPError
-from urllib3.util import parse_url
 
 from cmpassport.clock import utc_now
 from tools.doctor.facts import Contact, Fetched, Reading, Stage, Table
 from tools.trouble import AWS_ERRORS, Kind, Trouble, classify
-from verify.platform import Limits, Platform, connection_pool
+from verify.platform import Limits, Platform
 
 _PAGE_BYTES: Final = 1 << 20
 _AGENT: Final = {"User-Agent": "number-verification-doctor"}
@@ -143,8 +142,7 @@ class ThisMachine:
 
     def ask_platform(self, url: str, limits: Limits, request: bytes) -> bytes:
         """Send a request to the platform as the verify function does; raises what that does."""
-        path = parse_url(url).request_uri
-        platform = Platform(partial(connection_pool, url), path, limits, time.monotonic)
+        platform = Platform(url, limits, time.monotonic)
         try:
             return platform.ask(request)
         finally:

@@ -1,4 +1,4 @@
-"""What both functions share: the platform's cryptography, its clock, settings, secrets and the HTTP contract.
+"""What the functions share: keys and signatures, settings, secrets, telemetry and the HTTP contract.
 
 The package knows no function and no flow. It is named after the platform, cmpassport (统一认证), whose
 integration guide is the source of every fact here; section numbers in docstrings are the guide's.

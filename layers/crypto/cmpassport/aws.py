@@ -1,6 +1,6 @@
 """AWS clients, made by botocore from one session, which is imported only when a client is wanted.
 
-A presign on Lambda wants none (see `cmpassport.secrets_manager`).
+A presign on Lambda wants none (see `cmpassport.direct_secret`).
 """
 
 import codecs
@@ -25,14 +25,14 @@ CLIENT_OPTIONS: Final[dict[str, Any]] = {
 
 @cache
 def session() -> "Session":
-    """Give the session; it keeps what it has read of the services' descriptions."""
+    """Return the session, which keeps what it has read of the services' descriptions."""
     from botocore.session import Session  # noqa: PLC0415 - a presign does without
 
     return Session()
 
 
 def client(service: Service, *, attempts: int = 2) -> Any:
-    """Make a client, which looks for credentials at once.
+    """Return a new client, which looks for credentials at once.
 
     Parameters
     ----------

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from cmpassport.problems import FieldError, Problem, ProblemError
+from cmpassport.members import FieldError, InvalidMembersError
+from cmpassport.problems import Problem, ProblemError
 from cmpassport.telemetry import Metric, count, count_refusal, describe, flush_metrics, logger
 
 MAX_BODY_BYTES: Final = 16 * 1024
@@ -55,7 +56,7 @@ class Handler:
     Parameters
     ----------
     answer
-        Takes an event and its request's identifier, and gives the response or raises ProblemError.
+        Takes an event and its request's identifier; returns the response or raises ProblemError.
     """
 
     def __init__(self, answer: Callable[[Mapping[str, Any], str], dict[str, Any]]) -> None:
@@ -73,10 +74,11 @@ class Handler:
             return self._answer(event, request_id)
         except ProblemError as error:
             return _refusal(error, request_id)
+        except InvalidMembersError as error:
+            return _refusal(ProblemError(Problem.INVALID_REQUEST, errors=error.errors), request_id)
         except Exception as error:  # noqa: BLE001 - the last resort: nobody sees a stack trace
             logger.error("an unexpected error", extra=describe(error))
-            detail = "The request could not be worked on. Use another way to log in."
-            return _refusal(ProblemError(Problem.INTERNAL_ERROR, detail), request_id)
+            return _refusal(ProblemError(Problem.INTERNAL_ERROR), request_id)
         finally:
             flush_metrics()
 
@@ -87,7 +89,7 @@ class Endpoint(Handler):
     Parameters
     ----------
     operation
-        Takes the accepted request and gives the body of a 200, or raises ProblemError.
+        Takes the accepted request; returns the body of a 200, or raises ProblemError or InvalidMembersError.
     allowed_origins
         Origins whose pages may call. CORS alone only hides a response; the refusal is here.
     """
@@ -101,36 +103,6 @@ class Endpoint(Handler):
         super().__init__(answer)
 
 
-def check_members(
-    fields: Mapping[str, Any], required: tuple[str, ...], optional: tuple[str, ...] = ()
-) -> None:
-    """Check that a body has the required members, all texts, and none that is unknown.
-
-    Raises
-    ------
-    ProblemError
-        `invalid_request` with every member that is wrong.
-    """
-    errors = [FieldError(name, "is missing") for name in required if name not in fields]
-    errors += [
-        FieldError(name, "must be a text")
-        for name in (*required, *optional)
-        if name in fields and not isinstance(fields[name], str)
-    ]
-    if any(name not in required and name not in optional for name in fields):
-        # An unknown member's name is the caller's text: it is not repeated.
-        errors.append(FieldError("", f"only these members are known: {', '.join((*required, *optional))}"))
-    if errors:
-        raise invalid_request(*errors)
-
-
-def invalid_request(*errors: FieldError) -> ProblemError:
-    """Make the refusal of a request whose members are wrong."""
-    return ProblemError(
-        Problem.INVALID_REQUEST, "The request's members are not as documented; see errors.", errors=errors
-    )
-
-
 def _request_id(event: Mapping[str, Any], context: Any) -> str:
     request_context = event.get("requestContext") or {}
     return str(request_context.get("requestId") or getattr(context, "aws_request_id", ""))
@@ -140,17 +112,11 @@ def _accept(event: Mapping[str, Any], request_id: str, allowed_origins: frozense
     # API Gateway writes names in lower case; `sam local` as they were sent.
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     if headers.get("origin") not in allowed_origins:
-        raise ProblemError(
-            Problem.ORIGIN_NOT_ALLOWED,
-            "The Origin header is missing or not one of the allowed origins. "
-            "Add the page's origin to AllowedOrigins: scheme, host and port, without a trailing slash.",
-        )
+        raise ProblemError(Problem.ORIGIN_NOT_ALLOWED)
     media_type, _, parameters = headers.get("content-type", "").partition(";")
     charset = parameters.strip().lower().replace('"', "")
     if media_type.strip().lower() != "application/json" or charset not in {"", "charset=utf-8"}:
-        raise ProblemError(
-            Problem.UNSUPPORTED_MEDIA_TYPE, "Send the body as UTF-8 with Content-Type: application/json."
-        )
+        raise ProblemError(Problem.UNSUPPORTED_MEDIA_TYPE)
     fields = _read_json(_read_body(event))
     context = event.get("requestContext") or {}
     return Request(
@@ -165,13 +131,13 @@ def _accept(event: Mapping[str, Any], request_id: str, allowed_origins: frozense
 def _read_body(event: Mapping[str, Any]) -> bytes:
     body = event.get("body") or ""
     if len(body) > MAX_BODY_BYTES * 2:  # cheaper than decoding first, and Base64 takes 4/3
-        raise _too_large()
+        raise ProblemError(Problem.BODY_TOO_LARGE)
     try:
         data = base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
     except ValueError:  # binascii.Error and UnicodeEncodeError are ValueErrors
         raise _not_json() from None
     if len(data) > MAX_BODY_BYTES:
-        raise _too_large()
+        raise ProblemError(Problem.BODY_TOO_LARGE)
     return data
 
 
@@ -181,7 +147,7 @@ def _read_json(data: bytes) -> Mapping[str, Any]:
     except (ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         raise _not_json() from None
     if not isinstance(content, dict):
-        raise invalid_request(FieldError("", "the body must be a JSON object"))
+        raise InvalidMembersError(FieldError("", "the body must be a JSON object"))
     return content
 
 
@@ -194,8 +160,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(_: str) -> None:
-    """Refuse NaN and Infinity, which are no JSON (RFC 8259 section 6)."""
-    raise ValueError("no JSON number")
+    """Refuse NaN and Infinity, which are not JSON (RFC 8259 section 6)."""
+    raise ValueError("not a JSON number")
 
 
 # Made once: json.loads and json.dumps would make a decoder and an encoder for each request.
@@ -203,19 +169,8 @@ _decode: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_
 _encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-def _too_large() -> ProblemError:
-    return ProblemError(
-        Problem.BODY_TOO_LARGE,
-        f"The body has more than {MAX_BODY_BYTES} bytes. Send only the documented members.",
-    )
-
-
-def _not_json() -> ProblemError:
-    return ProblemError(
-        Problem.INVALID_REQUEST,
-        "The body is not JSON (RFC 8259, UTF-8, no repeated members).",
-        errors=[FieldError("", "is not JSON")],
-    )
+def _not_json() -> InvalidMembersError:
+    return InvalidMembersError(FieldError("", "the body is not JSON (RFC 8259, UTF-8, no repeated members)"))
 
 
 def _refusal(error: ProblemError, request_id: str) -> dict[str, Any]:

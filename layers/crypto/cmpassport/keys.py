@@ -40,11 +40,11 @@ class KeyFault(Enum):
     OTHER_ALGORITHM = "the key is of another algorithm"
     SIZE = "the key is too small or too large"
     NEITHER_FORM = "the key is neither PEM nor Base64"
-    NO_KEY = "no key"
+    NO_KEY = "this is not a key"
 
 
 class KeyFormatError(CmpassportError):
-    """A text is no key of the wanted kind; says what it is instead where that can be told.
+    """The text is not a key of the wanted kind; the error names what it is, if known.
 
     Parameters
     ----------
@@ -73,7 +73,9 @@ def load_private_key(text: str) -> RSAPrivateKey:
     KeyFormatError
         The text is anything else, or the key is not consistent in itself.
     """
-    key = _load_private(text, "no RSA private key: PKCS#8 or PKCS#1 is wanted, bare Base64 or PEM")
+    key = _load_private(
+        text, "this is not an RSA private key: PKCS#8 or PKCS#1 is wanted, bare Base64 or PEM"
+    )
     if not isinstance(key, RSAPrivateKey):
         raise KeyFormatError(KeyFault.OTHER_ALGORITHM, "the private key is not an RSA key")
     _check_size(key.key_size)
@@ -93,7 +95,9 @@ def load_p256_private_key(text: str) -> EllipticCurvePrivateKey:
     KeyFormatError
         The text is anything else.
     """
-    key = _load_private(text, "no private key: PKCS#8 of a key on P-256 is wanted, bare Base64 or PEM")
+    key = _load_private(
+        text, "this is not a private key: PKCS#8 of a key on P-256 is wanted, bare Base64 or PEM"
+    )
     if not isinstance(key, EllipticCurvePrivateKey) or not isinstance(key.curve, SECP256R1):
         raise KeyFormatError(KeyFault.OTHER_ALGORITHM, "the private key is not on the curve P-256")
     return key
@@ -126,7 +130,8 @@ def load_public_key(text: str) -> RSAPublicKey:
         if _parses(partial(load_der_private_key, password=None), text):
             raise KeyFormatError(KeyFault.PRIVATE_INSTEAD) from None
         raise KeyFormatError(
-            KeyFault.NO_KEY, "no RSA public key: SubjectPublicKeyInfo or PKCS#1 is wanted, bare Base64 or PEM"
+            KeyFault.NO_KEY,
+            "this is not an RSA public key: SubjectPublicKeyInfo or PKCS#1 is wanted, bare Base64 or PEM",
         ) from None
     if not isinstance(key, RSAPublicKey):
         raise KeyFormatError(KeyFault.OTHER_ALGORITHM, "the public key is not an RSA key")
@@ -135,7 +140,7 @@ def load_public_key(text: str) -> RSAPublicKey:
 
 
 def _load_private(text: str, expected: str) -> "PrivateKeyTypes":
-    """Parse a private key of any kind; `expected` is said of a text that is none."""
+    """Parse a private key of any kind; `expected` is the error's text for anything else."""
     text = _with_line_breaks(text)
     _refuse("PUBLIC KEY", text, KeyFault.PUBLIC_INSTEAD)
     _refuse(

@@ -1,12 +1,12 @@
-"""Every refusal that the API can give, as RFC 9457 problems: the one place where errors become HTTP."""
+"""Every refusal that the API can return, as RFC 9457 problems: the one table where errors become HTTP."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum, StrEnum
 from http import HTTPStatus
 from typing import Any, Final
 
 from cmpassport.errors import CmpassportError
+from cmpassport.members import FieldError
 
 _TYPE_PREFIX: Final = "urn:problem-type:number-verification:"
 
@@ -22,103 +22,56 @@ class Action(StrEnum):
     USE_OTHER_METHOD = "use_other_method"
 
 
+_RETRY, _WAIT, _FIX, _OTHER = Action.RETRY, Action.WAIT, Action.FIX_REQUEST, Action.USE_OTHER_METHOD
+
+
 class Problem(Enum):
-    """Code, HTTP status, action and title of each refusal. Pages rely on them: they are never changed."""
+    """Status, action, code, title and detail of each refusal.
 
-    INVALID_REQUEST = (
-        "invalid_request",
-        HTTPStatus.BAD_REQUEST,
-        Action.FIX_REQUEST,
-        "The request is not valid",
-    )
-    PRESIGN_REJECTED = (
-        "presign_rejected",
-        HTTPStatus.BAD_REQUEST,
-        Action.FIX_REQUEST,
-        "The string is no preSign of this application",
-    )
-    ORIGIN_NOT_ALLOWED = (
-        "origin_not_allowed",
-        HTTPStatus.FORBIDDEN,
-        Action.FIX_REQUEST,
+    Pages rely on status, action and code: these never change. The detail is a sentence for the page's
+    developer; an error that knows more brings its own.
+    """
+
+    # fmt: off
+    INVALID_REQUEST = (400, _FIX, "invalid_request",
+        "The request is not valid", "The request's members are not as documented; see errors.")
+    PRESIGN_REJECTED = (400, _FIX, "presign_rejected",
+        "The string is not a preSign of this application", "Pass on what the SDK's getSign returns, verbatim.")
+    ORIGIN_NOT_ALLOWED = (403, _FIX, "origin_not_allowed",
         "The page's origin is not allowed",
-    )
-    BODY_TOO_LARGE = (
-        "body_too_large",
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        Action.FIX_REQUEST,
-        "The request is too large",
-    )
-    UNSUPPORTED_MEDIA_TYPE = (
-        "unsupported_media_type",
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        Action.FIX_REQUEST,
-        "The request is not JSON",
-    )
-    TOKEN_REUSED = (
-        "token_reused",
-        HTTPStatus.CONFLICT,
-        Action.RETRY,
-        "The token was already sent with another number",
-    )
-    IN_PROGRESS = ("in_progress", HTTPStatus.CONFLICT, Action.WAIT, "The same request is being worked on")
-    TOKEN_REJECTED = (
-        "token_rejected",
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        Action.RETRY,
-        "The platform does not accept the token",
-    )
-    ATTEMPTS_EXHAUSTED = (
-        "attempts_exhausted",
-        HTTPStatus.TOO_MANY_REQUESTS,
-        Action.USE_OTHER_METHOD,
-        "This number's attempts of today are used up",
-    )
-    TOO_MANY_REQUESTS = (
-        "too_many_requests",
-        HTTPStatus.TOO_MANY_REQUESTS,
-        Action.WAIT,
-        "Too many requests from this address",
-    )
-    PLATFORM_REJECTED = (
-        "platform_rejected",
-        HTTPStatus.BAD_GATEWAY,
-        Action.USE_OTHER_METHOD,
-        "The platform refused the request",
-    )
-    PLATFORM_ERROR = ("platform_error", HTTPStatus.BAD_GATEWAY, Action.RETRY, "The platform gave no verdict")
-    PLATFORM_UNREACHABLE = (
-        "platform_unreachable",
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        Action.RETRY,
-        "The platform cannot be reached",
-    )
-    PLATFORM_TIMEOUT = (
-        "platform_timeout",
-        HTTPStatus.GATEWAY_TIMEOUT,
-        Action.RETRY,
-        "The platform did not answer in time",
-    )
-    INTERNAL_ERROR = (
-        "internal_error",
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        Action.USE_OTHER_METHOD,
-        "Something went wrong here",
-    )
+        "The Origin header is missing or not in AllowedOrigins: scheme, host and port, without a trailing slash.")
+    BODY_TOO_LARGE = (413, _FIX, "body_too_large",
+        "The request is too large", "The body has more than 16 KiB. Send only the documented members.")
+    UNSUPPORTED_MEDIA_TYPE = (415, _FIX, "unsupported_media_type",
+        "The request is not JSON", "Send the body as UTF-8 with Content-Type: application/json.")
+    TOKEN_REUSED = (409, _RETRY, "token_reused",
+        "The token was already sent with another number", "Get a new token from the SDK and send that.")
+    IN_PROGRESS = (409, _WAIT, "in_progress",
+        "The same request is being processed", "Wait a moment and send the request again.")
+    TOKEN_REJECTED = (422, _RETRY, "token_rejected",
+        "The platform does not accept the token", "Get a new token from the SDK; pass userInformation on verbatim.")
+    ATTEMPTS_EXHAUSTED = (429, _OTHER, "attempts_exhausted",
+        "This number's attempts of today are used up", "Use another way to log in.")
+    TOO_MANY_REQUESTS = (429, _WAIT, "too_many_requests",
+        "Too many requests", "Wait as long as Retry-After says.")
+    PLATFORM_REJECTED = (502, _OTHER, "platform_rejected",
+        "The platform refused the request", "The operator of this service has to fix this. Use another way to log in.")
+    PLATFORM_ERROR = (502, _RETRY, "platform_error",
+        "The platform gave no verdict", "Get a new token and try again.")
+    PLATFORM_UNREACHABLE = (503, _RETRY, "platform_unreachable",
+        "The platform is unreachable", "Nothing was sent. Try again.")
+    PLATFORM_TIMEOUT = (504, _RETRY, "platform_timeout",
+        "The platform did not answer in time", "Get a new token and try again.")
+    INTERNAL_ERROR = (500, _OTHER, "internal_error",
+        "Something went wrong here", "The request could not be processed. Use another way to log in.")
+    # fmt: on
 
-    def __init__(self, code: str, status: HTTPStatus, action: Action, title: str) -> None:
-        self.code = code
-        self.status = status
+    def __init__(self, status: int, action: Action, code: str, title: str, detail: str) -> None:
+        self.status = HTTPStatus(status)
         self.action = action
+        self.code = code
         self.title = title
-
-
-@dataclass(frozen=True, slots=True)
-class FieldError:
-    """One field that is wrong, by name and reason; never its value."""
-
-    field: str
-    reason: str
+        self.detail = detail
 
 
 class ProblemError(CmpassportError):
@@ -129,19 +82,19 @@ class ProblemError(CmpassportError):
     problem
         Which refusal it is.
     detail
-        A sentence for the page's developer that says what to do next; never quotes the request.
+        A sentence that says more than the table's; never quotes the request.
     errors
         Fields and reasons, for `invalid_request`.
     retry_after
         Seconds for the `Retry-After` header.
     result_code
-        The platform's return code, where it gave one.
+        The platform's return code, if it sent one.
     """
 
     def __init__(
         self,
         problem: Problem,
-        detail: str,
+        detail: str | None = None,
         *,
         errors: Sequence[FieldError] = (),
         retry_after: int | None = None,
@@ -149,13 +102,13 @@ class ProblemError(CmpassportError):
     ) -> None:
         super().__init__(problem.code)
         self.problem = problem
-        self.detail = detail
+        self.detail = detail or problem.detail
         self.errors = tuple(errors)
         self.retry_after = retry_after
         self.result_code = result_code
 
     def document(self, request_id: str) -> dict[str, Any]:
-        """Write the problem document (RFC 9457 section 3) with this API's extension members."""
+        """Return the problem document (RFC 9457 section 3) with this API's extension members."""
         problem = self.problem
         document: dict[str, Any] = {
             "type": _TYPE_PREFIX + problem.code,

@@ -72,7 +72,7 @@ class ReceiptKeys:
         SecretFormatError
             It is of another form; names the member, never its value.
         KeyFormatError
-            A key is none; says what it is instead where that can be told.
+            The text is not a key; the error names what it is, if known.
         """
         try:
             content = json.loads(text)
@@ -85,12 +85,12 @@ class ReceiptKeys:
         return cls(tuple(signing), _read_hash_key(content), _read_encryption_key(content))
 
     def signing_at(self, now: datetime) -> SigningKey:
-        """Give the key that signs at an instant: the one that took over last.
+        """Return the key that signs at an instant: the one that took over last.
 
         Raises
         ------
         SecretFormatError
-            None signs yet.
+            No key signs yet.
         """
         begun = [key for key in self.signing if key.sign_from <= now]
         if not begun:
@@ -98,7 +98,7 @@ class ReceiptKeys:
         return begun[-1]
 
     def public_set(self) -> dict[str, Any]:
-        """Give the JWK Set of all keys (RFC 7517 section 5), public halves alone."""
+        """Return the JWK Set of all keys (RFC 7517 section 5), public halves alone."""
         use = {"use": "sig", "alg": ALGORITHM}
         return {"keys": [{**key.key.as_dict(private=False), "kid": key.kid, **use} for key in self.signing]}
 
@@ -121,7 +121,7 @@ def _read_time(text: str) -> datetime:
     except ValueError:
         time = None
     if time is None or time.tzinfo is None:
-        raise SecretFormatError("signFrom is no time with its zone, such as 2026-11-24T09:00:00Z")
+        raise SecretFormatError("signFrom is not a time with its zone, such as 2026-11-24T09:00:00Z")
     return time
 
 
@@ -139,7 +139,7 @@ def _read_encryption_key(content: Mapping[str, Any]) -> RSAKey | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise SecretFormatError("encryptionKey is no text")
+        raise SecretFormatError("encryptionKey is not a text")
     key = load_public_key(value)
     if key.key_size < MIN_ENCRYPTION_KEY_BITS:
         raise SecretFormatError(f"encryptionKey has fewer than {MIN_ENCRYPTION_KEY_BITS} bits")

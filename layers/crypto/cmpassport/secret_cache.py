@@ -21,7 +21,7 @@ _T = TypeVar("_T")
 
 
 class SecretUnavailableError(CmpassportError):
-    """A secret could not be fetched or parsed, and there is none yet; names the cause without its text."""
+    """A secret could not be fetched or parsed, and none is cached; names the cause without its text."""
 
 
 class SecretFormatError(CmpassportError):
@@ -66,12 +66,12 @@ class CachedSecret(Generic[_T]):
         self._force_at = float("-inf")
 
     def get(self) -> _T:
-        """Give the secret, fetching it first when there is none yet or it is too old.
+        """Return the secret, fetched first if none is cached or it is too old.
 
         Raises
         ------
         SecretUnavailableError
-            There is none yet and it cannot be had.
+            None is cached, and it is unavailable.
         """
         if self._value is None or self._monotonic() >= self._refresh_at:
             with self._lock:
@@ -80,14 +80,14 @@ class CachedSecret(Generic[_T]):
         return self._value
 
     def refresh_soon(self) -> None:
-        """Have the next `get` fetch the secret, at most every 10 seconds: a rotation may have happened."""
+        """Make the next `get` fetch the secret, at most every 10 seconds: it may have been rotated."""
         now = self._monotonic()
         if now >= self._force_at:
             self._force_at = now + RETRY_SECONDS
             self._refresh_at = now
 
     def put_off(self) -> None:
-        """Use what there is for another while: Secrets Manager has just failed for another secret.
+        """Use what is cached a little longer: Secrets Manager has just failed for another secret.
 
         Where it does not answer, each try takes seconds, and a function that tried for each of its secrets
         would time out with good ones in its hands.
@@ -101,7 +101,7 @@ class CachedSecret(Generic[_T]):
             if last_good is None:
                 # Not chained: an AWS error's text is the service's, and a parser's may be about the content.
                 reason = str(error) if isinstance(error, CmpassportError) else error_name(error)
-                raise SecretUnavailableError(f"a secret cannot be had: {reason}") from None
+                raise SecretUnavailableError(f"a secret is unavailable: {reason}") from None
             self._refresh_at = self._monotonic() + min(RETRY_SECONDS, self._max_age)
             self._on_stale(error)
             return last_good
@@ -110,7 +110,7 @@ class CachedSecret(Generic[_T]):
 
 
 def fetcher(client: "SecretsManagerClient") -> Callable[[str], str]:
-    """Make the function that reads a secret's current text by name or ARN."""
+    """Return a function that reads a secret's current text by name or ARN."""
 
     def fetch(secret_id: str) -> str:
         response = client.get_secret_value(SecretId=secret_id)
@@ -127,7 +127,7 @@ def read_fields(text: str, *names: str) -> tuple[str, ...]:
     Raises
     ------
     SecretFormatError
-        It is no JSON object, or a field is missing, empty or no text; says which.
+        It is not a JSON object, or a field is missing, empty or not a text; names the field.
     """
     try:
         content = json.loads(text)

@@ -68,14 +68,6 @@ def read_number(env: Mapping[str, str], name: str, default: float, *, low: float
     return number
 
 
-def read_integer(env: Mapping[str, str], name: str, default: int, *, low: int, high: int) -> int:
-    """Read a whole number between two bounds, both included."""
-    number = read_number(env, name, default, low=low, high=high)
-    if number != int(number):
-        raise SettingsError(name, f"is not a whole number; {low} to {high} is expected")
-    return int(number)
-
-
 def read_choice(env: Mapping[str, str], name: str, default: _E) -> _E:
     """Read one of an enumeration's values, spelled exactly so."""
     value = env.get(name, "").strip() or default.value
@@ -83,7 +75,7 @@ def read_choice(env: Mapping[str, str], name: str, default: _E) -> _E:
         return type(default)(value)
     except ValueError:
         names = ", ".join(type(default))
-        raise SettingsError(name, f"is none of: {names}") from None
+        raise SettingsError(name, f"is not one of: {names}") from None
 
 
 def read_secret_id(env: Mapping[str, str], name: str) -> str:
@@ -107,7 +99,7 @@ def read_origins(env: Mapping[str, str], name: str) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class CommonSettings:
-    """What both functions are told.
+    """Settings shared by presign and verify.
 
     Attributes
     ----------
@@ -131,7 +123,7 @@ class CommonSettings:
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> Self:
-        """Read the variables; raise SettingsError for the first that is wrong."""
+        """Read the variables; raise SettingsError for the first that is not valid."""
         return cls(
             app_id=read_text(env, "APP_ID", _APP_ID, "the appId's digits are expected"),
             allowed_origins=read_origins(env, "ALLOWED_ORIGINS"),

@@ -21,9 +21,6 @@ from cmpassport.problems import Problem
 logger: Final = Logger()
 metrics: Final = Metrics(namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE") or "NumberVerification")
 
-LOGGED_HASH_DIGITS: Final = 16
-"""Hexadecimal digits of a number's keyed hash that a log line may carry."""
-
 
 class Metric(StrEnum):
     """Metric names; beside these, each refusal is counted under its code's name, as in `TokenRejected`.
@@ -92,7 +89,7 @@ def secret_is_stale(error: Exception) -> None:
 def describe(error: BaseException) -> dict[str, object]:
     """Describe an unexpected error for the log: its type and where it came from.
 
-    Its text is given if it is this project's own, which quotes nothing; any other text might.
+    Its text is logged if it is this project's own, which quotes nothing; any other text might.
     """
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
     description: dict[str, object] = {

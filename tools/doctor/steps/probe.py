@@ -15,9 +15,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Final
 
-from cmpassport.clock import format_timestamp
 from cmpassport.problems import Problem
-from cmpassport.signing import PlaintextTooLongError, SignatureMismatchError
 from tools.doctor.facts import Facts, Fetched, Probe, SignedPreSign, Stage, World
 from tools.doctor.place import Origin
 from tools.doctor.steps.keys import (
@@ -31,9 +29,18 @@ from tools.doctor.steps.pages import allowed_origins, origin_of
 from tools.doctor.steps.step import Check, Step
 from tools.findings import Finding, Severity, fault, fine, unknown, warning
 from tools.remedies import OWN, REMEDIES
+from tools.signatures import SignatureMismatchError
+from tools.signatures import verify as verify_signature
 from verify.codes import NOT_THIS_SIM, VERIFIED
-from verify.message import NotTheProtocolError, Submission, read_answer, write_request
+from verify.message import (
+    NotTheProtocolError,
+    PlaintextTooLongError,
+    format_timestamp,
+    read_answer,
+    write_request,
+)
 from verify.platform import BadAnswerError, PlatformSilentError, PlatformUnreachableError
+from verify.submission import Submission
 
 _NUMBER: Final = "13800138000"
 _ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUV"
@@ -286,7 +293,7 @@ def _signer(facts: Facts, signed: SignedPreSign) -> _Signer:
     if verify is None or public is None:
         return _Signer.UNKNOWN
     try:
-        verify.common.scheme.verify(public, signed.pre_sign, signed.sign)
+        verify_signature(verify.common.scheme, public, signed.pre_sign, signed.sign)
     except SignatureMismatchError:
         return _Signer.OTHER
     return _Signer.PRESENT

@@ -14,11 +14,13 @@ import snapshot_restore_py
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from cmpassport.clock import format_timestamp, utc_now
+from cmpassport.start import begin
+from cmpassport.clock import utc_now
 from cmpassport.signing import SignatureScheme
-from cmpassport.snapshot import begin
 from tests.support.receipt_secrets import LONG_AGO, new_key, secret
 from tests.support.secrets_manager import CREDENTIALS_TOKEN, SecretsManager, secrets_manager
+from tools.signatures import verify
+from verify.message import format_timestamp
 
 ROOT: Final = Path(__file__).parents[2]
 APP_ID: Final = "000340"
@@ -91,7 +93,6 @@ def environment(server: SecretsManager) -> dict[str, str]:
         "PEPPER_SECRET_ID": "pepper",
         "TABLE_NAME": "attempts",
         "PLATFORM_URL": "http://127.0.0.1:1/verify",
-        "RECEIPTS": "on",
         "RECEIPT_SECRET_ID": "receipts",
         **SNAP_START,
     }
@@ -127,7 +128,7 @@ def test_a_restored_presign_signs(
 
     assert told["response"]["statusCode"] == 200
     sign = json.loads(told["response"]["body"])["sign"]
-    SignatureScheme().verify(rsa_key(1024).public_key(), pre_sign, sign)
+    verify(SignatureScheme(), rsa_key(1024).public_key(), pre_sign, sign)
     assert server.credentials_given == 1
 
 
@@ -140,7 +141,7 @@ def test_nothing_secret_connected_or_random_is_made_before_the_snapshot(
     assert told["before"] == []
     assert told["diverged"]
     # Twice with the restore's own numbers: OpenSSL under ssl, and under cryptography.
-    assert told["random after"] == ["cmpassport.snapshot"] * 2
+    assert told["random after"] == ["cmpassport.start"] * 2
     # A body is refused before a secret is needed; what is published comes out of one.
     assert len(server.asked) == (module == "jwks.app")
     assert told["response"]["statusCode"] == (200 if module == "jwks.app" else 400)

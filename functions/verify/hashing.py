@@ -7,6 +7,10 @@ with a pepper from Secrets Manager.
 import hashlib
 import hmac
 from enum import StrEnum
+from typing import Final
+
+LOGGED_HASH_DIGITS: Final = 16
+"""Hexadecimal digits of a number's keyed hash that a log line may carry."""
 
 
 class Salt(StrEnum):
@@ -19,5 +23,5 @@ class Salt(StrEnum):
 
 
 def keyed_hash(pepper: bytes, salt: Salt, text: str) -> str:
-    """Give HMAC-SHA256 (RFC 2104) of a salted text as 64 hexadecimal digits."""
+    """Return the HMAC-SHA256 (RFC 2104) of a salted text as 64 hexadecimal digits."""
     return hmac.new(pepper, f"{salt.value}\0{text}".encode(), hashlib.sha256).hexdigest()

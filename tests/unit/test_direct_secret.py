@@ -13,8 +13,8 @@ from botocore.session import Session
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cmpassport.direct_secret import DirectFetch, SecretReader, Signer
 from cmpassport.secret_cache import SecretFormatError
-from cmpassport.secrets_manager import DirectFetch, SecretReader, Signer
 from tests.support.fakes import FakeClock
 from tests.support.secrets_manager import SecretsManager, secrets_manager
 

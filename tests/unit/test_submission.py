@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from verify.number import MAX_TYPED_CHARACTERS, normalise
+from verify.submission import MAX_TYPED_CHARACTERS, normalise
 
 NUMBERS = st.from_regex(r"1[3-9][0-9]{9}", fullmatch=True)
 SEPARATORS = st.sampled_from(

@@ -1,10 +1,11 @@
-"""Secrets Manager's GetSecretValue, without botocore where that is all there is to do.
+"""Secrets Manager's GetSecretValue, made by hand: for functions that have no other AWS call.
 
 It is a cold presign's one AWS call, and importing botocore for it would take longer than all the rest, RSA
 included (docs/performance.md). On Lambda the call is one POST whose signer and address follow from variables,
 so the standard library makes it. Whatever is out of the ordinary is botocore's: credentials from elsewhere
 (under SnapStart they come from a local endpoint), other partitions' addresses, proxies, and every answer but
-a good one, which botocore asks for again and puts into its own errors.
+a good one, which botocore asks for again and puts into its own errors. verify has botocore loaded for
+DynamoDB, and reads its secrets with that.
 """
 
 import hashlib
@@ -78,7 +79,7 @@ class Signer:
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> Self | None:
-        """Read Lambda's and botocore's variables; None where they leave anything to botocore."""
+        """Read Lambda's and botocore's variables; return None where they leave anything to botocore."""
         region = env.get("AWS_REGION", "")
         endpoint = env.get("AWS_ENDPOINT_URL_SECRETS_MANAGER") or env.get("AWS_ENDPOINT_URL")
         suffix = next((suffix for form, suffix in _SUFFIXES if form.fullmatch(region)), None)
@@ -102,7 +103,7 @@ class Signer:
         )
 
     def headers(self, target: str, body: bytes, now: datetime) -> dict[str, str]:
-        """Give the headers of a signed POST to `/`, in the order of their names but for the signature.
+        """Return the headers of a signed POST to `/`, in the order of their names but for the signature.
 
         Parameters
         ----------
@@ -174,7 +175,7 @@ class DirectFetch:
         Raises
         ------
         OSError, HTTPException, ValueError, KeyError, TypeError
-            There was no good answer.
+            There was no good answer, or no answer.
         """
         body = json.dumps({"SecretId": secret_id}).encode()
         headers = self._signer.headers(f"{_SERVICE}.GetSecretValue", body, self._now())
@@ -184,7 +185,7 @@ class DirectFetch:
             raise ValueError(f"Secrets Manager answers with HTTP status {status}")
         text = json.loads(answer)["SecretString"]
         if not isinstance(text, str):
-            raise ValueError("the secret is no text")  # noqa: TRY004 - what the service sent, not a caller
+            raise ValueError("the secret is not a text")  # noqa: TRY004 - what the service sent, not a caller
         return text
 
     def _post(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
@@ -209,7 +210,7 @@ class DirectFetch:
 
 
 class SecretReader:
-    """Reads secrets the quickest way there is.
+    """Reads secrets by hand where that is all there is to do, else by botocore.
 
     Parameters
     ----------
@@ -225,7 +226,7 @@ class SecretReader:
         self._by_botocore_once = cache(lambda: fetcher(aws.client(_SERVICE, attempts=1)))
 
     def prepare(self) -> None:
-        """Make now what the first secret will need, short of connecting."""
+        """Make what the first secret will need, short of connecting."""
         if self._direct is None:
             self._by_botocore()
 
@@ -235,7 +236,7 @@ class SecretReader:
             self._direct.disconnect()
 
     def fetch(self, secret_id: str) -> str:
-        """Give a secret's current text by name or ARN; raises what botocore does."""
+        """Return a secret's current text by name or ARN; raises what botocore does."""
         if self._direct is not None:
             try:
                 return self._direct(secret_id)
