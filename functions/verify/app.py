@@ -14,15 +14,15 @@ from cmpassport.errors import RefusedError
 from cmpassport.http import Endpoint, Request
 from cmpassport.problems import Action, Problem, ProblemError
 from cmpassport.secret_cache import fetcher
-from cmpassport.telemetry import Metric, count, describe, logger
-from verify.budget import AttemptBudget, AttemptsExhaustedError, ClientBudget, ClientBudgetExhaustedError
+from verify.budget import AttemptBudget, AttemptsExhaustedError, AttemptsInFlightError
+from verify.clients import ClientBudget, ClientBudgetExhaustedError
+from verify.devices import Devices
 from verify.keyring import Keyring
-from verify.once import OneOutcome, TokenInUseError, TokenReusedError
-from verify.outcome import Outcome
+from verify.once import TokenInUseError, TokenReusedError, Tokens
 from verify.platform import Platform, PlatformUnreachableError
 from verify.settings import ReceiptSettings, Settings
 from verify.submission import Submission
-from verify.verification import Verifier
+from verify.verification import Clock, OutOfTimeError, Verification, Verifier
 
 if TYPE_CHECKING:
     from verify.receipt import Receipts
@@ -31,16 +31,13 @@ _PROBLEMS: Final[Mapping[type[RefusedError], Problem]] = {
     TokenInUseError: Problem.IN_PROGRESS,
     TokenReusedError: Problem.TOKEN_REUSED,
     AttemptsExhaustedError: Problem.ATTEMPTS_EXHAUSTED,
+    AttemptsInFlightError: Problem.TOO_MANY_REQUESTS,
     ClientBudgetExhaustedError: Problem.TOO_MANY_REQUESTS,
+    OutOfTimeError: Problem.PLATFORM_UNREACHABLE,
     PlatformUnreachableError: Problem.PLATFORM_UNREACHABLE,
 }
 _PLATFORMS_DAY: Final = 24 * 60 * 60
 """Seconds. The guide says "a day" and not from when: by then the platform's limit is renewed in any case."""
-
-
-def _outcome_not_stored(error: Exception) -> None:
-    count(Metric.OUTCOME_NOT_STORED)
-    logger.warning("an outcome could not be stored", extra=describe(error))
 
 
 @cache
@@ -55,11 +52,16 @@ def _verifier() -> Verifier:
     return Verifier(
         keyring=_keyring,
         attempts=AttemptBudget(dynamodb, table, _settings.daily_attempt_limit),
-        clients=ClientBudget(dynamodb, table, _settings.client_hourly_limit),
-        once=OneOutcome(dynamodb, table, _outcome_not_stored),
+        clients=ClientBudget(
+            dynamodb,
+            table,
+            requests=_settings.client_hourly_limit,
+            mismatches=_settings.mismatch_hourly_limit,
+        ),
+        devices=Devices(_settings.device_days),
+        tokens=Tokens(dynamodb, table),
         platform=Platform(_settings.platform_url, _settings.limits, time.monotonic),
-        now=utc_now,
-        monotonic=time.monotonic,
+        clock=Clock(utc_now, time.monotonic, time.sleep),
         new_msg_id=lambda: str(uuid.uuid4()),
     )
 
@@ -87,29 +89,31 @@ _receipts = _make_receipts(_settings.receipts) if _settings.receipts else None
 
 def verify_number(request: Request) -> Mapping[str, Any]:
     """Verify the number that a page submits; add a receipt of a positive verdict where receipts are on."""
+    began = time.monotonic()
     submission = Submission.from_fields(request.fields)
     if _receipts is None:
-        return _answer(_outcome(submission, request))
+        return _answer(_verify(submission, request, began))
     login = _receipts.prepare(
         submission.number,
         domain_name=request.domain_name,
         audience=request.origin,
         nonce=submission.nonce,
     )
-    outcome = _outcome(submission, request, login.binding)
-    answer = _answer(outcome)
-    receipt = _receipts.issue(outcome, login)
+    verification = _verify(submission, request, began, login.binding)
+    answer = _answer(verification)
+    receipt = _receipts.issue(verification.outcome, login)
     return answer if receipt is None else {**answer, "receipt": receipt}
 
 
-def _outcome(submission: Submission, request: Request, binding: str = "") -> Outcome:
+def _verify(submission: Submission, request: Request, began: float, binding: str = "") -> Verification:
     try:
-        return _verifier().verify(submission, request.client_address, binding)
+        return _verifier().verify(submission, request.client_address, began, binding)
     except RefusedError as error:
         raise ProblemError(_PROBLEMS[type(error)], retry_after=error.retry_after) from None
 
 
-def _answer(outcome: Outcome) -> Mapping[str, Any]:
+def _answer(verification: Verification) -> Mapping[str, Any]:
+    outcome, device = verification.outcome, verification.device
     if outcome.problem is not None:
         limit_reached = outcome.problem is Problem.ATTEMPTS_EXHAUSTED
         raise ProblemError(
@@ -117,7 +121,7 @@ def _answer(outcome: Outcome) -> Mapping[str, Any]:
             retry_after=_PLATFORMS_DAY if limit_reached else None,
             result_code=outcome.result_code or None,
         )
-    return {
+    answer = {
         "verified": outcome.verified,
         "resultCode": outcome.result_code,
         "resultDesc": outcome.result_desc,
@@ -126,6 +130,7 @@ def _answer(outcome: Outcome) -> Mapping[str, Any]:
         "taskId": outcome.task_id,
         "attemptsLeft": outcome.attempts_left,
     }
+    return answer if device is None else {**answer, "device": device}
 
 
 handler = Endpoint(verify_number, _settings.common.allowed_origins)

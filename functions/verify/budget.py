@@ -1,21 +1,29 @@
-"""Budgets in DynamoDB: attempts per number and Shanghai day, and requests per client address and hour.
+"""The budget of a number: attempts per Shanghai day, with an owner whom no stranger can lock out.
 
-An attempt is reserved before the platform is called and settled after it:
+An attempt is reserved before the platform is called and settled after it, with its outcome:
 
     reserve --------> call --------> settle
-       |                               |-- judged, or may have judged: stays spent
-       |                               `-- cannot have judged: given back
-       `-- a crash from here on leaves it spent: over-counting is the safe side
+       |                               |-- judged: spent
+       |                               |-- may have been judged: unjudged, which has a bound of its own
+       |                               `-- cannot have been judged: given back
+       `-- a crash from here on leaves a flight that has lapsed: unjudged, as soon as somebody needs its place
 
-One item per number and day holds the set of the attempts' identifiers, so that reserving and giving back are
-idempotent: when botocore repeats a request whose response was lost, nothing is counted twice. The day is part
-of the key, and that is what resets the budget; the table's time to live only cleans up.
+One item per owner and day has all of it, so that each step is one conditional update. `attempts` is the set
+of what is spent or in flight, and never larger than the limit, under any concurrency. What one network may
+take of it is bounded: one attempt in flight, a share of the mismatches, a share of the attempts without a
+verdict. So a stranger in one network can neither fill it nor read from an answer how full it is. The day is
+part of the key, and that is what resets the budget; the table's time to live only cleans up.
+
+The owner is the number, or one of the number's known devices (`verify.devices`), whose budget nobody else
+draws on.
 """
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from ipaddress import ip_network
-from typing import TYPE_CHECKING, Final
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
@@ -25,16 +33,60 @@ from cmpassport.errors import RefusedError
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+FLIGHT_SECONDS: Final = 15.0
+"""How long an attempt may be in flight: past the end of every request (`verify.verification`)."""
+UNJUDGED_LIMIT: Final = 10
+"""Attempts without a verdict per owner and day: the platform's own default limit."""
+UNJUDGED_SHARE: Final = 5
+"""How many of these one network may cause."""
+FREE_REJECTIONS: Final = 2
+"""Attempts of one network that may end without a verdict before its next ones are no longer waited for."""
+_WAITING_SECONDS: Final = 1.0
+"""How long a place is kept for a network that waits for one."""
 _KEPT_FOR: Final = timedelta(days=2)
-_HOUR: Final = timedelta(hours=1)
 
 
 class AttemptsExhaustedError(RefusedError):
-    """The number's attempts of the day are used up."""
+    """The caller's attempts of the day are used up."""
 
 
-class ClientBudgetExhaustedError(RefusedError):
-    """The client address's requests of the hour are used up."""
+class AttemptsInFlightError(RefusedError):
+    """Attempts under way may use up the day's attempts.
+
+    Attributes
+    ----------
+    worth_waiting
+        Whether they will soon be over: not where the caller's own attempts keep coming to nothing.
+    """
+
+    def __init__(self, retry_after: int, *, worth_waiting: bool) -> None:
+        super().__init__("other attempts at the number are under way", retry_after)
+        self.worth_waiting = worth_waiting
+
+
+class Ending(Enum):
+    """How an attempt ended."""
+
+    MATCH = "match"
+    MISMATCH = "mismatch"
+    UNJUDGED = "unjudged"
+    GIVEN_BACK = "given back"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who attempts, as keyed hashes.
+
+    Attributes
+    ----------
+    network
+        Of the client's network.
+    fingerprint
+        Of the userInformation.
+    """
+
+    network: str
+    fingerprint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +96,29 @@ class Reservation:
     Attributes
     ----------
     key
-        The item's key: a number's keyed hash and the Shanghai day.
+        The item's key: the owner and the Shanghai day.
     attempt_id
         Identifies the attempt.
+    caller
+        Who attempts.
     attempts_left
-        How many more the number has this day.
+        How many more the caller's network has this day.
+    mismatches_left
+        How many more of these may be mismatches.
+    rejections
+        How many attempts of the network ended without a verdict this day.
     """
 
     key: str
     attempt_id: str
+    caller: Caller
     attempts_left: int
+    mismatches_left: int
+    rejections: int
 
 
 class AttemptBudget:
-    """Attempts per number and Shanghai day.
+    """Attempts per owner and Shanghai day.
 
     Parameters
     ----------
@@ -73,110 +134,220 @@ class AttemptBudget:
         self._client = client
         self._table_name = table_name
         self._limit = limit
+        self._share = (limit + 1) // 2
 
-    def reserve(self, number_hash: str, attempt_id: str, now: datetime) -> Reservation:
+    def reserve(self, key: str, attempt_id: str, caller: Caller, now: datetime) -> Reservation:
         """Reserve one attempt; never more than the limit, under any concurrency.
+
+        Parameters
+        ----------
+        key
+            The item's key, of `day_key`.
+        attempt_id
+            Identifies the attempt; unique.
+        caller
+            Who attempts.
+        now
+            The present instant, aware.
 
         Raises
         ------
         AttemptsExhaustedError
-            The day's attempts are used up.
+            The day's attempts are used up, or the caller's share of them.
+        AttemptsInFlightError
+            Attempts that are under way may use them up.
         """
-        key = f"{number_hash}#{now.astimezone(SHANGHAI):%Y%m%d}"
+        try:
+            item = self._reserve(key, attempt_id, caller, now)
+        except _NotReservedError as refused:
+            lapsed = _flights(refused.item, now, lapsed=True)
+            if not lapsed:
+                raise self._refuse(key, refused.item, caller, now) from None
+            self._clear(key, lapsed)
+            try:
+                item = self._reserve(key, attempt_id, caller, now)
+            except _NotReservedError as again:
+                raise self._refuse(key, again.item, caller, now) from None
+        names = _names(attempt_id, caller)
+        mismatches = max(_size(item, names["#network_mismatches"]), _size(item, names["#sim_mismatches"]))
+        return Reservation(
+            key,
+            attempt_id,
+            caller,
+            attempts_left=max(self._limit - _size(item, names["#spent"]) - 1, 0),
+            mismatches_left=max(self._share - mismatches - 1, 0),
+            rejections=_number(item, names["#rejections"]),
+        )
 
-        no_attempt_yet = "attribute_not_exists(attempts)"
-        below_the_limit = "size(attempts) < :limit"
+    def settle(self, reservation: Reservation, ending: Ending, outcome: Mapping[str, Any] | None) -> None:
+        """Settle a reserved attempt and keep its outcome; once, however often it is called.
+
+        Parameters
+        ----------
+        reservation
+            As `reserve` returned it.
+        ending
+            How the attempt ended.
+        outcome
+            What is returned when the token comes again; None where there is no outcome.
+        """
+        add: list[str] = []
+        delete: list[str] = []
+        match ending:
+            case Ending.MATCH:
+                add = ["#spent :attempt"]
+            case Ending.MISMATCH:
+                add = ["#spent :attempt", "#network_mismatches :attempt", "#sim_mismatches :attempt"]
+            case Ending.UNJUDGED:
+                add, delete = ["unjudged :attempt", "#unjudged :attempt"], ["attempts :attempt"]
+            case Ending.GIVEN_BACK:
+                delete = ["attempts :attempt"]
+        values: dict[str, Any] = {":attempt": {"SS": [reservation.attempt_id]}}
+        sets = []
+        if delete:
+            sets.append("#rejections = :rejections")
+            values[":rejections"] = {"N": str(reservation.rejections + 1)}
+        if outcome is not None:
+            sets.append("#outcome = :outcome")
+            values[":outcome"] = {"S": json.dumps(outcome, ensure_ascii=False)}
+        clauses = {"ADD": add, "DELETE": delete, "SET": sets, "REMOVE": ["#flight", "#slot"]}
+        expression = " ".join(f"{verb} {', '.join(parts)}" for verb, parts in clauses.items() if parts)
+        names = _names(reservation.attempt_id, reservation.caller)
+        self._client.update_item(
+            TableName=self._table_name,
+            Key={"id": {"S": reservation.key}},
+            UpdateExpression=expression,
+            ExpressionAttributeNames={name: text for name, text in names.items() if name in expression},
+            ExpressionAttributeValues=values,
+        )
+
+    def outcome(self, key: str, attempt_id: str) -> Mapping[str, Any] | None:
+        """Return the outcome of an attempt; None where it has none, or none yet."""
+        name = f"outcome {attempt_id}"
+        response = self._client.get_item(
+            TableName=self._table_name,
+            Key={"id": {"S": key}},
+            ConsistentRead=True,
+            ProjectionExpression="#outcome",
+            ExpressionAttributeNames={"#outcome": name},
+        )
+        kept = response.get("Item", {}).get(name)
+        outcome: Mapping[str, Any] | None = kept and json.loads(kept["S"])
+        return outcome
+
+    def _reserve(self, key: str, attempt_id: str, caller: Caller, now: datetime) -> Mapping[str, Any]:
+        """Reserve in one conditional update; return the item as it then is."""
+        below_the_limit = "(attribute_not_exists(attempts) OR size(attempts) < :limit)"
+        # One attempt of a network at a time.
+        network_is_free = "(attribute_not_exists(#slot) OR #slot <= :now)"
+        # While one network waits for a place, those whose attempts came to nothing do not get it.
+        nobody_waits = (
+            "(attribute_not_exists(#rejections) OR attribute_not_exists(waiting) OR waiting <= :now)"
+        )
+        within_share = " AND ".join(
+            f"(attribute_not_exists({name}) OR size({name}) < {share})"
+            for name, share in (
+                ("#network_mismatches", ":share"),
+                ("#sim_mismatches", ":share"),
+                ("#unjudged", ":unjudged_share"),
+                ("unjudged", ":unjudged_limit"),
+            )
+        )
         # True when the response to this very reservation was lost and botocore sends it again.
         reserved_already = "contains(attempts, :attempt_id)"
 
+        names = _names(attempt_id, caller)
+        free = f"{below_the_limit} AND {network_is_free} AND {nobody_waits} AND {within_share}"
+        condition = f"{reserved_already} OR ({free})"
+        update = "ADD attempts :attempt SET #flight = :until, #slot = :until, expiration = :expiration"
         try:
             response = self._client.update_item(
                 TableName=self._table_name,
                 Key={"id": {"S": key}},
-                UpdateExpression="ADD attempts :attempt SET expiration = :expiration",
-                ConditionExpression=f"{no_attempt_yet} OR {below_the_limit} OR {reserved_already}",
+                UpdateExpression=update,
+                ConditionExpression=condition,
+                ExpressionAttributeNames={
+                    name: text for name, text in names.items() if name in condition or name in update
+                },
                 ExpressionAttributeValues={
                     ":attempt": {"SS": [attempt_id]},
                     ":attempt_id": {"S": attempt_id},
                     ":limit": {"N": str(self._limit)},
-                    ":expiration": {"N": _expiration(now)},
+                    ":share": {"N": str(self._share)},
+                    ":unjudged_share": {"N": str(UNJUDGED_SHARE)},
+                    ":unjudged_limit": {"N": str(UNJUDGED_LIMIT)},
+                    ":now": {"N": _milliseconds(now)},
+                    ":until": {"N": _milliseconds(now, FLIGHT_SECONDS)},
+                    ":expiration": {"N": expiration(now)},
                 },
                 ReturnValues="ALL_NEW",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ClientError as error:
-            if _condition_failed(error):
-                raise AttemptsExhaustedError(
-                    "the day's attempts are used up", seconds_to_midnight(now)
-                ) from None
+            if condition_failed(error):
+                item = item_refused(error, self._client, self._table_name, key)
+                raise _NotReservedError(item) from None
             raise
-        used = len(response["Attributes"]["attempts"]["SS"])
-        return Reservation(key, attempt_id, max(self._limit - used, 0))
+        return response["Attributes"]
 
-    def give_back(self, reservation: Reservation) -> None:
-        """Give a reserved attempt back; once, however often it is called."""
-        self._client.update_item(
-            TableName=self._table_name,
-            Key={"id": {"S": reservation.key}},
-            UpdateExpression="DELETE attempts :attempt",
-            ExpressionAttributeValues={":attempt": {"SS": [reservation.attempt_id]}},
-        )
-
-
-class ClientBudget:
-    """Requests per client address and hour. Carriers put many phones behind one address, so it is off at 0.
-
-    Parameters
-    ----------
-    client
-        DynamoDB client.
-    table_name
-        The table.
-    limit
-        Requests an hour; 0 for no limit.
-    """
-
-    def __init__(self, client: "DynamoDBClient", table_name: str, limit: int) -> None:
-        self._client = client
-        self._table_name = table_name
-        self.limit = limit
-
-    def count(self, address_hash: str, now: datetime) -> None:
-        """Count one request.
-
-        Raises
-        ------
-        ClientBudgetExhaustedError
-            The hour's requests are used up.
-        """
-        hour = now.astimezone(SHANGHAI)
+    def _clear(self, key: str, lapsed: Mapping[str, int]) -> None:
+        """Count attempts whose function died as unjudged, unless somebody else has done so."""
+        names = {f"#flight{index}": f"flight {attempt_id}" for index, attempt_id in enumerate(lapsed)}
         try:
             self._client.update_item(
                 TableName=self._table_name,
-                Key={"id": {"S": f"{address_hash}#{hour:%Y%m%d%H}"}},
-                UpdateExpression="ADD requests :one SET expiration = :expiration",
-                ConditionExpression="attribute_not_exists(requests) OR requests < :limit",
-                ExpressionAttributeValues={
-                    ":one": {"N": "1"},
-                    ":limit": {"N": str(self.limit)},
-                    ":expiration": {"N": _expiration(now)},
-                },
+                Key={"id": {"S": key}},
+                UpdateExpression=f"DELETE attempts :lapsed ADD unjudged :lapsed REMOVE {', '.join(names)}",
+                ConditionExpression=" AND ".join(f"attribute_exists({name})" for name in names),
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues={":lapsed": {"SS": list(lapsed)}},
             )
         except ClientError as error:
-            if _condition_failed(error):
-                elapsed = timedelta(minutes=hour.minute, seconds=hour.second)
-                wait = int((_HOUR - elapsed).total_seconds())
-                raise ClientBudgetExhaustedError("the hour's requests are used up", wait) from None
-            raise
+            if not condition_failed(error):
+                raise
+
+    def _refuse(self, key: str, item: Mapping[str, Any], caller: Caller, now: datetime) -> RefusedError:
+        """Return why there is no attempt: of others it says only that the day is used up.
+
+        Who has to wait for others' attempts is noted, so that these do not get the next place too.
+        """
+        names = _names("", caller)
+        in_flight = _flights(item, now, lapsed=False)
+        used_up = (
+            _size(item, "attempts") - len(in_flight) >= self._limit
+            or _size(item, names["#network_mismatches"]) >= self._share
+            or _size(item, names["#sim_mismatches"]) >= self._share
+            or _size(item, names["#unjudged"]) >= UNJUDGED_SHARE
+            or _size(item, "unjudged") >= UNJUDGED_LIMIT
+        )
+        if used_up:
+            return AttemptsExhaustedError("the day's attempts are used up", seconds_to_midnight(now))
+        present = int(_milliseconds(now))
+        slot = _number(item, names["#slot"])
+        rejections = _number(item, names["#rejections"])
+        free_at = slot if slot > present else min(in_flight.values(), default=present)
+        worth_waiting = rejections <= (FREE_REJECTIONS if slot > present else 0)
+        if slot <= present and worth_waiting:
+            self._client.update_item(
+                TableName=self._table_name,
+                Key={"id": {"S": key}},
+                UpdateExpression="SET waiting = :until",
+                ExpressionAttributeValues={":until": {"N": _milliseconds(now, _WAITING_SECONDS)}},
+            )
+        return AttemptsInFlightError(max(-((present - free_at) // 1000), 1), worth_waiting=worth_waiting)
 
 
-def client_network(address: str) -> str:
-    """Return what stands for a client: an IPv4 address, or the /64 network that one IPv6 subscriber has."""
-    if ":" not in address:
-        return address
-    try:
-        return str(ip_network((address, 64), strict=False))
-    except ValueError:
-        return address
+class _NotReservedError(Exception):
+    """The condition of a reservation failed; has the item as it is."""
+
+    def __init__(self, item: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.item = item
+
+
+def day_key(owner: str, now: datetime) -> str:
+    """Return the key of an owner's item on the Shanghai day of an instant."""
+    return f"{owner}#{now.astimezone(SHANGHAI):%Y%m%d}"
 
 
 def seconds_to_midnight(instant: datetime) -> int:
@@ -186,9 +357,58 @@ def seconds_to_midnight(instant: datetime) -> int:
     return -int((local - midnight) // timedelta(seconds=1))
 
 
-def _expiration(now: datetime) -> str:
+def expiration(now: datetime) -> str:
+    """Return when an item of the day may be deleted, in seconds since 1970."""
     return str(int((now + _KEPT_FOR).timestamp()))
 
 
-def _condition_failed(error: ClientError) -> bool:
+def condition_failed(error: ClientError) -> bool:
+    """Return whether a conditional write failed by its condition."""
     return bool(error.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException")
+
+
+def item_refused(
+    error: ClientError, client: "DynamoDBClient", table_name: str, key: str
+) -> Mapping[str, Any]:
+    """Return the item on which a conditional write failed; DynamoDB Local has to be asked for it."""
+    item: Mapping[str, Any] | None = dict(error.response).get("Item")  # type: ignore[assignment] # not in the stubs
+    if item is None:
+        response = client.get_item(TableName=table_name, Key={"id": {"S": key}}, ConsistentRead=True)
+        item = response.get("Item", {})
+    return item
+
+
+def _names(attempt_id: str, caller: Caller) -> dict[str, str]:
+    return {
+        "#flight": f"flight {attempt_id}",
+        "#outcome": f"outcome {attempt_id}",
+        "#slot": f"slot {caller.network}",
+        "#spent": f"spent by {caller.network}",
+        "#unjudged": f"unjudged by {caller.network}",
+        "#rejections": f"rejections of {caller.network}",
+        "#network_mismatches": f"mismatches of {caller.network}",
+        "#sim_mismatches": f"mismatches with {caller.fingerprint}",
+    }
+
+
+def _flights(item: Mapping[str, Any], now: datetime, *, lapsed: bool) -> dict[str, int]:
+    """Return the attempts in flight, or those that lapsed, with their ends in milliseconds since 1970."""
+    present = int(_milliseconds(now))
+    ends = {
+        name.removeprefix("flight "): int(value["N"])
+        for name, value in item.items()
+        if name.startswith("flight ")
+    }
+    return {attempt: end for attempt, end in ends.items() if (end <= present) is lapsed}
+
+
+def _size(item: Mapping[str, Any], name: str) -> int:
+    return len(item.get(name, {}).get("SS", ()))
+
+
+def _number(item: Mapping[str, Any], name: str) -> int:
+    return int(item.get(name, {}).get("N", "0"))
+
+
+def _milliseconds(now: datetime, seconds: float = 0) -> str:
+    return str(int((now.timestamp() + seconds) * 1000))

@@ -20,6 +20,8 @@ class Salt(StrEnum):
     TOKEN = "token"  # noqa: S105 - the kind, not a token
     ADDRESS = "address"
     REQUEST = "request"
+    SIM = "sim"
+    DEVICE = "device"
 
 
 def keyed_hash(pepper: bytes, salt: Salt, text: str) -> str:

@@ -61,6 +61,11 @@ class Keyring:
         self._secrets.append(secret)
         return secret
 
+    @property
+    def app_id(self) -> str:
+        """The configured appId."""
+        return self._settings.common.app_id
+
     def credentials(self) -> Credentials:
         """Return what a request is encrypted and signed with."""
         app_key, platform_key = self._verification.get()

@@ -1,169 +1,128 @@
-"""One token, one outcome: a repeated request gets the stored outcome, not a second call, attempt and bill.
+"""One token, one outcome: a repeated request gets the kept outcome, not a second call, attempt and bill.
 
-Powertools' Idempotency keeps the outcomes. It is handed keyed hashes only: what it stores of the request is a
-plain hash of what it gets, and a plain hash of a number could be reversed.
+A token is claimed before anything is done with it. The claim says whose attempt it is for, and the attempt
+keeps the outcome (`verify.budget`), so that settling an attempt and keeping its outcome are one write. Only
+keyed hashes are stored. Every write is fenced by the attempt's identifier: a claim recognises itself when
+botocore sends it again, and a release that comes late cannot remove another request's claim.
 """
 
-import os
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, cast
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
 
-from aws_lambda_powertools.utilities.idempotency import (
-    DynamoDBPersistenceLayer,
-    IdempotencyConfig,
-    idempotent_function,
-)
-from aws_lambda_powertools.utilities.idempotency.exceptions import (
-    IdempotencyAlreadyInProgressError,
-    IdempotencyInconsistentStateError,
-    IdempotencyPersistenceLayerError,
-    IdempotencyValidationError,
-)
+from botocore.exceptions import ClientError
 
 from cmpassport.errors import RefusedError
+from verify.budget import condition_failed, item_refused
 
 if TYPE_CHECKING:
-    from aws_lambda_powertools.utilities.typing import LambdaContext
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_KEPT_SECONDS: Final = 5 * 60
-"""How long an outcome is kept: while a page may still ask again, not as a lasting proof of the verdict."""
-_HELD_MILLISECONDS: Final = 120_000
-"""How long a crashed request holds its token: past the token's minute, so that no live one is sent twice."""
+_KEPT_FOR: Final = timedelta(minutes=5)
+"""How long a token is held: while a page may ask again, and past its minute, so that none is sent twice."""
 _LOOK_AGAIN_SECONDS: Final = 1
 
 
 class TokenInUseError(RefusedError):
     """The same request is being processed, or was when its function died."""
 
+    def __init__(self) -> None:
+        super().__init__("the same request is being processed", _LOOK_AGAIN_SECONDS)
+
 
 class TokenReusedError(RefusedError):
-    """The token was already sent with another request."""
+    """The token was already sent with other data."""
 
 
-class _Hold:
-    """Stands where Powertools asks a Lambda context how long this invocation may last."""
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A token's claim.
 
-    @staticmethod
-    def get_remaining_time_in_millis() -> int:
-        return _HELD_MILLISECONDS
+    Attributes
+    ----------
+    token
+        Keyed hash of the token.
+    request
+        Keyed hash of all that must be the same when the token comes again.
+    budget
+        Key of the budget's item that has the attempt.
+    attempt_id
+        Identifies the attempt that is made with the token.
+    """
+
+    token: str
+    request: str
+    budget: str
+    attempt_id: str
 
 
-class OneOutcome:
-    """Runs the work for a token once and returns its outcome ever after.
+class Tokens:
+    """Which tokens are claimed, and for what.
 
     Parameters
     ----------
     client
         DynamoDB client.
     table_name
-        The table; outcomes live beside the attempts, under keys of their own.
-    on_not_stored
-        Told the error when an outcome is known and could not be stored.
+        The table; claims live beside the budgets, under keys of their own.
     """
 
-    def __init__(
-        self, client: "DynamoDBClient", table_name: str, on_not_stored: Callable[[Exception], None]
-    ) -> None:
-        self._on_not_stored = on_not_stored
-        # What a handler of this event returns is what is sent; the stubs know handlers that return nothing.
-        client.meta.events.register("provide-client-params.dynamodb.PutItem", _sign_claim)  # type: ignore[arg-type]
-        config = IdempotencyConfig(
-            event_key_jmespath="token",
-            payload_validation_jmespath="request",
-            expires_after_seconds=_KEPT_SECONDS,
-        )
-        config.register_lambda_context(cast("LambdaContext", _Hold()))
-        self._run = idempotent_function(
-            _work,
-            data_keyword_argument="claim",
-            persistence_store=DynamoDBPersistenceLayer(table_name, boto3_client=client),
-            config=config,
-            key_prefix="token",
-        )
+    def __init__(self, client: "DynamoDBClient", table_name: str) -> None:
+        self._client = client
+        self._table_name = table_name
 
-    def run(
-        self, *, token_hash: str, request_hash: str, work: Callable[[], Mapping[str, Any]]
-    ) -> Mapping[str, Any]:
-        """Return the token's outcome: the stored one, or what the work returns now.
-
-        When the work raises, nothing is stored and the token may be sent again.
-
-        Parameters
-        ----------
-        token_hash
-            Keyed hash of the token.
-        request_hash
-            Keyed hash of all that must be the same when the token comes again.
-        work
-            Returns the outcome as JSON members.
+    def claim(self, claim: Claim, now: datetime) -> Claim:
+        """Claim a token; return the claim that holds it: this one, or the same request's earlier one.
 
         Raises
         ------
-        TokenInUseError
-            The same request is being processed.
         TokenReusedError
             The token belongs to another request.
         ClientError, BotoCoreError
-            The table could not be asked whether the token is free; no work was done.
+            The table could not be asked whether the token is free.
         """
-        ending = _Ending(work)
+        nobody_holds_it = "attribute_not_exists(id)"
+        # Time to live deletes late, so the time is looked at.
+        no_longer_held = "expiration <= :now"
+        # True when the response to this very claim was lost and botocore sends it again.
+        claimed_already = "attempt = :attempt"
         try:
-            outcome: Mapping[str, Any] = self._run(
-                claim={"token": token_hash, "request": request_hash}, work=ending
+            self._client.put_item(
+                TableName=self._table_name,
+                Item={
+                    "id": {"S": f"token#{claim.token}"},
+                    "request": {"S": claim.request},
+                    "budget": {"S": claim.budget},
+                    "attempt": {"S": claim.attempt_id},
+                    "expiration": {"N": str(int((now + _KEPT_FOR).timestamp()))},
+                },
+                ConditionExpression=f"{nobody_holds_it} OR {no_longer_held} OR {claimed_already}",
+                ExpressionAttributeValues={
+                    ":now": {"N": str(int(now.timestamp()))},
+                    ":attempt": {"S": claim.attempt_id},
+                },
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except (IdempotencyAlreadyInProgressError, IdempotencyInconsistentStateError):
-            raise TokenInUseError("the same request is being processed", _LOOK_AGAIN_SECONDS) from None
-        except IdempotencyValidationError:
-            raise TokenReusedError("the token belongs to another request") from None
-        except IdempotencyPersistenceLayerError as error:
-            cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
-            # After the work its own ending counts, not the record's: a verdict that was billed is given.
-            if ending.outcome is not None:
-                self._on_not_stored(cause)
-                return ending.outcome
-            if ending.error is not None:
-                self._on_not_stored(cause)
-                raise ending.error from None
-            raise cause from None
-        return outcome
+        except ClientError as error:
+            if not condition_failed(error):
+                raise
+            held = item_refused(error, self._client, self._table_name, f"token#{claim.token}")
+            if not held:  # released since
+                raise TokenInUseError from None
+            if held["request"]["S"] != claim.request:
+                raise TokenReusedError("the token belongs to another request") from None
+            return Claim(claim.token, claim.request, held["budget"]["S"], held["attempt"]["S"])
+        return claim
 
-
-def _work(*, claim: Mapping[str, str], work: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:  # noqa: ARG001 - the claim is Powertools'
-    return work()
-
-
-def _sign_claim(params: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Make the claim idempotent: botocore sends it again when its answer is lost, and must recognise it.
-
-    Without this the second sending would find the first one's claim, and the token would be held for nobody.
-    """
-    values = params.get("ExpressionAttributeValues", {})
-    if ":inprogress" not in values:  # no claim of Powertools'
-        return params
-    claimant = {"S": os.urandom(8).hex()}
-    # In progress alone: a sending that comes late must not take the place of the outcome.
-    still_this_claim = "(claimant = :claimant AND #status = :inprogress)"
-    return {
-        **params,
-        "Item": {**params["Item"], "claimant": claimant},
-        "ConditionExpression": f"{params['ConditionExpression']} OR {still_this_claim}",
-        "ExpressionAttributeValues": {**values, ":claimant": claimant},
-    }
-
-
-class _Ending:
-    """Runs the work and remembers how it ended."""
-
-    def __init__(self, work: Callable[[], Mapping[str, Any]]) -> None:
-        self._work = work
-        self.outcome: Mapping[str, Any] | None = None
-        self.error: Exception | None = None
-
-    def __call__(self) -> Mapping[str, Any]:
+    def release(self, claim: Claim) -> None:
+        """Release a token with which nothing was done; it may be sent again."""
         try:
-            self.outcome = self._work()
-        except Exception as error:
-            self.error = error
-            raise
-        return self.outcome
+            self._client.delete_item(
+                TableName=self._table_name,
+                Key={"id": {"S": f"token#{claim.token}"}},
+                ConditionExpression="attempt = :attempt",
+                ExpressionAttributeValues={":attempt": {"S": claim.attempt_id}},
+            )
+        except ClientError as error:
+            if not condition_failed(error):  # else it is another's by now
+                raise

@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException, HTTPResponse, parse_headers
 from typing import Any, Final
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout
@@ -28,8 +28,11 @@ from urllib3.util import parse_url
 from cmpassport.errors import CmpassportError, RefusedError
 
 MAX_ANSWER_BYTES: Final = 64 * 1024
+_FRAMING_BYTES: Final = 64 * 1024
+"""What may come beside the body: status lines, headers, chunk sizes, trailers."""
 MAX_IDLE_SECONDS: Final = 20.0
 """A kept connection older than this is not used: a frozen function does not see it die."""
+_TOO_LONG: Final = f"the answer has more than {MAX_ANSWER_BYTES} bytes"
 _HEADERS: Final = {"Content-Type": "application/json;charset=utf-8", "Accept": "application/json"}
 
 # urllib3 logs headers that it cannot read, word for word, and a platform may echo what it was sent.
@@ -75,6 +78,7 @@ class _Exchange:
     read_timeout: float
     monotonic: Callable[[], float]
     sent: bool = False
+    bytes_left: int = MAX_ANSWER_BYTES + _FRAMING_BYTES
 
     def remaining(self) -> float:
         """Return the seconds left; raise TimeoutError when there are none."""
@@ -87,8 +91,12 @@ class _Exchange:
 _exchange: ContextVar[_Exchange] = ContextVar("exchange")
 
 
-class _DeadlineReader(io.RawIOBase):
-    """Reads a socket, each time waiting no longer than the exchange may still last."""
+class _BoundedReader(io.RawIOBase):
+    """Reads a socket: no longer than the exchange may still last, and no more than an answer may have.
+
+    It stands below everything that reads, so that no framing gets around it: a chunk of size -1 would have
+    http.client read to the end, whatever the caller wants.
+    """
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket, exchange: _Exchange) -> None:
         super().__init__()
@@ -101,25 +109,42 @@ class _DeadlineReader(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int | None:
         self._sock.settimeout(min(self._exchange.read_timeout, self._exchange.remaining()))
-        return self._raw.readinto(buffer)
+        count = self._raw.readinto(buffer)
+        self._exchange.bytes_left -= count or 0
+        if self._exchange.bytes_left < 0:
+            raise _TooLongError
+        return count
 
     def close(self) -> None:
         self._raw.close()
         super().close()
 
 
-class _DeadlineResponse(HTTPResponse):
-    """An answer whose status line, headers and body are all read under the deadline."""
+class _TooLongError(HTTPException):
+    """The answer has more bytes than an answer may have, in whatever part of it."""
+
+
+class _BoundedResponse(HTTPResponse):
+    """An answer whose status line, headers and body are all read under the exchange's bounds."""
 
     def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
         super().__init__(sock, *args, **options)
-        self.fp = io.BufferedReader(_DeadlineReader(self.fp.detach(), sock, _exchange.get()))
+        self.fp = io.BufferedReader(_BoundedReader(self.fp.detach(), sock, _exchange.get()))
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """Read the final status line: of the interim answers http.client passes over 100 alone."""
+        read: Callable[[], tuple[str, int, str]] = super()._read_status  # type: ignore[misc] # not in the stubs
+        status = read()
+        while HTTPStatus.PROCESSING <= status[1] < HTTPStatus.OK:
+            parse_headers(self.fp)
+            status = read()
+        return status
 
 
 class _Http(HTTPConnection):
     """A connection that notes the moment from which the platform may have got something."""
 
-    response_class = _DeadlineResponse
+    response_class = _BoundedResponse
 
     def send(self, data: Any) -> None:
         if self.sock is None:
@@ -163,8 +188,20 @@ class Platform:
         self._pool: HTTPConnectionPool | None = None
         self._last_used = 0.0
 
-    def ask(self, request: bytes) -> bytes:
+    @property
+    def seconds(self) -> float:
+        """How long an exchange may take, by its limits."""
+        return self._limits.deadline
+
+    def ask(self, request: bytes, *, within: float | None = None) -> bytes:
         """Send a request and return the answer's body, at most 64 KiB.
+
+        Parameters
+        ----------
+        request
+            The request's JSON.
+        within
+            Seconds that are left for the exchange, where these are fewer than its deadline.
 
         Raises
         ------
@@ -177,7 +214,8 @@ class Platform:
             or cut off.
         """
         started = self._monotonic()
-        exchange = _Exchange(started + self._limits.deadline, self._limits.read, self._monotonic)
+        seconds = self._limits.deadline if within is None else min(within, self._limits.deadline)
+        exchange = _Exchange(started + seconds, self._limits.read, self._monotonic)
         pool = self._fresh_pool(started)
         reset = _exchange.set(exchange)
         try:
@@ -249,11 +287,13 @@ def _read_body(response: BaseHTTPResponse) -> bytes:
             raise BadAnswerError("the answer is cut off")
     except ReadTimeoutError:
         raise PlatformSilentError("the answer did not end in time") from None
+    except _TooLongError:
+        raise BadAnswerError(_TOO_LONG) from None
     except (HTTPError, OSError):
         raise BadAnswerError("the answer is cut off") from None
     else:
         if len(data) > MAX_ANSWER_BYTES:
-            raise BadAnswerError(f"the answer has more than {MAX_ANSWER_BYTES} bytes")
+            raise BadAnswerError(_TOO_LONG)
         return data
     finally:
         if response.closed:

@@ -93,7 +93,11 @@ class Settings:
     daily_attempt_limit
         Attempts per number and Shanghai day.
     client_hourly_limit
-        Requests per client address and hour; 0 for no limit.
+        Requests per client network and hour; 0 for no limit.
+    mismatch_hourly_limit
+        Mismatches per client network and hour; 0 for no limit.
+    device_days
+        Days for which a device is known after a match; 0 where devices are off.
     limits
         Bounds of the exchange with the platform.
     receipts
@@ -107,6 +111,8 @@ class Settings:
     table_name: str
     daily_attempt_limit: int
     client_hourly_limit: int
+    mismatch_hourly_limit: int
+    device_days: int
     limits: Limits
     receipts: ReceiptSettings | None
 
@@ -123,10 +129,12 @@ class Settings:
             table_name=read_text(env, "TABLE_NAME", _TABLE_NAME, "the name of a DynamoDB table is expected"),
             daily_attempt_limit=read_integer(env, "DAILY_ATTEMPT_LIMIT", 5, low=1, high=1000),
             client_hourly_limit=read_integer(env, "CLIENT_HOURLY_LIMIT", 0, low=0, high=1_000_000),
+            mismatch_hourly_limit=read_integer(env, "MISMATCH_HOURLY_LIMIT", 100, low=0, high=1_000_000),
+            device_days=read_integer(env, "DEVICE_DAYS", 90, low=0, high=366),
             limits=Limits(
                 connect=read_number(env, "PLATFORM_CONNECT_TIMEOUT", 2, low=0.1, high=20),
                 read=read_number(env, "PLATFORM_READ_TIMEOUT", 5, low=0.1, high=20),
-                deadline=read_number(env, "PLATFORM_DEADLINE", 8, low=0.1, high=20),
+                deadline=read_number(env, "PLATFORM_DEADLINE", 8, low=0.1, high=10),
             ),
             receipts=ReceiptSettings.from_environment(env),
         )

@@ -10,7 +10,10 @@ from cmpassport.members import FieldError, InvalidMembersError, check_members
 MAX_TYPED_CHARACTERS: Final = 64
 MAX_TEXT_CHARACTERS: Final = 8192
 
-_TOKEN: Final = re.compile(r"[!-~]{1,1024}", re.ASCII)
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{1,1024}", re.ASCII)
+# No wider than the protocol, since it passes on under our signature; a raw + / = is a page's mistake.
+_USER_INFORMATION: Final = re.compile(rf"[A-Za-z0-9%+/=._~-]{{1,{MAX_TEXT_CHARACTERS}}}", re.ASCII)
+_EXPAND_PARAMS: Final = re.compile(rf"[A-Za-z0-9%+/=._~|-]{{1,{MAX_TEXT_CHARACTERS}}}", re.ASCII)
 _NONCE: Final = re.compile(r"[!-~]{1,256}", re.ASCII)
 
 _MAINLAND_MOBILE: Final = re.compile(r"1[3-9][0-9]{9}", re.ASCII)
@@ -44,6 +47,8 @@ class Submission:
         `param1=value1|param2=value2`, URL-encoded, or None.
     nonce
         What the business's server gave the page for its receipt, or None.
+    device
+        What an earlier match gave the page to keep, or None; anything else is worth nothing.
     """
 
     number: str = field(repr=False)
@@ -51,6 +56,7 @@ class Submission:
     user_information: str = field(repr=False)
     expand_params: str | None = field(default=None, repr=False)
     nonce: str | None = field(default=None, repr=False)
+    device: str | None = field(default=None, repr=False)
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> "Submission":
@@ -61,7 +67,7 @@ class Submission:
         InvalidMembersError
             A member is missing, unknown or not as documented; names every one, never its value.
         """
-        check_members(fields, ("phoneNum", "token", "userInformation"), ("expandParams", "nonce"))
+        check_members(fields, ("phoneNum", "token", "userInformation"), ("expandParams", "nonce", "device"))
         number = normalise(fields["phoneNum"])
         errors = []
         if number is None:
@@ -70,7 +76,7 @@ class Submission:
             )
         if not _TOKEN.fullmatch(fields["token"]):
             errors.append(
-                FieldError("token", "is not a token: 1 to 1024 printable ASCII characters without spaces")
+                FieldError("token", "is not a token: 1 to 1024 letters, digits, hyphens and underscores")
             )
         for name in ("userInformation", "expandParams"):
             value = fields.get(name)
@@ -90,6 +96,7 @@ class Submission:
             fields["userInformation"],
             fields.get("expandParams"),
             fields.get("nonce"),
+            fields.get("device"),
         )
 
 

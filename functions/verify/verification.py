@@ -1,34 +1,118 @@
 """The verification of a number (guide steps 13 to 16): claim the token, reserve, ask, settle.
 
-Whatever the platform may have seen of a token is the token's outcome, stored and returned again. Of what it
+Whatever the platform may have seen of a token is the token's outcome, kept and returned again. Of what it
 surely has not seen there is none: the attempt is given back and the token may be sent again.
+
+The whole has one budget of time, below a page's patience. Each AWS call and the exchange have bounds of
+their own, and the exchange gets what is left: where that is too little, nothing is reserved, and the page
+may try again at once.
 """
 
+import re
 from collections.abc import Callable
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
+from cmpassport.errors import RefusedError
 from cmpassport.problems import Problem
 from cmpassport.telemetry import Metric, count, describe, logger, record_milliseconds
-from verify.budget import AttemptBudget, AttemptsExhaustedError, ClientBudget, Reservation, client_network
+from verify.budget import (
+    AttemptBudget,
+    AttemptsExhaustedError,
+    AttemptsInFlightError,
+    Caller,
+    Ending,
+    Reservation,
+    day_key,
+)
+from verify.clients import ClientBudget, ClientBudgetExhaustedError, client_network
 from verify.codes import KEY_FAULTS, NOT_THIS_SIM, VERIFIED, ReturnCode, Settlement, Who, look_up
+from verify.devices import Devices
 from verify.hashing import LOGGED_HASH_DIGITS, Salt, keyed_hash
 from verify.keyring import Keyring
 from verify.message import Answer, read_answer, write_request
-from verify.once import OneOutcome
+from verify.once import Claim, TokenInUseError, Tokens
 from verify.outcome import Outcome
 from verify.platform import Platform, PlatformSilentError, PlatformUnreachableError
 from verify.submission import Submission
 
-_QUOTED_CHARACTERS: Final = 128
+REQUEST_SECONDS: Final = 13.0
+"""For the whole request; a page gives up after 15 seconds."""
+SETTLE_SECONDS: Final = 3.0
+"""Of these for what follows the platform's answer."""
+PATIENCE_SECONDS: Final = 3.0
+"""How long an attempt waits for others that are under way, before it is refused."""
+_PAUSE_SECONDS: Final = 0.15
+_CALLER_DIGITS: Final = 16
+"""Hexadecimal digits of the keyed hashes that tell callers apart."""
+
+_QUOTED: Final = 128
+_TASK_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}", re.ASCII)
+_BETWEEN_DIGITS: Final = re.compile(r"[^0-9]+", re.ASCII)
+_TELLING: Final = 6
+"""Characters from which on a repeated text says something of the request."""
 
 _VERDICTS: Final = {VERIFIED.code: Metric.NUMBER_VERIFIED, NOT_THIS_SIM.code: Metric.NUMBER_REFUSED}
+_ENDINGS: Final = {VERIFIED.code: Ending.MATCH, NOT_THIS_SIM.code: Ending.MISMATCH}
 _CODES: Final = {
     Who.OPERATOR: Metric.OPERATOR_CODE,
     Who.PAGE: Metric.PAGE_CODE,
     Who.USER: Metric.USER_CODE,
     Who.PLATFORM: Metric.PLATFORM_CODE,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The time, and how to let it pass.
+
+    Attributes
+    ----------
+    now
+        Returns the present instant, aware.
+    monotonic
+        Returns seconds, for durations.
+    sleep
+        Waits for so many seconds.
+    """
+
+    now: Callable[[], datetime]
+    monotonic: Callable[[], float]
+    sleep: Callable[[float], None]
+
+
+class OutOfTimeError(RefusedError):
+    """There is too little time left to ask the platform; nothing was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What a request gets.
+
+    Attributes
+    ----------
+    outcome
+        The token's outcome.
+    device
+        After a match, what the page may keep and send along next time; None where devices are off.
+    """
+
+    outcome: Outcome
+    device: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """One attempt on its way."""
+
+    submission: Submission
+    number_hash: str
+    budget: str
+    msg_id: str
+    caller: Caller
+    network: str
+    ends_at: float
 
 
 class Verifier:
@@ -39,17 +123,17 @@ class Verifier:
     keyring
         Keys and pepper.
     attempts
-        Budget per number and day.
+        Budget per number, or known device, and day.
     clients
-        Budget per client address and hour.
-    once
-        Keeps one outcome for each token.
+        Budgets per client network and hour.
+    devices
+        Known devices.
+    tokens
+        Claims of tokens.
     platform
         The platform's endpoint.
-    now
-        Clock, aware.
-    monotonic
-        Clock in seconds, for durations.
+    clock
+        The clock.
     new_msg_id
         Makes the unique identifier of a request.
     """
@@ -60,22 +144,26 @@ class Verifier:
         keyring: Keyring,
         attempts: AttemptBudget,
         clients: ClientBudget,
-        once: OneOutcome,
+        devices: Devices,
+        tokens: Tokens,
         platform: Platform,
-        now: Callable[[], datetime],
-        monotonic: Callable[[], float],
+        clock: Clock,
         new_msg_id: Callable[[], str],
     ) -> None:
         self._keyring = keyring
         self._attempts = attempts
         self._clients = clients
-        self._once = once
+        self._devices = devices
+        self._tokens = tokens
         self._platform = platform
-        self._now = now
-        self._monotonic = monotonic
+        self._now = clock.now
+        self._monotonic = clock.monotonic
+        self._sleep = clock.sleep
         self._new_msg_id = new_msg_id
 
-    def verify(self, submission: Submission, client_address: str, binding: str = "") -> Outcome:
+    def verify(
+        self, submission: Submission, client_address: str, began: float, binding: str = ""
+    ) -> Verification:
         """Return the token's outcome, asking the platform if it has none yet.
 
         Parameters
@@ -84,48 +172,96 @@ class Verifier:
             What the page handed over.
         client_address
             The caller's IP address.
+        began
+            When the request began, by the monotonic clock.
         binding
-            What else must be the same when the token comes again, beside the number.
+            What else must be the same when the token comes again, beside the submission.
 
         Raises
         ------
-        AttemptsExhaustedError, ClientBudgetExhaustedError, TokenInUseError, TokenReusedError
-            Nothing was sent.
-        PlatformUnreachableError
-            Nothing was sent; the attempt is given back and the token may be sent again.
+        AttemptsExhaustedError, AttemptsInFlightError, ClientBudgetExhaustedError
+            A budget refused the attempt; nothing was sent.
+        TokenInUseError, TokenReusedError
+            The token is another request's, or this one's, which has no outcome yet; nothing was sent.
+        OutOfTimeError, PlatformUnreachableError
+            Nothing was sent, and the token may be sent again.
         """
-        pepper = self._keyring.pepper()
+        pepper, now = self._keyring.pepper(), self._now()
         number_hash = keyed_hash(pepper, Salt.NUMBER, submission.number)
-        request_hash = number_hash
-        if binding:
-            request_hash = keyed_hash(pepper, Salt.REQUEST, f"{submission.number}\0{binding}")
-        if self._clients.limit:
-            address_hash = keyed_hash(pepper, Salt.ADDRESS, client_network(client_address))
-            self._clients.count(address_hash, self._now())
-        record = self._once.run(
-            token_hash=keyed_hash(pepper, Salt.TOKEN, submission.token),
-            request_hash=request_hash,
-            work=lambda: self._ask(submission, number_hash).to_record(),
+        network = keyed_hash(pepper, Salt.ADDRESS, client_network(client_address))
+        self._clients.count_request(network, now)
+        device = self._devices.recognise(pepper, number_hash, submission.device, now)
+        attempt = _Attempt(
+            submission,
+            number_hash,
+            budget=day_key(f"{number_hash}#{device}" if device else number_hash, now),
+            msg_id=self._new_msg_id(),
+            caller=Caller(
+                network[:_CALLER_DIGITS],
+                keyed_hash(pepper, Salt.SIM, submission.user_information)[:_CALLER_DIGITS],
+            ),
+            network=network,
+            ends_at=began + REQUEST_SECONDS,
         )
-        return Outcome.from_record(record)
+        request = (submission.number, submission.user_information, submission.expand_params or "", binding)
+        outcome = self._once(
+            Claim(
+                keyed_hash(pepper, Salt.TOKEN, submission.token),
+                keyed_hash(pepper, Salt.REQUEST, "\0".join(request)),
+                attempt.budget,
+                attempt.msg_id,
+            ),
+            attempt,
+        )
+        if not outcome.verified:
+            return Verification(outcome, None)
+        seed = keyed_hash(pepper, Salt.DEVICE, submission.token)
+        verified_at = datetime.fromtimestamp(outcome.verified_at, UTC)
+        return Verification(outcome, self._devices.issue(pepper, number_hash, seed, device, verified_at))
 
-    def _ask(self, submission: Submission, number_hash: str) -> Outcome:
-        msg_id = self._new_msg_id()
+    def _once(self, claim: Claim, attempt: _Attempt) -> Outcome:
+        """Return the outcome of the token's one attempt: this one, or an earlier one's."""
+        held = self._tokens.claim(claim, self._now())
+        if held.attempt_id != claim.attempt_id:
+            record = self._attempts.outcome(held.budget, held.attempt_id)
+            if record is None:
+                raise TokenInUseError
+            return Outcome.from_record(record)
+        try:
+            request, reservation = self._prepare(attempt)
+        except Exception:
+            self._release(claim)
+            raise
+        try:
+            return self._ask(request, attempt, reservation)
+        except PlatformUnreachableError:
+            self._release(claim)
+            raise
+
+    def _prepare(self, attempt: _Attempt) -> tuple[bytes, Reservation]:
+        """Return the request and the attempt that is reserved for it; if this fails, nothing was sent."""
         credentials = self._keyring.credentials()
         instant = self._now()
+        self._mismatches_allow(attempt, instant)
         # Written before the attempt is reserved: nothing but the call itself can fail between the two.
-        request = write_request(submission, credentials, msg_id=msg_id, instant=instant)
-        try:
-            reservation = self._attempts.reserve(number_hash, msg_id, instant)
-        except AttemptsExhaustedError:
-            count(Metric.BUDGET_REFUSED)
-            raise
+        request = write_request(attempt.submission, credentials, msg_id=attempt.msg_id, instant=instant)
+        if self._left(attempt) < self._platform.seconds:
+            logger.error("too little time is left to ask the platform", msgId=attempt.msg_id)
+            raise OutOfTimeError("too little time is left to ask the platform")
+        return request, self._reserve(attempt)
+
+    def _ask(self, request: bytes, attempt: _Attempt, reservation: Reservation) -> Outcome:
+        """Ask the platform; whatever may have been sent has an outcome."""
+        logger.info(
+            "the platform is asked", number=attempt.number_hash[:LOGGED_HASH_DIGITS], msgId=attempt.msg_id
+        )
         started = self._monotonic()
         try:
-            answer = read_answer(self._platform.ask(request), msg_id=msg_id, app_id=credentials.app_id)
+            data = self._platform.ask(request, within=self._left(attempt))
+            answer = read_answer(data, msg_id=attempt.msg_id, app_id=self._keyring.app_id)
         except PlatformUnreachableError as error:
-            self._give_back(reservation)
-            logger.error("the platform is unreachable", reason=str(error), msgId=msg_id)
+            self._settle(reservation, Ending.GIVEN_BACK, None)
+            logger.error("the platform is unreachable", reason=str(error), msgId=attempt.msg_id)
             raise
         except PlatformSilentError as error:
             count(Metric.NO_ANSWER)
@@ -135,46 +271,100 @@ class Verifier:
             return self._without_answer(Problem.PLATFORM_ERROR, error, reservation)
         finally:
             record_milliseconds(Metric.PLATFORM_LATENCY, (self._monotonic() - started) * 1000)
-        return self._settle(answer, submission, number_hash, reservation)
+        return self._judge(answer, attempt, reservation)
+
+    def _left(self, attempt: _Attempt) -> float:
+        """Return the seconds that are left for the exchange with the platform."""
+        return attempt.ends_at - SETTLE_SECONDS - self._monotonic()
+
+    def _mismatches_allow(self, attempt: _Attempt, now: datetime) -> None:
+        try:
+            self._clients.check_mismatches(attempt.network, now)
+        except ClientBudgetExhaustedError as error:
+            _refused(error, attempt)
+            raise
+
+    def _reserve(self, attempt: _Attempt) -> Reservation:
+        """Reserve an attempt; wait a little for others that are under way."""
+        patient_until = min(self._monotonic() + PATIENCE_SECONDS, attempt.ends_at - SETTLE_SECONDS)
+        while True:
+            try:
+                return self._attempts.reserve(attempt.budget, attempt.msg_id, attempt.caller, self._now())
+            except AttemptsInFlightError as error:
+                if not error.worth_waiting or self._monotonic() + _PAUSE_SECONDS > patient_until:
+                    _refused(error, attempt)
+                    raise
+            except AttemptsExhaustedError as error:
+                _refused(error, attempt)
+                raise
+            self._sleep(_PAUSE_SECONDS)
 
     def _without_answer(self, problem: Problem, error: Exception, reservation: Reservation) -> Outcome:
-        """Leave the attempt spent: the platform may have judged."""
-        logger.error(
-            "the platform gave no answer", extra={"msgId": reservation.attempt_id, **describe(error)}
-        )
-        return Outcome(
-            problem, "", "", reservation.attempt_id, "", reservation.attempts_left, self._seconds()
-        )
+        """Return the outcome of an attempt that the platform may have judged."""
+        msg_id = reservation.attempt_id
+        logger.error("the platform gave no answer", extra={"msgId": msg_id, **describe(error)})
+        outcome = Outcome(problem, "", "", msg_id, "", reservation.attempts_left, self._seconds())
+        self._settle(reservation, Ending.UNJUDGED, outcome)
+        return outcome
 
-    def _settle(
-        self, answer: Answer, submission: Submission, number_hash: str, reservation: Reservation
-    ) -> Outcome:
+    def _judge(self, answer: Answer, attempt: _Attempt, reservation: Reservation) -> Outcome:
         code = look_up(answer.result_code)
-        if code.settlement is Settlement.GIVEN_BACK:
-            self._give_back(reservation)
+        spent = code.settlement is Settlement.SPENT
+        ending = _ENDINGS.get(code.code, Ending.UNJUDGED if spent else Ending.GIVEN_BACK)
         if code.code in KEY_FAULTS:
             self._keyring.refresh_soon()
+        left = reservation.attempts_left
+        task_id = answer.task_id if _TASK_ID.fullmatch(answer.task_id) else ""
         outcome = Outcome(
             problem=code.problem,
             result_code=code.code,
-            result_desc=_quotable(answer.result_desc, submission) or code.description,
-            msg_id=reservation.attempt_id,
-            task_id=_quotable(answer.task_id, submission),
-            attempts_left=reservation.attempts_left,
+            result_desc=_quotable(answer.result_desc, attempt.submission) or code.description,
+            msg_id=attempt.msg_id,
+            task_id=_quotable(task_id, attempt.submission),
+            attempts_left=min(left, reservation.mismatches_left) if ending is Ending.MISMATCH else left,
             verified_at=self._seconds(),
         )
-        _report(code, outcome, number_hash)
+        _report(code, outcome, attempt.number_hash)  # first: from here on it is found by its msgId
+        self._settle(reservation, ending, outcome)
+        if ending is Ending.MISMATCH:
+            self._count_mismatch(attempt)
         return outcome
 
     def _seconds(self) -> int:
         return int(self._now().timestamp())
 
-    def _give_back(self, reservation: Reservation) -> None:
+    def _settle(self, reservation: Reservation, ending: Ending, outcome: Outcome | None) -> None:
         try:
-            self._attempts.give_back(reservation)
-        except Exception as error:  # noqa: BLE001 - the answer counts; an attempt too many is the safe side
-            count(Metric.ATTEMPT_NOT_GIVEN_BACK)
-            logger.warning("an attempt could not be given back", extra=describe(error))
+            record = None if outcome is None else outcome.to_record()
+            self._attempts.settle(reservation, ending, record)
+        except Exception as error:  # noqa: BLE001 - the answer counts; the flight lapses by itself
+            count(Metric.ATTEMPT_NOT_SETTLED)
+            logger.warning(
+                "an attempt could not be settled", extra={"msgId": reservation.attempt_id, **describe(error)}
+            )
+
+    def _count_mismatch(self, attempt: _Attempt) -> None:
+        try:
+            self._clients.count_mismatch(attempt.network, self._now())
+        except Exception as error:  # noqa: BLE001 - the verdict counts
+            logger.warning("a mismatch could not be counted", extra=describe(error))
+
+    def _release(self, claim: Claim) -> None:
+        try:
+            self._tokens.release(claim)
+        except Exception as error:  # noqa: BLE001 - the error that led here counts; the claim lapses by itself
+            count(Metric.ATTEMPT_NOT_SETTLED)
+            logger.warning("a token could not be released", extra=describe(error))
+
+
+def _refused(error: RefusedError, attempt: _Attempt) -> None:
+    count(Metric.BUDGET_REFUSED)
+    logger.warning(
+        "a budget refused an attempt",
+        reason=str(error),
+        number=attempt.number_hash[:LOGGED_HASH_DIGITS],
+        network=attempt.caller.network,
+    )
 
 
 def _report(code: ReturnCode, outcome: Outcome, number_hash: str) -> None:
@@ -198,7 +388,8 @@ def _report(code: ReturnCode, outcome: Outcome, number_hash: str) -> None:
 
 def _quotable(text: str, submission: Submission) -> str:
     """Return the platform's text if it is short, printable and repeats nothing of the request; else ''."""
-    repeated = (submission.number, submission.token, submission.user_information)
-    if len(text) > _QUOTED_CHARACTERS or not text.isprintable() or any(part in text for part in repeated):
-        return ""
-    return text
+    parts = (submission.token, submission.user_information, submission.expand_params or "")
+    repeats = submission.number in _BETWEEN_DIGITS.sub("", text) or any(
+        part in text for part in parts if len(part) >= _TELLING
+    )
+    return "" if repeats or len(text) > _QUOTED or not text.isprintable() else text

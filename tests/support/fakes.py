@@ -16,6 +16,9 @@ class FakeClock:
     def monotonic(self) -> float:
         return self.seconds
 
+    def sleep(self, seconds: float) -> None:
+        self.advance(seconds)
+
     def advance(self, seconds: float) -> None:
         self.instant += timedelta(seconds=seconds)
         self.seconds += seconds

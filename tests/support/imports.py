@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-BUDGETS: Final = Path(__file__).parents[1] / "imports"
-
 # Prints a JSON object: for each module that the handler's import brings, the module that imported it first.
 _RECORD: Final = """
 import builtins, importlib, json, sys
@@ -59,30 +57,27 @@ class Start:
     ----------
     package
         The function's.
-    budgets
-        The lists of what it may import.
     modules
-        How many in all, with a little room for what differs between Pythons.
+        How many it may import, with room for what differs between Pythons; each costs every cold start.
     environment
         Variables of this start.
     """
 
     package: str
-    budgets: tuple[str, ...]
     modules: int
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
 STARTS: Final = {
-    "presign": Start("presign", ("presign",), 200),
-    "verify": Start("verify", ("verify",), 470),
-    "verify with receipts": Start("verify", ("verify", "receipts"), 540, {"RECEIPT_SECRET_ID": "receipts"}),
-    "jwks": Start("jwks", ("jwks",), 290, {"RECEIPT_SECRET_ID": "receipts"}),
+    "presign": Start("presign", 200),
+    "verify": Start("verify", 470),
+    "verify with receipts": Start("verify", 540, {"RECEIPT_SECRET_ID": "receipts"}),
+    "jwks": Start("jwks", 290, {"RECEIPT_SECRET_ID": "receipts"}),
 }
 
 
 def imported_by(start: Start, roots: Sequence[Path], python: str = sys.executable) -> dict[str, str]:
-    """Import a handler as Lambda does, in a process of its own; give what that imports, and for whom."""
+    """Import a handler as Lambda does, in a process of its own; return what that imports, and for whom."""
     environment = {
         **_ON_LAMBDA,
         **start.environment,
@@ -94,31 +89,3 @@ def imported_by(start: Start, roots: Sequence[Path], python: str = sys.executabl
     assert run.returncode == 0, run.stderr
     imported: dict[str, str] = json.loads(run.stdout)
     return imported
-
-
-def budgeted(name: str) -> str:
-    """Give the name under which a budget lists a module: own ones in full, packages to their parts."""
-    package, *inner = name.split(".")
-    if package in {"cmpassport", "presign", "verify", "jwks"}:
-        return name
-    standard = package in sys.stdlib_module_names
-    return package if standard or not inner else f"{package}.{inner[0]}"
-
-
-def read_budget(start: Start) -> set[str]:
-    """Read what a start may import."""
-    lines = [line for name in start.budgets for line in (BUDGETS / f"{name}.txt").read_text().splitlines()]
-    return {line for line in lines if line and not line.startswith("#")}
-
-
-def over_budget(start: Start, imported: dict[str, str]) -> list[str]:
-    """Say which imports are not in a start's budget, and who imports them first.
-
-    What begins with an underscore is a public module's other half, and differs between Pythons.
-    """
-    budget = read_budget(start)
-    return sorted(
-        f"{name}, imported by {importer}"
-        for name, importer in imported.items()
-        if budgeted(name) not in budget and not name.startswith("_")
-    )

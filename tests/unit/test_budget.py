@@ -1,267 +1,330 @@
-"""Budgets in DynamoDB: never more than the limit, never counted twice, over at Shanghai's midnight."""
+"""The budget of a number: never above the limit, never counted twice, and its owner's."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from botocore.exceptions import ClientError
 
 from cmpassport.clock import SHANGHAI
 from verify.budget import (
+    FLIGHT_SECONDS,
+    UNJUDGED_LIMIT,
+    UNJUDGED_SHARE,
     AttemptBudget,
     AttemptsExhaustedError,
-    ClientBudget,
-    ClientBudgetExhaustedError,
+    AttemptsInFlightError,
+    Caller,
+    Ending,
     Reservation,
-    client_network,
+    day_key,
 )
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-NUMBER = "a" * 64
-NOON = datetime(2026, 11, 23, 12, 0, tzinfo=SHANGHAI)
+NUMBER: Final = "a" * 64
+NOON: Final = datetime(2026, 11, 23, 12, 0, tzinfo=SHANGHAI)
+KEY: Final = f"{NUMBER}#20261123"
+OWNER: Final = Caller("owner's network", "owner's sim")
+STRANGER: Final = Caller("stranger's network", "stranger's sim")
+LIMIT: Final = 5
+
+
+class Day:
+    """The budget of one number on one day, and what happens to it."""
+
+    def __init__(self, table: "DynamoDBClient", limit: int = LIMIT) -> None:
+        self.table = table
+        self.budget = AttemptBudget(table, "attempts", limit)
+        self.now = NOON
+        self.count = 0
+
+    def reserve(self, caller: Caller = OWNER, attempt_id: str = "") -> Reservation:
+        self.count += 1
+        return self.budget.reserve(KEY, attempt_id or f"attempt {self.count}", caller, self.now)
+
+    def attempt(
+        self, ending: Ending, caller: Caller = OWNER, outcome: dict[str, Any] | None = None
+    ) -> Reservation:
+        reservation = self.reserve(caller)
+        self.budget.settle(reservation, ending, outcome)
+        return reservation
+
+    def item(self) -> dict[str, Any]:
+        return self.table.get_item(TableName="attempts", Key={"id": {"S": KEY}})["Item"]
 
 
 @pytest.fixture
-def budget(table: "DynamoDBClient") -> AttemptBudget:
-    return AttemptBudget(table, "attempts", 3)
+def day(table: "DynamoDBClient") -> Day:
+    return Day(table)
 
 
-def items(table: "DynamoDBClient") -> dict[str, dict[str, Any]]:
-    return {item["id"]["S"]: item for item in table.scan(TableName="attempts")["Items"]}
+@pytest.fixture
+def days(table: "DynamoDBClient") -> Callable[[int], Day]:
+    return lambda limit: Day(table, limit)
 
 
-# Attempts.
+# The limit.
 
 
-def test_attempts_up_to_the_limit_are_reserved_and_count_down(budget: AttemptBudget) -> None:
-    reservations = [budget.reserve(NUMBER, f"attempt {count}", NOON) for count in range(3)]
+def test_matches_up_to_the_limit_count_down(day: Day) -> None:
+    left = [day.attempt(Ending.MATCH).attempts_left for _ in range(LIMIT)]
 
-    assert [reservation.attempts_left for reservation in reservations] == [2, 1, 0]
-    for count in range(3, 6):
-        with pytest.raises(AttemptsExhaustedError):
-            budget.reserve(NUMBER, f"attempt {count}", NOON)
-
-
-def test_a_refused_attempt_is_not_counted(table: "DynamoDBClient", budget: AttemptBudget) -> None:
-    for count in range(3):
-        budget.reserve(NUMBER, f"attempt {count}", NOON)
-    before = items(table)
-
-    with pytest.raises(AttemptsExhaustedError):
-        budget.reserve(NUMBER, "one more", NOON)
-
-    assert items(table) == before
-
-
-def test_an_exhausted_budget_says_when_it_is_renewed(budget: AttemptBudget) -> None:
-    for count in range(3):
-        budget.reserve(NUMBER, f"attempt {count}", NOON)
-
+    assert left == [4, 3, 2, 1, 0]
     with pytest.raises(AttemptsExhaustedError) as refusal:
-        budget.reserve(NUMBER, "one more", NOON + timedelta(hours=11, minutes=59, seconds=57.5))
-
-    assert refusal.value.retry_after == 3
+        day.reserve()
+    assert refusal.value.retry_after == 12 * 3600
     assert NUMBER not in str(refusal.value)
 
 
-def test_each_number_has_attempts_of_its_own(budget: AttemptBudget) -> None:
-    for count in range(3):
-        budget.reserve(NUMBER, f"attempt {count}", NOON)
+def test_a_limit_of_one_is_one(days: Callable[[int], Day]) -> None:
+    day = days(1)
 
-    assert budget.reserve("b" * 64, "attempt 0", NOON).attempts_left == 2
-
-
-def test_a_limit_of_one_is_one(table: "DynamoDBClient") -> None:
-    budget = AttemptBudget(table, "attempts", 1)
-
-    assert budget.reserve(NUMBER, "attempt 0", NOON).attempts_left == 0
+    assert day.attempt(Ending.MATCH).attempts_left == 0
     with pytest.raises(AttemptsExhaustedError):
-        budget.reserve(NUMBER, "attempt 1", NOON)
+        day.reserve()
 
 
-def test_a_limit_that_was_lowered_holds_at_once(table: "DynamoDBClient", budget: AttemptBudget) -> None:
-    for count in range(3):
-        budget.reserve(NUMBER, f"attempt {count}", NOON)
+def test_attempts_in_flight_count_toward_the_limit(day: Day) -> None:
+    for network in range(LIMIT):
+        day.reserve(Caller(f"network {network}", "sim"))
+
+    with pytest.raises(AttemptsInFlightError) as refusal:
+        day.reserve()
+
+    assert refusal.value.retry_after == FLIGHT_SECONDS
+    assert refusal.value.worth_waiting
+
+
+def test_a_refused_attempt_is_not_counted(day: Day) -> None:
+    for _ in range(LIMIT):
+        day.attempt(Ending.MATCH)
+    before = day.item()
 
     with pytest.raises(AttemptsExhaustedError):
-        AttemptBudget(table, "attempts", 2).reserve(NUMBER, "one more", NOON)
-    assert AttemptBudget(table, "attempts", 4).reserve(NUMBER, "one more", NOON).attempts_left == 0
+        day.reserve()
+
+    assert day.item() == before
 
 
-def test_reserving_the_same_attempt_again_counts_once(budget: AttemptBudget) -> None:
-    first = budget.reserve(NUMBER, "attempt 0", NOON)
+def test_the_day_is_part_of_the_key_and_shanghais() -> None:
+    before = datetime(2026, 11, 23, 15, 59, 59, 999_999, tzinfo=UTC)
 
-    assert budget.reserve(NUMBER, "attempt 0", NOON) == first
-    assert budget.reserve(NUMBER, "attempt 1", NOON).attempts_left == 1
-
-
-def test_the_last_attempt_may_be_reserved_again_when_its_response_was_lost(budget: AttemptBudget) -> None:
-    for count in range(3):
-        budget.reserve(NUMBER, f"attempt {count}", NOON)
-
-    assert budget.reserve(NUMBER, "attempt 2", NOON).attempts_left == 0
+    assert day_key(NUMBER, before) == f"{NUMBER}#20261123"
+    assert day_key(NUMBER, before + timedelta(microseconds=1)) == f"{NUMBER}#20261124"
 
 
-def test_an_attempt_given_back_may_be_reserved_anew(budget: AttemptBudget) -> None:
-    reservations = [budget.reserve(NUMBER, f"attempt {count}", NOON) for count in range(3)]
+def test_an_item_outlives_its_day_by_a_day(day: Day) -> None:
+    day.reserve()
 
-    budget.give_back(reservations[1])
-
-    assert budget.reserve(NUMBER, "attempt 3", NOON).attempts_left == 0
-    with pytest.raises(AttemptsExhaustedError):
-        budget.reserve(NUMBER, "attempt 4", NOON)
+    assert int(day.item()["expiration"]["N"]) == int((NOON + timedelta(days=2)).timestamp())
 
 
-def test_an_attempt_is_given_back_once_however_often_it_is_done(budget: AttemptBudget) -> None:
-    first = budget.reserve(NUMBER, "attempt 0", NOON)
-    budget.reserve(NUMBER, "attempt 1", NOON)
-
-    for _ in range(3):
-        budget.give_back(first)
-
-    assert budget.reserve(NUMBER, "attempt 2", NOON).attempts_left == 1
-
-
-def test_the_only_attempt_may_be_given_back(budget: AttemptBudget) -> None:
-    budget.give_back(budget.reserve(NUMBER, "attempt 0", NOON))
-
-    assert budget.reserve(NUMBER, "attempt 1", NOON).attempts_left == 2
-
-
-def test_an_attempt_that_was_never_reserved_gives_nothing_back(budget: AttemptBudget) -> None:
-    reservation = budget.reserve(NUMBER, "attempt 0", NOON)
-
-    budget.give_back(Reservation(reservation.key, "another", 0))
-
-    assert budget.reserve(NUMBER, "attempt 1", NOON).attempts_left == 1
-
-
-def test_an_attempt_is_given_back_to_the_day_it_was_taken_from(budget: AttemptBudget) -> None:
-    late = datetime(2026, 11, 23, 23, 59, 59, tzinfo=SHANGHAI)
-    reservation = budget.reserve(NUMBER, "attempt 0", late)
-    budget.reserve(NUMBER, "attempt 1", late + timedelta(seconds=2))
-
-    budget.give_back(reservation)
-
-    assert budget.reserve(NUMBER, "attempt 2", late).attempts_left == 2
-    assert budget.reserve(NUMBER, "attempt 3", late + timedelta(seconds=2)).attempts_left == 1
-
-
-@pytest.mark.parametrize("zone", [SHANGHAI, UTC])
-def test_the_day_begins_at_midnight_in_shanghai(budget: AttemptBudget, zone: Any) -> None:
-    midnight = datetime(2026, 11, 24, tzinfo=SHANGHAI).astimezone(zone)
-    for count in range(3):
-        budget.reserve(NUMBER, f"attempt {count}", midnight - timedelta(milliseconds=1))
-    with pytest.raises(AttemptsExhaustedError):
-        budget.reserve(NUMBER, "one more", midnight - timedelta(milliseconds=1))
-
-    assert budget.reserve(NUMBER, "a new day's", midnight).attempts_left == 2
-
-
-def test_what_is_stored_is_hash_day_attempts_and_time_to_live(
-    table: "DynamoDBClient", budget: AttemptBudget
-) -> None:
-    budget.reserve(NUMBER, "attempt 0", NOON)
-    budget.reserve(NUMBER, "attempt 1", NOON + timedelta(minutes=1))
-
-    (item,) = items(table).values()
-    assert item == {
-        "id": {"S": f"{NUMBER}#20261123"},
-        "attempts": {"SS": ["attempt 0", "attempt 1"]},
-        "expiration": {"N": str(int((NOON + timedelta(days=2, minutes=1)).timestamp()))},
-    }
-
-
-def test_an_item_outlives_its_day_in_every_zone(table: "DynamoDBClient", budget: AttemptBudget) -> None:
-    begin = datetime(2026, 11, 23, tzinfo=SHANGHAI)
-    budget.reserve(NUMBER, "attempt 0", begin)
-
-    (item,) = items(table).values()
-    assert int(item["expiration"]["N"]) >= (begin + timedelta(days=1)).timestamp()
-
-
-def test_another_error_of_dynamodb_is_not_taken_for_an_exhausted_budget(table: "DynamoDBClient") -> None:
-    budget = AttemptBudget(table, "no-such-table", 3)
-
-    with pytest.raises(ClientError, match="ResourceNotFoundException"):
-        budget.reserve(NUMBER, "attempt 0", NOON)
-
-
-# Clients.
-
-
-def test_a_clients_requests_are_counted_up_to_the_limit(table: "DynamoDBClient") -> None:
-    budget = ClientBudget(table, "attempts", 2)
-    budget.count(NUMBER, NOON)
-    budget.count(NUMBER, NOON + timedelta(minutes=30))
-
-    with pytest.raises(ClientBudgetExhaustedError) as refusal:
-        budget.count(NUMBER, NOON + timedelta(minutes=30))
-
-    assert refusal.value.retry_after == 1800
+# Endings.
 
 
 @pytest.mark.parametrize(
-    ("seconds", "retry_after"), [(0, 3600), (0.5, 3600), (1, 3599), (3599, 1), (3599.9, 1)]
-)
-def test_a_client_waits_to_the_end_of_the_hour(
-    table: "DynamoDBClient", seconds: float, retry_after: int
-) -> None:
-    budget = ClientBudget(table, "attempts", 1)
-    budget.count(NUMBER, NOON)
-
-    with pytest.raises(ClientBudgetExhaustedError) as refusal:
-        budget.count(NUMBER, NOON + timedelta(seconds=seconds))
-
-    assert refusal.value.retry_after == retry_after
-
-
-def test_the_next_hour_begins_anew(table: "DynamoDBClient") -> None:
-    budget = ClientBudget(table, "attempts", 1)
-    budget.count(NUMBER, NOON - timedelta(milliseconds=1))
-
-    budget.count(NUMBER, NOON)
-
-    assert set(items(table)) == {f"{NUMBER}#2026112311", f"{NUMBER}#2026112312"}
-
-
-def test_each_client_has_requests_of_its_own(table: "DynamoDBClient") -> None:
-    budget = ClientBudget(table, "attempts", 1)
-
-    budget.count(NUMBER, NOON)
-    budget.count("b" * 64, NOON)
-
-
-def test_a_clients_item_is_hash_hour_count_and_time_to_live(table: "DynamoDBClient") -> None:
-    ClientBudget(table, "attempts", 2).count(NUMBER, NOON)
-
-    (item,) = items(table).values()
-    assert item == {
-        "id": {"S": f"{NUMBER}#2026112312"},
-        "requests": {"N": "1"},
-        "expiration": {"N": str(int((NOON + timedelta(days=2)).timestamp()))},
-    }
-
-
-def test_a_clients_error_of_dynamodb_is_passed_on(table: "DynamoDBClient") -> None:
-    with pytest.raises(ClientError, match="ResourceNotFoundException"):
-        ClientBudget(table, "no-such-table", 1).count(NUMBER, NOON)
-
-
-@pytest.mark.parametrize(
-    ("address", "network"),
+    ("ending", "attempts", "unjudged"),
     [
-        ("203.0.113.7", "203.0.113.7"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2::", "2001:db8:1:2::/64"),
-        ("2001:DB8:1:2:ffff:ffff:ffff:ffff", "2001:db8:1:2::/64"),
-        ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
-        ("::1", "::/64"),
-        ("", ""),
-        ("no:address", "no:address"),
+        (Ending.MATCH, 1, 0),
+        (Ending.MISMATCH, 1, 0),
+        (Ending.UNJUDGED, 0, 1),
+        (Ending.GIVEN_BACK, 0, 0),
     ],
 )
-def test_an_ipv6_subscriber_is_one_client(address: str, network: str) -> None:
-    assert client_network(address) == network
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_ending_counts_once_however_often_it_is_written(
+    day: Day, ending: Ending, attempts: int, unjudged: int, times: int
+) -> None:
+    reservation = day.reserve()
+
+    for _ in range(times):
+        day.budget.settle(reservation, ending, {"result_code": "号"})
+
+    item = day.item()
+    sizes = {name: len(item.get(name, {}).get("SS", ())) for name in ("attempts", "unjudged")}
+    assert sizes == {"attempts": attempts, "unjudged": unjudged}
+    assert not [name for name in item if name.startswith(("flight", "slot"))]
+    assert day.budget.outcome(KEY, "attempt 1") == {"result_code": "号"}
+
+
+def test_an_attempt_without_an_outcome_has_none(day: Day) -> None:
+    day.attempt(Ending.GIVEN_BACK)
+
+    assert day.budget.outcome(KEY, "attempt 1") is None
+    assert day.budget.outcome("another key", "attempt 1") is None
+
+
+def test_what_is_given_back_can_be_used_again_and_again(day: Day) -> None:
+    for _ in range(3 * LIMIT):
+        day.attempt(Ending.GIVEN_BACK)
+
+    assert day.attempt(Ending.MATCH).attempts_left == 4
+
+
+# Once, however often botocore sends it.
+
+
+def test_a_reservation_that_is_sent_twice_counts_once(day: Day) -> None:
+    first, second = day.reserve(attempt_id="same"), day.reserve(attempt_id="same")
+
+    assert first == second
+    assert day.item()["attempts"]["SS"] == ["same"]
+
+
+def test_the_last_reservation_may_be_sent_twice_too(days: Callable[[int], Day]) -> None:
+    day = days(1)
+
+    assert day.reserve(attempt_id="same") == day.reserve(attempt_id="same")
+
+
+# What one network may take.
+
+
+def test_one_network_has_one_attempt_in_flight(day: Day) -> None:
+    day.reserve(STRANGER)
+
+    with pytest.raises(AttemptsInFlightError) as refusal:
+        day.reserve(STRANGER)
+
+    assert refusal.value.retry_after == FLIGHT_SECONDS
+    assert day.reserve(OWNER).attempts_left == 4
+
+
+@pytest.mark.parametrize(("rejections", "worth_waiting"), [(0, True), (2, True), (3, False), (20, False)])
+def test_a_network_whose_attempts_come_to_nothing_is_not_waited_for(
+    day: Day,
+    rejections: int,
+    worth_waiting: bool,  # noqa: FBT001 - the table's last column
+) -> None:
+    for _ in range(rejections):
+        day.attempt(Ending.GIVEN_BACK, STRANGER)
+    day.reserve(STRANGER)
+
+    with pytest.raises(AttemptsInFlightError) as refusal:
+        day.reserve(STRANGER)
+
+    assert refusal.value.worth_waiting is worth_waiting
+
+
+def test_the_place_that_somebody_waits_for_is_kept_from_whom_rejections_follow(
+    days: Callable[[int], Day],
+) -> None:
+    day = days(1)
+    day.attempt(Ending.GIVEN_BACK, STRANGER)
+    flight = day.reserve(STRANGER)
+    with pytest.raises(AttemptsInFlightError) as refusal:
+        day.reserve(OWNER)
+    assert refusal.value.worth_waiting
+
+    day.budget.settle(flight, Ending.GIVEN_BACK, None)
+
+    with pytest.raises(AttemptsInFlightError) as refusal:
+        day.reserve(STRANGER)
+    assert not refusal.value.worth_waiting
+    assert day.reserve(OWNER).attempts_left == 0
+
+
+def test_a_place_is_kept_for_a_second(days: Callable[[int], Day]) -> None:
+    day = days(1)
+    day.attempt(Ending.GIVEN_BACK, STRANGER)
+    flight = day.reserve(STRANGER)
+    with pytest.raises(AttemptsInFlightError):
+        day.reserve(OWNER)
+    day.budget.settle(flight, Ending.GIVEN_BACK, None)
+
+    day.now += timedelta(seconds=1)
+
+    day.reserve(STRANGER)
+
+
+@pytest.mark.parametrize(("limit", "share"), [(1, 1), (2, 1), (5, 3), (10, 5)])
+@pytest.mark.parametrize(
+    "caller", [Caller(STRANGER.network, "another sim"), Caller("another network", STRANGER.fingerprint)]
+)
+def test_mismatches_of_one_network_or_sim_are_a_share_of_the_attempts(
+    days: Callable[[int], Day], limit: int, share: int, caller: Caller
+) -> None:
+    day = days(limit)
+
+    left = [day.attempt(Ending.MISMATCH, STRANGER).mismatches_left for _ in range(share)]
+
+    assert left == list(range(share - 1, -1, -1))
+    with pytest.raises(AttemptsExhaustedError):
+        day.reserve(caller)
+    if limit > 1:
+        day.attempt(Ending.MATCH, OWNER)
+
+
+def test_attempts_without_a_verdict_are_bounded_per_network_and_in_all(day: Day) -> None:
+    for _ in range(UNJUDGED_SHARE):
+        day.attempt(Ending.UNJUDGED, STRANGER)
+    with pytest.raises(AttemptsExhaustedError):
+        day.reserve(STRANGER)
+
+    for _ in range(UNJUDGED_LIMIT - UNJUDGED_SHARE):
+        day.attempt(Ending.UNJUDGED, OWNER)
+
+    with pytest.raises(AttemptsExhaustedError):
+        day.reserve(Caller("a third network", "sim"))
+
+
+def test_what_is_left_is_the_callers_own(day: Day) -> None:
+    day.attempt(Ending.MATCH, STRANGER)
+    day.attempt(Ending.MISMATCH, STRANGER)
+
+    assert day.attempt(Ending.MATCH, OWNER).attempts_left == 4
+    assert day.attempt(Ending.MATCH, STRANGER).attempts_left == 2
+
+
+# Functions that died.
+
+
+def test_a_flight_that_has_lapsed_makes_place_and_is_unjudged(days: Callable[[int], Day]) -> None:
+    day = days(1)
+    day.reserve(STRANGER)
+    day.now += timedelta(seconds=FLIGHT_SECONDS)
+
+    assert day.reserve(OWNER).attempts_left == 0
+
+    assert day.item()["attempts"]["SS"] == ["attempt 2"]
+    assert day.item()["unjudged"]["SS"] == ["attempt 1"]
+
+
+def test_a_flight_is_kept_to_its_last_millisecond(days: Callable[[int], Day]) -> None:
+    day = days(1)
+    day.reserve(STRANGER)
+    day.now += timedelta(seconds=FLIGHT_SECONDS, milliseconds=-1)
+
+    with pytest.raises(AttemptsInFlightError) as refusal:
+        day.reserve(OWNER)
+
+    assert refusal.value.retry_after == 1
+
+
+def test_somebody_else_may_have_cleared_it(
+    days: Callable[[int], Day], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = days(1)
+    day.reserve(STRANGER)
+    day.now += timedelta(seconds=FLIGHT_SECONDS)
+    clear = day.budget._clear  # noqa: SLF001 - the other environment's, first
+
+    def clear_twice(*args: Any) -> None:
+        clear(*args)
+        clear(*args)
+
+    monkeypatch.setattr(day.budget, "_clear", clear_twice)
+
+    assert day.reserve(OWNER).attempts_left == 0
+    assert day.item()["unjudged"]["SS"] == ["attempt 1"]
+
+
+def test_another_failure_of_the_table_is_raised_as_it_is(table: "DynamoDBClient") -> None:
+    day = Day(table)
+    day.budget = AttemptBudget(table, "no-such-table", LIMIT)
+
+    with pytest.raises(ClientError, match="ResourceNotFound"):
+        day.reserve()

@@ -275,6 +275,7 @@ def test_a_matching_number_is_verified(
     assert path == "/NumberAbility/h5/verifyVmMobileApi.htm"
     assert message["body"]["userInformation"] == SUBMISSION["userInformation"]
     assert status == 200
+    assert len(body.pop("device")) == 44
     assert body == {
         "verified": True,
         "resultCode": "000",

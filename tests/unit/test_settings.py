@@ -48,6 +48,8 @@ def test_verify_has_the_documented_defaults() -> None:
     assert settings.table_name == "attempts"
     assert settings.daily_attempt_limit == 5
     assert settings.client_hourly_limit == 0
+    assert settings.mismatch_hourly_limit == 100
+    assert settings.device_days == 90
     assert settings.limits == Limits(connect=2, read=5, deadline=8)
 
 
@@ -81,6 +83,8 @@ def _read(name: str, settings: VerifySettings, presign: PreSignSettings) -> Any:
         "PLATFORM_URL": settings.platform_url,
         "DAILY_ATTEMPT_LIMIT": settings.daily_attempt_limit,
         "CLIENT_HOURLY_LIMIT": settings.client_hourly_limit,
+        "MISMATCH_HOURLY_LIMIT": settings.mismatch_hourly_limit,
+        "DEVICE_DAYS": settings.device_days,
         "PRESIGN_WINDOW_HOURS": presign.window,
         "SIGNATURE_ALGORITHM": settings.common.scheme.algorithm,
         "SIGNATURE_ENCODING": settings.common.scheme.encoding,
@@ -112,9 +116,13 @@ def _read(name: str, settings: VerifySettings, presign: PreSignSettings) -> Any:
         ("DAILY_ATTEMPT_LIMIT", " 7 ", 7),
         ("CLIENT_HOURLY_LIMIT", "0", 0),
         ("CLIENT_HOURLY_LIMIT", "1000000", 1_000_000),
+        ("MISMATCH_HOURLY_LIMIT", "0", 0),
+        ("MISMATCH_HOURLY_LIMIT", "1000000", 1_000_000),
+        ("DEVICE_DAYS", "0", 0),
+        ("DEVICE_DAYS", "366", 366),
         ("PLATFORM_CONNECT_TIMEOUT", "0.1", 0.1),
         ("PLATFORM_READ_TIMEOUT", "20", 20),
-        ("PLATFORM_DEADLINE", "20", 20),
+        ("PLATFORM_DEADLINE", "10", 10),
         ("PLATFORM_URL", "http://120.197.235.102/NumberAbility/h5/verifyVmMobileApi.htm", None),
         ("PLATFORM_URL", "http://127.0.0.1:8090/NumberAbility/h5/verifyVmMobileApi.htm?x=1", None),
         ("PLATFORM_URL", "http://[::1]:8090/verify", None),
@@ -141,7 +149,7 @@ BAD: Final = [
     ("SIGNATURE_ENCODING", "BASE64"),
     ("SIGNATURE_ENCODING", "Hex"),
     ("SECRET_MAX_AGE_SECONDS", "0.99"),
-    ("SECRET_MAX_AGE_SECONDS", "86401"),
+    ("SECRET_MAX_AGE_SECONDS", "3000.5"),
     ("SECRET_MAX_AGE_SECONDS", "five minutes"),
     ("SECRET_MAX_AGE_SECONDS", "nan"),
     ("SECRET_MAX_AGE_SECONDS", "inf"),
@@ -172,12 +180,16 @@ BAD_FOR_VERIFY: Final = [
     ("DAILY_ATTEMPT_LIMIT", "nan"),
     ("CLIENT_HOURLY_LIMIT", "-1"),
     ("CLIENT_HOURLY_LIMIT", "1000001"),
+    ("MISMATCH_HOURLY_LIMIT", "-1"),
+    ("MISMATCH_HOURLY_LIMIT", "1000001"),
+    ("DEVICE_DAYS", "-1"),
+    ("DEVICE_DAYS", "367"),
     ("PLATFORM_CONNECT_TIMEOUT", "0"),
     ("PLATFORM_CONNECT_TIMEOUT", "0.09"),
     ("PLATFORM_CONNECT_TIMEOUT", "20.1"),
     ("PLATFORM_READ_TIMEOUT", "0"),
     ("PLATFORM_READ_TIMEOUT", "-3"),
-    ("PLATFORM_DEADLINE", "21"),
+    ("PLATFORM_DEADLINE", "10.1"),
     ("PLATFORM_DEADLINE", "inf"),
 ]
 

@@ -2,7 +2,10 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
+from contextlib import suppress
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -14,10 +17,12 @@ from cmpassport.problems import Problem
 from cmpassport.secret_cache import SecretUnavailableError
 from cmpassport.telemetry import metrics
 from tests.support.fakes import FakeClock
-from verify.budget import AttemptBudget, AttemptsExhaustedError, ClientBudget, ClientBudgetExhaustedError
+from verify.budget import AttemptBudget, AttemptsExhaustedError, AttemptsInFlightError
+from verify.clients import ClientBudget, ClientBudgetExhaustedError
+from verify.devices import Devices
 from verify.keyring import Keyring
 from verify.message import PlaintextTooLongError
-from verify.once import OneOutcome, TokenInUseError, TokenReusedError
+from verify.once import TokenInUseError, TokenReusedError, Tokens
 from verify.outcome import Outcome
 from verify.platform import (
     BadAnswerError,
@@ -28,7 +33,7 @@ from verify.platform import (
 )
 from verify.settings import Settings
 from verify.submission import Submission
-from verify.verification import Verifier
+from verify.verification import Clock, OutOfTimeError, Verification, Verifier
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -37,6 +42,8 @@ NUMBER: Final = "13912345678"
 OTHER_NUMBER: Final = "13912345679"
 TOKEN: Final = "VM_PLANTEDTOKEN01"
 USER_INFORMATION: Final = "planted%2Binformation%3D%3D"
+ADDRESS: Final = "203.0.113.7"
+STRANGER: Final = "198.51.100.9"
 APP_KEY: Final = "AA03E6C60D0B0D14320B9A3F0B5AAD99"
 PEPPER: Final = "a pepper of at least thirty-two characters"
 LIMIT: Final = 5
@@ -53,8 +60,15 @@ class FakePlatform(Platform):
         self.desc = "its words"
         self.task_id = "task-1"
         self.asked: list[dict[str, Any]] = []
+        self.within: list[float | None] = []
+        self.seconds_ = 1.0
 
-    def ask(self, request: bytes) -> bytes:
+    @property
+    def seconds(self) -> float:
+        return self.seconds_
+
+    def ask(self, request: bytes, *, within: float | None = None) -> bytes:
+        self.within.append(within)
         message = json.loads(request)
         self.asked.append(message)
         if isinstance(self.ending, Exception):
@@ -76,7 +90,6 @@ class House:
         self.clock = clock
         self.secrets = secrets
         self.fetched: list[str] = []
-        self.not_stored: list[Exception] = []
         self.platform = FakePlatform()
         self.settings = Settings.from_environment(
             {
@@ -89,34 +102,54 @@ class House:
                 "PLATFORM_URL": "http://127.0.0.1/verify",
             }
         )
+        self.msg_ids = count()
         self.verifier = self.build()
 
-    def build(self, *, limit: int = LIMIT, client_limit: int = 0) -> Verifier:
-        msg_ids = (f"message-{count}" for count in range(1000))
+    def build(
+        self, *, limit: int = LIMIT, requests: int = 0, mismatches: int = 0, days: int = 90, fetch: Any = None
+    ) -> Verifier:
         return Verifier(
-            keyring=Keyring(self.settings, self._fetch, self.clock.monotonic),
+            keyring=Keyring(self.settings, fetch or self._fetch, self.clock.monotonic),
             attempts=AttemptBudget(self.table, "attempts", limit),
-            clients=ClientBudget(self.table, "attempts", client_limit),
-            once=OneOutcome(self.table, "attempts", self.not_stored.append),
+            clients=ClientBudget(self.table, "attempts", requests=requests, mismatches=mismatches),
+            devices=Devices(days),
+            tokens=Tokens(self.table, "attempts"),
             platform=self.platform,
-            now=self.clock.now,
-            monotonic=self.clock.monotonic,
-            new_msg_id=lambda: next(msg_ids),
+            clock=Clock(self.clock.now, self.clock.monotonic, self.clock.sleep),
+            new_msg_id=lambda: f"message-{next(self.msg_ids)}",
         )
 
     def _fetch(self, secret_id: str) -> str:
         self.fetched.append(secret_id)
         return self.secrets[secret_id]
 
-    def verify(
-        self, token: str = TOKEN, number: str = NUMBER, address: str = "203.0.113.7", binding: str = ""
-    ) -> Outcome:
-        return self.verifier.verify(Submission(number, token, USER_INFORMATION, None), address, binding)
+    def verify(self, token: str = TOKEN, number: str = NUMBER, **options: Any) -> Outcome:
+        return self.request(token, number, **options).outcome
+
+    def request(
+        self,
+        token: str = TOKEN,
+        number: str = NUMBER,
+        *,
+        address: str = ADDRESS,
+        information: str = USER_INFORMATION,
+        binding: str = "",
+        device: str | None = None,
+    ) -> Verification:
+        submission = Submission(number, token, information, device=device)
+        return self.verifier.verify(submission, address, self.clock.monotonic(), binding)
 
     def spent(self) -> int:
         """Count the attempts that are spent."""
+        return self._count("attempts")
+
+    def unjudged(self) -> int:
+        """Count the attempts that ended without a verdict."""
+        return self._count("unjudged")
+
+    def _count(self, name: str) -> int:
         items = self.table.scan(TableName="attempts")["Items"]
-        return sum(len(item["attempts"]["SS"]) for item in items if "attempts" in item)
+        return sum(len(item[name]["SS"]) for item in items if name in item)
 
     def break_down(self, operation: str, only: str = "") -> None:
         """Have one of DynamoDB's operations fail from now on."""
@@ -144,7 +177,7 @@ def house(table: "DynamoDBClient", clock: FakeClock, rsa_key: Callable[[int], RS
     )
 
 
-# Each ending: what the platform does, what the page gets, whether the attempt is spent.
+# Each ending: what the platform does, what the page gets, whether the attempt is spent (1) or unjudged (-1).
 
 ENDINGS: Final[dict[str, tuple[str | bytes | Exception, Problem | None, int]]] = {
     "000": ("000", None, 1),
@@ -156,13 +189,13 @@ ENDINGS: Final[dict[str, tuple[str | bytes | Exception, Problem | None, int]]] =
     "130018": ("130018", Problem.PLATFORM_REJECTED, 0),
     "110004": ("110004", Problem.PLATFORM_REJECTED, 0),
     "111075": ("111075", Problem.PLATFORM_REJECTED, 0),
-    "121011": ("121011", Problem.ATTEMPTS_EXHAUSTED, 1),
-    "999999": ("999999", Problem.PLATFORM_ERROR, 1),
-    "a code that no table has": ("105112", Problem.PLATFORM_ERROR, 1),
-    "not the protocol": (b"<html>planted</html>", Problem.PLATFORM_ERROR, 1),
-    "no proper HTTP": (BadAnswerError("the answer has HTTP status 502"), Problem.PLATFORM_ERROR, 1),
-    "silence": (PlatformSilentError("ReadTimeoutError"), Problem.PLATFORM_TIMEOUT, 1),
-    "a bug after it was sent": (KeyError("planted"), Problem.PLATFORM_ERROR, 1),
+    "121011": ("121011", Problem.ATTEMPTS_EXHAUSTED, -1),
+    "999999": ("999999", Problem.PLATFORM_ERROR, -1),
+    "a code that no table has": ("105112", Problem.PLATFORM_ERROR, -1),
+    "not the protocol": (b"<html>planted</html>", Problem.PLATFORM_ERROR, -1),
+    "no proper HTTP": (BadAnswerError("the answer has HTTP status 502"), Problem.PLATFORM_ERROR, -1),
+    "silence": (PlatformSilentError("ReadTimeoutError"), Problem.PLATFORM_TIMEOUT, -1),
+    "a bug after it was sent": (KeyError("planted"), Problem.PLATFORM_ERROR, -1),
 }
 
 
@@ -178,8 +211,8 @@ def test_an_ending_is_an_outcome_and_settles_the_attempt(
     assert outcome.verified is (ending == "000")
     assert outcome.result_code == (ending if isinstance(ending, str) else "")
     assert outcome.msg_id == "message-0"
-    assert outcome.attempts_left == LIMIT - 1
-    assert house.spent() == spent
+    assert outcome.attempts_left == (2 if ending == "001" else LIMIT - 1)
+    assert house.spent() - house.unjudged() == spent
 
 
 @pytest.mark.parametrize(("ending", "problem", "spent"), ENDINGS.values(), ids=ENDINGS)
@@ -194,7 +227,7 @@ def test_a_token_that_the_platform_may_have_seen_is_sent_once(
 
     assert first.problem is problem
     assert len(house.platform.asked) == 1
-    assert house.spent() == spent
+    assert house.spent() - house.unjudged() == spent
 
 
 def test_another_environment_gives_the_same_outcome(house: House) -> None:
@@ -255,7 +288,7 @@ def test_a_key_too_small_for_the_appkey_sends_and_spends_nothing(house: House) -
 
 
 def test_the_limit_is_reached_by_verdicts_and_renewed_at_midnight(house: House) -> None:
-    left = [house.verify(f"VM_{count}").attempts_left for count in range(LIMIT)]
+    left = [house.verify(f"VM_{index}").attempts_left for index in range(LIMIT)]
 
     with pytest.raises(AttemptsExhaustedError) as refusal:
         house.verify("VM_ONE_MORE")
@@ -270,15 +303,15 @@ def test_the_limit_is_reached_by_verdicts_and_renewed_at_midnight(house: House) 
 def test_made_up_tokens_use_up_nothing(house: House) -> None:
     house.platform.ending = "120020"
 
-    for count in range(3 * LIMIT):
-        assert house.verify(f"VM_MADE_UP_{count}").problem is Problem.TOKEN_REJECTED
+    for index in range(3 * LIMIT):
+        assert house.verify(f"VM_MADE_UP_{index}").problem is Problem.TOKEN_REJECTED
 
     assert house.spent() == 0
 
 
 def test_a_number_that_is_used_up_does_not_hold_up_another(house: House) -> None:
-    for count in range(LIMIT):
-        house.verify(f"VM_{count}")
+    for index in range(LIMIT):
+        house.verify(f"VM_{index}")
 
     assert house.verify("VM_ANOTHER", OTHER_NUMBER).verified
 
@@ -321,11 +354,11 @@ def test_a_request_that_is_being_worked_on_is_told_to_wait(house: House) -> None
     refusals: list[RefusedError] = []
 
     class Asking(FakePlatform):
-        def ask(self, request: bytes) -> bytes:
+        def ask(self, request: bytes, *, within: float | None = None) -> bytes:
             with pytest.raises(RefusedError) as refusal:
                 house.verify()
             refusals.append(refusal.value)
-            return super().ask(request)
+            return super().ask(request, within=within)
 
     house.platform = Asking()
     house.verifier = house.build()
@@ -341,7 +374,7 @@ def test_a_request_that_is_being_worked_on_is_told_to_wait(house: House) -> None
 
 
 def test_a_client_that_asks_too_often_is_told_to_wait(house: House) -> None:
-    house.verifier = house.build(client_limit=2)
+    house.verifier = house.build(requests=2)
     house.verify("VM_1")
     house.verify("VM_2", OTHER_NUMBER)
 
@@ -353,7 +386,7 @@ def test_a_client_that_asks_too_often_is_told_to_wait(house: House) -> None:
 
 
 def test_a_subscriber_cannot_escape_into_the_rest_of_its_ipv6_network(house: House) -> None:
-    house.verifier = house.build(client_limit=1)
+    house.verifier = house.build(requests=1)
     house.verify("VM_1", address="2001:db8:1:2::1")
 
     with pytest.raises(RefusedError):
@@ -366,6 +399,166 @@ def test_clients_are_not_counted_when_that_is_off(house: House) -> None:
 
     items = house.table.scan(TableName="attempts")["Items"]
     assert not [item for item in items if "requests" in item]
+
+
+def test_mismatches_at_whatever_numbers_meet_a_bound(house: House, logged: Log) -> None:
+    house.verifier = house.build(mismatches=3)
+    house.platform.ending = "001"
+    for index in range(3):
+        house.verify(f"VM_{index}", f"1391234567{index}")
+
+    with pytest.raises(ClientBudgetExhaustedError):
+        house.verify("VM_3", "13912345673")
+
+    assert len(house.platform.asked) == 3
+    assert logged()[-1]["message"] == "a budget refused an attempt"
+    house.clock.advance(3600)
+    assert house.verify("VM_3", "13912345673").result_code == "001"
+
+
+# Strangers.
+
+
+def test_a_stranger_uses_up_a_share_of_a_numbers_attempts(house: House) -> None:
+    house.platform.ending = "001"
+    for index in range(3):
+        house.verify(f"VM_{index}", address=STRANGER, information=f"of%20{index}")
+    with pytest.raises(AttemptsExhaustedError):
+        house.verify("VM_3", address=STRANGER, information="of%203")
+
+    house.platform.ending = "000"
+
+    assert house.verify().attempts_left == 4
+
+
+def test_a_sim_uses_up_a_share_from_whatever_network(house: House) -> None:
+    house.platform.ending = "001"
+    for index in range(3):
+        house.verify(f"VM_{index}", address=f"198.51.100.{index}", information="of%20one%20sim")
+
+    with pytest.raises(AttemptsExhaustedError):
+        house.verify("VM_3", address="198.51.100.3", information="of%20one%20sim")
+
+
+@pytest.mark.parametrize("ending", ["999999", "103111", b"<html>", PlatformSilentError("ReadTimeoutError")])
+def test_tokens_that_the_platform_does_not_judge_lock_nobody_out(house: House, ending: Any) -> None:
+    house.platform.ending = ending
+    for index in range(20):
+        with suppress(AttemptsExhaustedError):
+            house.verify(f"VM_{index}", address=STRANGER)
+
+    house.platform.ending = "000"
+
+    assert [house.verify(f"VM_OWNERS_{index}").attempts_left for index in range(LIMIT)] == [4, 3, 2, 1, 0]
+
+
+def test_while_another_networks_attempt_is_under_way_the_owner_waits(house: House) -> None:
+    house.verifier = house.build(limit=1)
+    waited: list[float] = []
+
+    class Slow(FakePlatform):
+        """A stranger's token is at the platform for two seconds, in which the owner comes."""
+
+        def ask(self, request: bytes, *, within: float | None = None) -> bytes:
+            if not self.asked:
+                super().ask(request, within=within)
+                began = house.clock.seconds
+                with pytest.raises(AttemptsInFlightError):
+                    house.verify("VM_OWNERS")
+                waited.append(house.clock.seconds - began)
+                self.ending = "120020"
+                self.asked.pop()
+            return super().ask(request, within=within)
+
+    house.platform = Slow()
+    house.verifier = house.build(limit=1)
+    house.verify(address=STRANGER)
+
+    assert 2.5 < waited[0] <= 3
+
+
+def test_a_known_device_has_a_budget_of_its_own(house: House) -> None:
+    device = house.request("VM_FIRST").device
+    house.platform.ending = "001"
+    for index in range(2):
+        for network in range(3):
+            with suppress(RefusedError):
+                house.verify(
+                    f"VM_{index}_{network}", address=f"198.51.100.{network}", information=f"of{network}"
+                )
+    house.platform.ending = "000"
+    with pytest.raises(AttemptsExhaustedError):
+        house.verify("VM_ANOTHER_PHONE", address="192.0.2.1", information="of%20another")
+
+    left = [house.request(f"VM_KNOWN_{index}", device=device).outcome.attempts_left for index in range(LIMIT)]
+
+    assert left == [4, 3, 2, 1, 0]
+    with pytest.raises(AttemptsExhaustedError):
+        house.request("VM_KNOWN_5", device=device)
+
+
+@pytest.mark.parametrize("device", [None, "", "forged", "A" * 44, "\ud800"])
+def test_any_other_text_is_as_no_device(house: House, device: str | None) -> None:
+    verification = house.request(device=device)
+
+    assert verification.outcome.attempts_left == 4
+    assert house.request(device=device) == verification
+    assert verification.device
+    assert verification.device != device
+
+
+def test_a_mismatch_gives_no_device(house: House) -> None:
+    house.platform.ending = "001"
+
+    assert house.request().device is None
+
+
+def test_where_devices_are_off_there_are_none(house: House) -> None:
+    house.verifier = house.build(days=0)
+
+    assert house.request().device is None
+
+
+# The budget of time.
+
+
+def test_where_too_little_time_is_left_nothing_is_sent_reserved_or_held(house: House, logged: Log) -> None:
+    slow = house.secrets.pop("signing")
+
+    def fetch_slowly(secret_id: str) -> str:
+        house.clock.advance(3)
+        return {**house.secrets, "signing": slow}[secret_id]
+
+    house.platform.seconds_ = 8
+    house.verifier = house.build(fetch=fetch_slowly)
+
+    with pytest.raises(OutOfTimeError):
+        house.verify()
+
+    assert (house.platform.asked, house.table.scan(TableName="attempts")["Items"]) == ([], [])
+    assert logged()[-1]["msgId"] == "message-0"
+    assert house.verify().verified  # the secrets are there by now
+
+
+def test_the_exchange_gets_the_time_that_is_left(house: House) -> None:
+    house.verify()
+
+    assert house.platform.within == [10.0]  # 13 seconds less 3 for what follows
+
+
+def test_the_msgid_is_logged_before_it_is_sent(house: House, logged: Log) -> None:
+    seen: list[str] = []
+
+    class Watching(FakePlatform):
+        def ask(self, request: bytes, *, within: float | None = None) -> bytes:
+            seen.extend(line["msgId"] for line in logged())
+            return super().ask(request, within=within)
+
+    house.platform = Watching()
+    house.verifier = house.build()
+    house.verify()
+
+    assert seen == ["message-0"]
 
 
 # What of the answer is passed on.
@@ -434,8 +627,8 @@ def test_a_mismatch_of_keys_has_both_fetched_anew_for_the_next_request(house: Ho
 
 def test_keys_are_fetched_anew_every_ten_seconds_at_most(house: House) -> None:
     house.platform.ending = "130018"
-    for count in range(20):
-        house.verify(f"VM_{count}")
+    for index in range(20):
+        house.verify(f"VM_{index}")
     assert house.fetched.count("signing") == 2
 
     house.clock.advance(10)
@@ -471,21 +664,36 @@ def test_a_rotation_takes_effect_after_one_refusal(
 # Where the table fails in the middle.
 
 
-def test_a_verdict_that_cannot_be_stored_is_given_all_the_same(house: House) -> None:
-    house.break_down("UpdateItem", only="COMPLETED")
+@pytest.mark.parametrize("code", ["000", "120020"])
+def test_an_outcome_is_returned_that_cannot_be_settled(house: House, logged: Log, code: str) -> None:
+    house.break_down("UpdateItem", only="REMOVE")
+    house.platform.ending = code
 
-    assert house.verify().verified
-    assert len(house.not_stored) == 1
+    assert house.verify().result_code == code
+
+    (line,) = [line for line in logged() if line["message"] == "an attempt could not be settled"]
+    assert line["msgId"] == "message-0"
+    assert "AttemptNotSettled" in metrics.metric_set
 
 
-def test_an_attempt_that_cannot_be_given_back_stays_spent_and_is_told(house: House, logged: Log) -> None:
-    house.break_down("UpdateItem", only="DELETE attempts")
-    house.platform.ending = "120020"
+def test_a_token_that_cannot_be_released_is_told(house: House, logged: Log) -> None:
+    house.break_down("DeleteItem")
+    house.platform.ending = PlatformUnreachableError("NewConnectionError")
 
-    assert house.verify().problem is Problem.TOKEN_REJECTED
+    with pytest.raises(PlatformUnreachableError):
+        house.verify()
 
-    assert house.spent() == 1
-    assert "an attempt could not be given back" in [line["message"] for line in logged()]
+    assert "a token could not be released" in [line["message"] for line in logged()]
+    assert "AttemptNotSettled" in metrics.metric_set
+
+
+def test_a_mismatch_that_cannot_be_counted_is_a_verdict(house: House, logged: Log) -> None:
+    house.verifier = house.build(mismatches=10)
+    house.break_down("UpdateItem", only="ADD mismatches")
+    house.platform.ending = "001"
+
+    assert house.verify().result_code == "001"
+    assert "a mismatch could not be counted" in [line["message"] for line in logged()]
 
 
 def test_without_a_table_the_platform_is_not_asked(house: House) -> None:
@@ -519,24 +727,23 @@ def _plain_hashes(text: str) -> set[str]:
 @pytest.fixture
 def _every_ending(house: House) -> None:
     """Have had every ending once, for one number."""
-    house.verifier = house.build(limit=1000, client_limit=1000)
-    for count, (ending, _, _) in enumerate(ENDINGS.values()):
+    house.verifier = house.build(limit=1000, requests=1000)
+    for index, (ending, _, _) in enumerate(ENDINGS.values()):
         house.platform.ending = ending
-        house.platform.desc = f"{NUMBER} {TOKEN}-{count} {USER_INFORMATION}"
-        house.verify(f"{TOKEN}-{count}")
+        house.platform.desc = f"{NUMBER} {TOKEN}-{index} {USER_INFORMATION}"
+        house.verify(f"{TOKEN}-{index}", address=f"203.0.113.{index}")
 
 
 @pytest.mark.usefixtures("_every_ending")
 def test_nothing_personal_is_stored_and_no_plain_hash(house: House) -> None:
     items = house.table.scan(TableName="attempts")["Items"]
 
-    documented = {
-        *("id", "attempts", "expiration", "requests"),
-        *("status", "data", "validation", "in_progress_expiration", "claimant"),
-    }
-    assert {name for item in items for name in item} <= documented
+    documented = {"id", "attempts", "unjudged", "expiration", "requests", "request", "budget", "attempt"}
+    keyed = r"outcome message-[0-9]+|(spent by|unjudged by|rejections of|mismatches (of|with)) [0-9a-f]{16}"
+    names = {name for item in items for name in item} - documented
+    assert not [name for name in names if not re.fullmatch(keyed, name)]
     stored = json.dumps(items, ensure_ascii=False)
-    tokens = [f"{TOKEN}-{count}" for count in range(len(ENDINGS))]
+    tokens = [f"{TOKEN}-{index}" for index in range(len(ENDINGS))]
     planted = {NUMBER, TOKEN, USER_INFORMATION, APP_KEY, PEPPER, "203.0.113.7", "planted"}
     plain = {digest for text in (NUMBER, "203.0.113.7", *tokens) for digest in _plain_hashes(text)}
     assert not [text for text in planted | plain if text in stored]
@@ -547,7 +754,9 @@ def test_a_verdicts_record_is_its_outcome_and_nothing_more(house: House) -> None
     items = house.table.scan(TableName="attempts")["Items"]
 
     members = {"problem", "result_code", "result_desc", "msg_id", "task_id", "attempts_left", "verified_at"}
-    records = [json.loads(item["data"]["S"]) for item in items if "data" in item]
+    records = [
+        json.loads(value["S"]) for item in items for name, value in item.items() if name.startswith("outcome")
+    ]
     assert records
     assert all(set(record) == members for record in records)
 
@@ -590,7 +799,7 @@ def test_an_answer_is_logged_for_whoever_can_mend_it(house: House, logged: Log, 
 
     house.verify()
 
-    (line,) = logged()
+    line = logged()[-1]
     level = {"130018": "ERROR", "999999": "ERROR"}.get(code, "INFO")
     assert (line["level"], line["resultCode"], line["taskId"]) == (level, code, "task-1")
     assert line["attempt"] == ("given back" if code in {"130018", "120020"} else "spent")
@@ -622,8 +831,8 @@ def test_an_answer_is_counted_under_who_can_mend_it(house: House, code: str, cou
 
 
 def test_a_refusal_by_the_own_budget_is_not_counted_as_the_platforms(house: House) -> None:
-    for count in range(LIMIT):
-        house.verify(f"VM_{count}")
+    for index in range(LIMIT):
+        house.verify(f"VM_{index}")
     metrics.clear_metrics()
 
     with pytest.raises(RefusedError):

@@ -13,14 +13,15 @@ if TYPE_CHECKING:
 Service = Literal["dynamodb", "secretsmanager"]
 
 CLIENT_OPTIONS: Final[dict[str, Any]] = {
-    "connect_timeout": 2,
-    "read_timeout": 3,
+    "connect_timeout": 1,
     # A tenth of a call's processor time goes into these two: what is sent is of one form, which tests have
     # validated, and botocore's own words about itself are put together anew for each request.
     "parameter_validation": False,
     "user_agent": "number-verification",
 }
 """botocore's Config options of each client; timeouts in seconds."""
+READ_TIMEOUTS: Final[dict[Service, float]] = {"dynamodb": 1, "secretsmanager": 3}
+"""Seconds; a request has several calls to DynamoDB and a page behind it that waits."""
 
 
 @cache
@@ -43,7 +44,11 @@ def client(service: Service, *, attempts: int = 2) -> Any:
     """
     from botocore.config import Config  # noqa: PLC0415 - a presign does without
 
-    config = Config(**CLIENT_OPTIONS, retries={"total_max_attempts": attempts, "mode": "standard"})
+    config = Config(
+        **CLIENT_OPTIONS,
+        read_timeout=READ_TIMEOUTS[service],
+        retries={"total_max_attempts": attempts, "mode": "standard"},
+    )
     return session().create_client(service, config=config)
 
 

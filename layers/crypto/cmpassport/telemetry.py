@@ -46,8 +46,7 @@ class Metric(StrEnum):
     RECEIPT_ISSUED = "ReceiptIssued"
     RECEIPT_KEYS_SERVED = "ReceiptKeysServed"
     SECRET_STALE = "SecretStale"  # noqa: S105 - a metric's name
-    ATTEMPT_NOT_GIVEN_BACK = "AttemptNotGivenBack"
-    OUTCOME_NOT_STORED = "OutcomeNotStored"
+    ATTEMPT_NOT_SETTLED = "AttemptNotSettled"
 
 
 _REFUSALS: Final = {problem: problem.code.title().replace("_", "") for problem in Problem}

@@ -1,0 +1,165 @@
+"""Budgets and tokens under concurrency, in AWS's own DynamoDB: exact counts, from 64 threads at once."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from cmpassport.clock import SHANGHAI
+from cmpassport.errors import RefusedError
+from verify.budget import AttemptBudget, AttemptsInFlightError, Caller, Ending, Reservation
+from verify.clients import ClientBudget, ClientBudgetExhaustedError
+from verify.once import Claim, TokenReusedError, Tokens
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+THREADS: Final = 64
+TABLE: Final = "attempts"
+NOON: Final = datetime(2026, 11, 23, 12, 0, tzinfo=SHANGHAI)
+KEY: Final = f"{'a' * 64}#20261123"
+
+T = TypeVar("T")
+
+
+@pytest.fixture(scope="module")
+def connected(dynamodb: str) -> "DynamoDBClient":
+    session = boto3.Session("local", "local", region_name="cn-north-1")
+    config = Config(max_pool_connections=THREADS)
+    return session.client("dynamodb", endpoint_url=dynamodb, config=config)
+
+
+@pytest.fixture
+def client(connected: "DynamoDBClient") -> "DynamoDBClient":
+    """A client of a DynamoDB whose attempts table is empty."""
+    if TABLE in connected.list_tables()["TableNames"]:
+        connected.delete_table(TableName=TABLE)
+    connected.create_table(
+        TableName=TABLE,
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return connected
+
+
+def at_once(task: Callable[[int], T]) -> list[T]:
+    """Run a task in all threads; they begin together."""
+    gate = threading.Barrier(THREADS)
+
+    def run(index: int) -> T:
+        gate.wait()
+        return task(index)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(run, range(THREADS)))
+
+
+def attempts(client: "DynamoDBClient") -> set[str]:
+    item = client.get_item(TableName=TABLE, Key={"id": {"S": KEY}}).get("Item", {})
+    return set(item.get("attempts", {"SS": []})["SS"])
+
+
+def caller(index: int) -> Caller:
+    return Caller(f"network {index}", f"sim {index}")
+
+
+@pytest.mark.parametrize("limit", [1, 5, 63])
+def test_of_reservations_at_once_exactly_the_limit_is_granted(client: "DynamoDBClient", limit: int) -> None:
+    def reserve(index: int) -> Reservation | None:
+        try:
+            return AttemptBudget(client, TABLE, limit).reserve(KEY, f"attempt {index}", caller(index), NOON)
+        except AttemptsInFlightError:
+            return None
+
+    granted = {reservation.attempt_id for reservation in at_once(reserve) if reservation}
+
+    assert len(granted) == limit
+    assert attempts(client) == granted
+
+
+def test_of_one_networks_reservations_at_once_one_is_granted(client: "DynamoDBClient") -> None:
+    def reserve(index: int) -> bool:
+        try:
+            AttemptBudget(client, TABLE, 5).reserve(KEY, f"attempt {index}", caller(0), NOON)
+        except AttemptsInFlightError:
+            return False
+        return True
+
+    assert sum(at_once(reserve)) == 1
+
+
+def test_one_reservation_repeated_at_once_is_one_attempt(client: "DynamoDBClient") -> None:
+    budget = AttemptBudget(client, TABLE, 1)
+
+    reservations = at_once(lambda _: budget.reserve(KEY, "the one", caller(0), NOON))
+
+    assert {reservation.attempts_left for reservation in reservations} == {0}
+    assert attempts(client) == {"the one"}
+
+
+def test_while_attempts_come_and_go_never_more_than_the_limit_are_held(client: "DynamoDBClient") -> None:
+    held, most, lock = set[str](), [0], threading.Lock()
+    budget = AttemptBudget(client, TABLE, 5)
+
+    def come_and_go(index: int) -> int:
+        granted = 0
+        for turn in range(5):
+            try:
+                reservation = budget.reserve(KEY, f"attempt {index} {turn}", caller(index), NOON)
+            except RefusedError:
+                continue
+            granted += 1
+            with lock:
+                held.add(reservation.attempt_id)
+                most[0] = max(most[0], len(held))
+            with lock:
+                held.remove(reservation.attempt_id)
+            budget.settle(reservation, Ending.GIVEN_BACK, None)
+            budget.settle(reservation, Ending.GIVEN_BACK, None)  # repeated, as when a response was lost
+        return granted
+
+    granted = sum(at_once(come_and_go))
+
+    assert granted >= 5
+    assert 1 <= most[0] <= 5
+    assert attempts(client) == set()
+
+
+def test_of_a_networks_requests_at_once_exactly_the_limit_is_counted(client: "DynamoDBClient") -> None:
+    def count(_: int) -> bool:
+        try:
+            ClientBudget(client, TABLE, requests=20, mismatches=0).count_request("b" * 64, NOON)
+        except ClientBudgetExhaustedError:
+            return False
+        return True
+
+    assert sum(at_once(count)) == 20
+
+
+def claim(client: "DynamoDBClient", index: int, request: str = "the request") -> Any:
+    """Claim the token as one environment does: the attempt that holds it, or the type of the refusal."""
+    mine = Claim("t" * 64, request, KEY, f"attempt {index}")
+    try:
+        return Tokens(client, TABLE).claim(mine, NOON).attempt_id
+    except RefusedError as error:
+        return type(error)
+
+
+def test_of_claims_at_once_one_holds_the_token_and_all_learn_which(client: "DynamoDBClient") -> None:
+    holders = at_once(lambda index: claim(client, index))
+
+    assert len(set(holders)) == 1
+
+
+def test_of_claims_with_different_requests_at_once_one_wins_the_token(client: "DynamoDBClient") -> None:
+    results = at_once(lambda index: claim(client, index, f"request {index}"))
+    again = at_once(lambda index: claim(client, index, f"request {index}"))
+
+    assert results.count(TokenReusedError) == THREADS - 1
+    assert again == results

@@ -1,0 +1,75 @@
+"""Known devices: recognised for their number and their time, and worth nothing in any other form."""
+
+import base64
+from datetime import datetime, timedelta
+from typing import Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cmpassport.clock import SHANGHAI
+from verify.devices import Devices
+
+PEPPER: Final = b"p" * 64
+NUMBER: Final = "a" * 64
+SEED: Final = "5e" * 32
+NOON: Final = datetime(2026, 11, 23, 12, 0, tzinfo=SHANGHAI)
+DEVICES: Final = Devices(90)
+
+
+def issue(devices: Devices = DEVICES, device: str | None = None) -> str:
+    text = devices.issue(PEPPER, NUMBER, SEED, device, NOON)
+    assert text is not None
+    return text
+
+
+def test_a_device_is_recognised_by_its_identifier() -> None:
+    assert DEVICES.recognise(PEPPER, NUMBER, issue(), NOON) == SEED[:28]
+
+
+def test_a_text_is_opaque_and_the_same_for_a_repeat() -> None:
+    assert issue() == issue()
+    assert len(issue()) == 44
+    assert base64.urlsafe_b64decode(issue())
+
+
+def test_a_known_device_keeps_its_identifier() -> None:
+    renewed = issue(device="0f" * 14)
+
+    assert DEVICES.recognise(PEPPER, NUMBER, renewed, NOON) == "0f" * 14
+
+
+@pytest.mark.parametrize(("days", "known"), [(-1, False), (0, True), (89, True), (90, False), (1000, False)])
+def test_a_device_is_known_for_its_days(days: int, known: bool) -> None:  # noqa: FBT001 - the table's last column
+    found = DEVICES.recognise(PEPPER, NUMBER, issue(), NOON + timedelta(days=days))
+
+    assert (found is not None) is known
+
+
+@pytest.mark.parametrize(
+    ("pepper", "number"), [(b"q" * 64, NUMBER), (PEPPER, "b" * 64)], ids=["another pepper", "another number"]
+)
+def test_a_device_is_one_numbers(pepper: bytes, number: str) -> None:
+    assert DEVICES.recognise(pepper, number, issue(), NOON) is None
+
+
+@pytest.mark.parametrize("index", range(33))
+def test_a_changed_byte_is_noticed(index: int) -> None:
+    data = bytearray(base64.urlsafe_b64decode(issue()))
+    data[index] ^= 1
+
+    assert DEVICES.recognise(PEPPER, NUMBER, base64.urlsafe_b64encode(data).decode(), NOON) is None
+
+
+@given(st.text() | st.binary().map(lambda data: base64.urlsafe_b64encode(data).decode()))
+def test_any_other_text_is_as_none(text: str) -> None:
+    assert DEVICES.recognise(PEPPER, NUMBER, text, NOON) is None
+    assert DEVICES.recognise(PEPPER, NUMBER, None, NOON) is None
+
+
+def test_where_devices_are_off_none_is_issued_or_recognised() -> None:
+    off = Devices(0)
+
+    assert off.issue(PEPPER, NUMBER, SEED, None, NOON) is None
+    assert off.recognise(PEPPER, NUMBER, issue(), NOON) is None
