@@ -8,9 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks import page
+from benchmarks.emulator import PartMissingError
 from benchmarks.figures import FIGURES, measure
 from benchmarks.scene import BenchmarkError, prepared
-from local.emulator import PartMissingError
 
 
 def main() -> int:

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import IO, Final
 
+from benchmarks.emulator import EmulatedEnvironment, View
 from benchmarks.scene import NAIVE, BenchmarkError, Scene, Side
 from local import ROOT
-from local.emulator import EmulatedEnvironment, View
 from local.environment import Function
 
 OK: Final = 200

@@ -20,8 +20,8 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from benchmarks.emulator import Parts, find_parts
 from local import ROOT
-from local.emulator import Parts, find_parts
 
 BUILD: Final = ROOT / ".aws-sam" / "build"
 NAIVE: Final = ROOT / "benchmarks" / "naive"

@@ -17,9 +17,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from benchmarks.emulator import PartMissingError
 from cmpassport.keys import load_private_key
 from local.aws import AwsEndpoint
-from local.emulator import PartMissingError
 from local.server import Request, Response, Server, address_of, listen
 from tests.support import openssl
 from tests.support.jdk import running_jdk

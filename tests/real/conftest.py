@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from benchmarks.emulator import Parts, find_parts
 from local import ROOT
-from local.emulator import Parts, find_parts
 from tests.support.dynamodb_local import dynamodb_local
 from tests.support.parts import required
 

@@ -4,9 +4,9 @@ import json
 import subprocess
 import sys
 
+from benchmarks.emulator import Parts
 from benchmarks.figures import FIGURES
 from local import ROOT
-from local.emulator import Parts
 
 
 def test_one_round_gives_every_figure(parts: Parts) -> None:

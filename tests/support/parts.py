@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from local.emulator import PartMissingError
+from benchmarks.emulator import PartMissingError
 
 
 @contextmanager

@@ -18,8 +18,8 @@ from typing import IO, Any, Final
 
 import pytest
 
+from benchmarks.emulator import PartMissingError
 from local import ROOT
-from local.emulator import PartMissingError
 from tests.support.dynamodb_local import java
 from tests.support.receipts import AUDIENCE, Attempt, business_key, pem
 

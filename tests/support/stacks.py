@@ -10,8 +10,8 @@ from typing import Any
 
 import boto3
 
+from benchmarks.emulator import Bundle, find_parts
 from local import ROOT
-from local.emulator import Bundle, find_parts
 from local.stack import Options, Stack
 from tests.support.dynamodb_local import dynamodb_local
 from tests.support.phone import Phone
