@@ -306,7 +306,7 @@ class EmulatedEnvironment:
                 output.close()
 
     def _variables(self) -> dict[str, str]:
-        """Give what Lambda's image and the emulator want in the environment, beside the function's own."""
+        """Return what Lambda's image and the emulator want in the environment, beside the function's own."""
         inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
         return {
             **inherited,
@@ -321,6 +321,6 @@ class EmulatedEnvironment:
 
 
 def _namespace() -> list[str]:
-    """Give the command that runs another with mounts and processes of its own; it ends with this one."""
+    """Return the command that runs another with mounts and processes of its own; it ends with this one."""
     command = ["unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child"]
     return command if os.geteuid() == 0 else [*command, "--user", "--map-root-user"]

@@ -1,4 +1,4 @@
-"""Measures a warm handler from inside its process: `inside.py WHAT ARGUMENTS.json RESULT.json`.
+"""Measures a warm handler from inside its process: `inside.py ARGUMENTS.json RESULT.json`.
 
 Run by Lambda's Python with the bundle's code roots: it imports what verify has anyway. Standard output is the
 function's own, as on Lambda.
@@ -21,12 +21,11 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import MD5
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-Clock = Callable[[], int]
 OK = 200
 
 
-def main(what: str, arguments: Mapping[str, Any]) -> Any:
-    """Measure one thing; nanoseconds and kilobytes."""
+def main(arguments: Mapping[str, Any]) -> Any:
+    """Measure; nanoseconds, or kilobytes of peak memory where no rounds are wanted."""
     handler = importlib.import_module(arguments["module"]).handler
     events = iter(arguments["events"])
 
@@ -35,107 +34,76 @@ def main(what: str, arguments: Mapping[str, Any]) -> Any:
         if answer["statusCode"] != OK:
             raise SystemExit(f"the handler answers {answer}")
 
-    if what == "peak":
+    if not arguments["rounds"]:
         for _ in arguments["events"]:
             invoke()
         return peak_memory()
-    if what == "each":
-        return time_each(invoke, len(arguments["events"]))
+    invoke()  # fetches the secrets
+    drain_calls()
     invoke()
-    parts = {"ours": invoke, **PARTS[what](arguments)}
-    return take_turns(parts, arguments["rounds"], arguments["block"], CLOCKS[what])
+    calls = drain_calls()
+    parts = {"ours": invoke, **bare_parts(arguments["key"], calls)}
+    return {**take_turns(parts, arguments["rounds"], arguments["block"]), "AWS calls": len(calls)}
 
 
-def time_each(invoke: Callable[[], None], amount: int) -> list[int]:
-    """Give the processor time of each call but the first, begun when the parent says so, in nanoseconds."""
-    invoke()
-    sys.stderr.write("ready\n")
-    sys.stdin.readline()
-    times = []
-    for _ in range(amount - 1):
-        began = time.process_time_ns()
-        invoke()
-        times.append(time.process_time_ns() - began)
-    return times
-
-
-def take_turns(
-    parts: Mapping[str, Callable[[], None]], rounds: int, block: int, clock: Clock
-) -> dict[str, float]:
-    """Give the median time of one call of each part, measured in blocks by turns."""
+def take_turns(parts: Mapping[str, Callable[[], None]], rounds: int, block: int) -> dict[str, float]:
+    """Return the median processor time of one call of each part, measured in blocks by turns."""
     times: dict[str, list[float]] = {name: [] for name in parts}
     for turn in range(rounds):
         for name, part in parts.items():
-            began = clock()
+            began = time.process_time_ns()
             for _ in range(block):
                 part()
             if turn:  # the first warms up
-                times[name].append((clock() - began) / block)
+                times[name].append((time.process_time_ns() - began) / block)
     return {name: median(values) for name, values in times.items()}
 
 
-def presign_parts(arguments: Mapping[str, Any]) -> dict[str, Callable[[], None]]:
-    """Give one raw signature."""
-    return {"signature": raw_signature(arguments)}
+def drain_calls() -> list[tuple[str, Any]]:
+    """Take the AWS calls that the stand-in has noted since it was last asked: operation and message."""
+    headers = {"X-Amz-Target": "calls"}
+    request = urllib3.request("POST", os.environ["AWS_ENDPOINT_URL"], headers=headers, body=b"{}")
+    calls: list[tuple[str, Any]] = request.json()
+    return calls
 
 
-def verify_parts(arguments: Mapping[str, Any]) -> dict[str, Callable[[], None]]:
-    """Give what a verification cannot do without, one after the other as there, and each of it alone.
+def bare_parts(pem: str, noted: list[tuple[str, Any]]) -> dict[str, Callable[[], None]]:
+    """Return what the handler cannot do without, each by itself.
 
-    That is one raw signature and encryption, the function's own AWS calls made bare, and one bare POST.
+    That is one raw signature; where it calls DynamoDB, which verify does, also one raw encryption, its own
+    calls made bare with boto3, and one bare POST.
     """
+    key: Any = load_pem_private_key(pem.encode(), None)
+    public, padding, digest = key.public_key(), PKCS1v15(), MD5()  # noqa: S303 - the platform's
+    parts: dict[str, Callable[[], None]] = {"signature": lambda: key.sign(b"0" * 90, padding, digest)}
+    if not noted:
+        return parts
     dynamodb = boto3.client("dynamodb")
-    calls = [(getattr(dynamodb, snake(target)), message) for target, message in arguments["calls"]]
+    calls = [(getattr(dynamodb, snake(target)), message) for target, message in noted]
     http = urllib3.PoolManager()
     header = dict.fromkeys(("msgId", "timestamp", "appId"), "0" * 32)
     message = json.dumps({"header": header, "body": {"sign": "0" * 1024}}).encode()
-    sign, encrypt = raw_signature(arguments), raw_encryption(arguments)
 
-    def aws(which: slice = slice(None)) -> None:
-        for call, parameters in calls[which]:
+    def aws() -> None:
+        for call, parameters in calls:
             call(**parameters)
 
     def post() -> None:
         http.request("POST", os.environ["PLATFORM_URL"], body=message)
 
-    def bare() -> None:
-        aws(slice(0, 2))
-        encrypt()
-        sign()
-        post()
-        aws(slice(2, None))
-
-    return {"bare": bare, "signature": sign, "encryption": encrypt, "aws": aws, "post": post}
-
-
-def raw_signature(arguments: Mapping[str, Any]) -> Callable[[], None]:
-    """Give RSASSA-PKCS1-v1_5 with MD5, by cryptography and nothing else."""
-    key: Any = load_pem_private_key(arguments["key"].encode(), None)
-    message, padding, digest = os.urandom(90), PKCS1v15(), MD5()  # noqa: S303 - the platform's
-    return lambda: key.sign(message, padding, digest)
-
-
-def raw_encryption(arguments: Mapping[str, Any]) -> Callable[[], None]:
-    """Give RSAES-PKCS1-v1_5, by cryptography and nothing else."""
-    key: Any = load_pem_private_key(arguments["key"].encode(), None)
-    public, message, padding = key.public_key(), os.urandom(60), PKCS1v15()
-    return lambda: public.encrypt(message, padding)
+    return {**parts, "encryption": lambda: public.encrypt(b"0" * 60, padding), "aws": aws, "post": post}
 
 
 def peak_memory() -> int:
-    """Give the most memory that this process has had in RAM, in kB; Linux keeps it."""
+    """Return the most memory that this process has had in RAM, in kB; Linux keeps it."""
     (line,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     return int(line)
 
 
 def snake(target: str) -> str:
-    """Give boto3's name of an operation, as in `DynamoDB_20120810.PutItem`."""
+    """Return boto3's name of an operation, as in `DynamoDB_20120810.PutItem`."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", target.partition(".")[2]).lower()
 
 
-PARTS = {"presign": presign_parts, "verify": verify_parts}
-CLOCKS: Mapping[str, Clock] = {"presign": time.process_time_ns, "verify": time.process_time_ns}
-
 if __name__ == "__main__":
-    result = main(sys.argv[1], json.loads(Path(sys.argv[2]).read_bytes()))
-    Path(sys.argv[3]).write_text(json.dumps(result))
+    Path(sys.argv[2]).write_text(json.dumps(main(json.loads(Path(sys.argv[1]).read_bytes()))))

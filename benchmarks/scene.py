@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -25,20 +24,8 @@ from local import ROOT
 
 BUILD: Final = ROOT / ".aws-sam" / "build"
 NAIVE: Final = ROOT / "benchmarks" / "naive"
-KEPT: Final = ROOT / ".local" / "bench"
-"""Where the layer as `sam build` makes it is kept between runs."""
-
 APP_ID: Final = "300000000000"
 ORIGIN: Final = "https://www.example.com"
-
-_PLAIN_TEMPLATE: Final = """\
-Transform: AWS::Serverless-2016-10-31
-Resources:
-  PlainLayer:
-    Type: AWS::Serverless::LayerVersion
-    Metadata: {BuildMethod: python3.13}
-    Properties: {ContentUri: source/}
-"""
 
 
 class BenchmarkError(Exception):
@@ -120,21 +107,8 @@ class Scene:
             "naive verify", "handler.handler", self._compiled("verify"), ours, self.new_submission
         )
 
-    @cached_property
-    def presign_on_plain_layer(self) -> Side:
-        """Our presign with its dependencies as `sam build` lays them down by itself."""
-        opt = self._merged("plain", self._plain_layer, BUILD / "CryptoLayer")
-        task = self.presign.task
-        return Side("presign, plain layer", self.presign.handler, task, opt, self.new_presign)
-
-    @cached_property
-    def naive_on_plain_layer(self) -> Side:
-        """The naive presign on that layer: what one has without any care."""
-        opt, task = self.presign_on_plain_layer.opt, self.naive_presign.task
-        return Side("naive presign, plain layer", self.naive_presign.handler, task, opt, self.new_presign)
-
     def variables(self, **more: str) -> dict[str, str]:
-        """Give a function's environment, as the template and Lambda make it."""
+        """Return a function's environment, as the template and Lambda make it."""
         return {
             "AWS_ACCESS_KEY_ID": "local",
             "AWS_SECRET_ACCESS_KEY": "local",
@@ -161,7 +135,7 @@ class Scene:
         }
 
     def outside(self, side: Side) -> dict[str, str]:
-        """Give the environment for running a side's handler without the emulator, read-only there too."""
+        """Return the environment for running a side's handler without the emulator, read-only there too."""
         return {
             "PATH": os.environ["PATH"],
             **self.variables(**side.settings),
@@ -176,12 +150,11 @@ class Scene:
         moment = f"{datetime.now(UTC) + timedelta(hours=8):%Y%m%d%H%M%S%f}"[:17]
         return _event("presign", {"preSign": f"{APP_ID}{message_id}{moment}{phone}1.2"})
 
-    def new_submission(self, number: str | None = None) -> dict[str, Any]:
-        """Make the event of a page that has a fresh token, for a number of its own if none is given."""
-        token = f"VM_{secrets.token_hex(16)}"
+    def new_submission(self) -> dict[str, Any]:
+        """Make the event of a page that has a fresh token, for a number of its own."""
         body = {
-            "phoneNum": number or str(next(self._numbers)),
-            "token": token,
+            "phoneNum": str(next(self._numbers)),
+            "token": f"VM_{secrets.token_hex(16)}",
             "userInformation": "a%2Bb%3D%3D" * 8,
         }
         return _event("verify", body)
@@ -198,22 +171,6 @@ class Scene:
         command = [self.python, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", str(task)]
         subprocess.run(command, check=True)  # noqa: S603 - Lambda's Python
         return task
-
-    @property
-    def _plain_layer(self) -> Path:
-        """Have SAM build the locked requirements in its own way; kept until they change."""
-        requirements = ROOT / "layers" / "dependencies" / "requirements.txt"
-        source, built = KEPT / "source", KEPT / "build" / "PlainLayer"
-        if not built.exists() or (source / "requirements.txt").read_bytes() != requirements.read_bytes():
-            source.mkdir(parents=True, exist_ok=True)
-            shutil.copy(requirements, source)
-            (KEPT / "template.yaml").write_text(_PLAIN_TEMPLATE)
-            sam = str(ROOT / ".venv-sam" / "bin" / "sam")
-            command = [sam, "build", "--template-file=template.yaml", "--build-dir=build"]
-            path = f"{self.parts.python / 'bin'}:{os.environ['PATH']}"
-            environment = {**os.environ, "PATH": path, "SAM_CLI_TELEMETRY": "0"}
-            subprocess.run(command, cwd=KEPT, env=environment, capture_output=True, check=True)  # noqa: S603 - SAM
-        return built
 
 
 def _event(route: str, body: Mapping[str, str]) -> dict[str, Any]:
