@@ -5,17 +5,21 @@ as often as in the morning, by the functions' own budget and by the platform sim
 """
 
 from collections.abc import Callable
-from http import HTTPStatus
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from werkzeug import Request, Response
+from werkzeug.exceptions import Forbidden, MethodNotAllowed
 
 from local.aws import AwsEndpoint
 from local.samples import SAMPLE_ATTEMPT
-from local.server import Application, Request, Response
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
 
 ATTEMPTS_PATH: Final = "/panel/attempts"
 
 
-def attempts_control(origin: str, *forget: Callable[[], None]) -> Application:
+def attempts_control(origin: str, *forget: Callable[[], None]) -> "WSGIApplication":
     """Make what answers `ATTEMPTS_PATH`.
 
     Parameters
@@ -26,15 +30,15 @@ def attempts_control(origin: str, *forget: Callable[[], None]) -> Application:
         Each gives the attempts back that it counts.
     """
 
+    @Request.application
     def answer(request: Request) -> Response:
         if request.method != "DELETE":
-            refusal = Response.message(HTTPStatus.METHOD_NOT_ALLOWED, "DELETE gives the day's attempts back")
-            return Response(refusal.status, (*refusal.headers, ("allow", "DELETE")), refusal.body)
-        if request.header("origin") != origin:
-            return Response.message(HTTPStatus.FORBIDDEN, f"only the page at {origin} may do that")
+            raise MethodNotAllowed(["DELETE"])
+        if request.headers.get("origin") != origin:
+            raise Forbidden(f"only the page at {origin} may do that")
         for each in forget:
             each()
-        return Response(HTTPStatus.NO_CONTENT)
+        return Response(status=204)
 
     return answer
 

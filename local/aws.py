@@ -16,14 +16,21 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
+from io import BytesIO
 from ipaddress import ip_address
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+from werkzeug import Request
+
 from local import ROOT
-from local.server import Request, Response, Server, address_of, call_wsgi
+from local.server import Server, address_of, message
 from local.template import SECRET, TABLE, Deployment, Properties
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from wsgiref.types import StartResponse, WSGIEnvironment
 
 REGION: Final = "cn-north-1"
 """Where the local stack is: in China's partition, whose names differ, so that a fixed `arn:aws:` shows."""
@@ -64,7 +71,7 @@ class AwsCredentials:
     session_token: str = "local"  # noqa: S105 - made up
 
     def variables(self) -> dict[str, str]:
-        """Give boto3's environment variables, with which no profile of the developer's is read."""
+        """Return boto3's environment variables, with which no profile of the developer's is read."""
         return {
             "AWS_ACCESS_KEY_ID": self.access_key_id,
             "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
@@ -136,7 +143,7 @@ class AwsEndpoint:
         return answer
 
     def create_secret(self, name: str, text: str) -> str:
-        """Store a secret; give its ARN."""
+        """Store a secret; returns its ARN."""
         created = self.call(
             "secretsmanager.CreateSecret", Name=name, SecretString=text, ClientRequestToken=str(uuid4())
         )
@@ -190,16 +197,26 @@ class MotoApplication:
         self._applications = {service: create_backend_app(service) for service in _SERVICES.values()}
         self._lock = threading.Lock()
 
-    def __call__(self, request: Request) -> Response:
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> "Iterable[bytes]":
         """Answer one request, in the stack's region whatever the caller signed for."""
-        if not _is_ours(request.header("host") or ""):
-            return Response.message(403, "this endpoint is for this machine's own names")
-        service = _SERVICES.get((request.header("x-amz-target") or "").partition(".")[0])
+        request = Request(environ)
+        service = _SERVICES.get(request.headers.get("x-amz-target", "").partition(".")[0])
+        if not _is_ours(request.headers.get("host", "")):
+            return message(403, "this endpoint is for this machine's own names")(environ, start_response)
         if service is None:
-            refusal = Response.message(400, "this endpoint has Secrets Manager and DynamoDB")
-            return Response(400, (*refusal.headers, ("x-amzn-errortype", "UnknownOperation")), refusal.body)
+            refusal = message(400, "this endpoint has Secrets Manager and DynamoDB")
+            refusal.headers["x-amzn-errortype"] = "UnknownOperation"
+            return refusal(environ, start_response)
+        signed = request.headers.get("authorization", _UNSIGNED)
+        body = _of_current_version(request.get_data(), request.headers["x-amz-target"])
+        environ |= {
+            "HTTP_AUTHORIZATION": _SCOPE.sub(rf"\g<1>{REGION}/", signed, count=1),
+            "HTTP_USER_AGENT": "",  # in which moto would look for a region, too
+            "CONTENT_LENGTH": str(len(body)),
+            "wsgi.input": BytesIO(body),
+        }
         with self._lock:
-            return call_wsgi(self._applications[service], _of_current_version(_in_region(request, REGION)))
+            return [b"".join(self._applications[service](environ, start_response))]
 
 
 def _is_ours(host: str) -> bool:
@@ -212,31 +229,20 @@ def _is_ours(host: str) -> bool:
     return True
 
 
-def _of_current_version(request: Request) -> Request:
+def _of_current_version(body: bytes, target: str) -> bytes:
     """Have whoever reads a secret without naming a version get the one with the label AWSCURRENT, as on AWS.
 
     Moto gives the version that was written last, wherever the label has been moved since.
     """
-    if request.header("x-amz-target") != "secretsmanager.GetSecretValue":
-        return request
+    if target != "secretsmanager.GetSecretValue":
+        return body
     try:
-        wanted = json.loads(request.body or b"{}")
-    except ValueError:  # Moto says so
-        return request
+        wanted = json.loads(body)
+    except ValueError:  # moto says so
+        return body
     if not isinstance(wanted, dict) or {"VersionId", "VersionStage"} & wanted.keys():
-        return request
-    body = json.dumps({**wanted, "VersionStage": "AWSCURRENT"}).encode()
-    headers = (header for header in request.headers if header[0].lower() != "content-length")
-    sized = (*headers, ("content-length", str(len(body))))
-    return Request(request.method, request.target, sized, body, request.client)
-
-
-def _in_region(request: Request, region: str) -> Request:
-    signed = request.header("authorization") or _UNSIGNED
-    own = {"authorization", "user-agent"}
-    others = (header for header in request.headers if header[0].lower() not in own)
-    headers = (*others, ("authorization", _SCOPE.sub(rf"\g<1>{region}/", signed, count=1)))
-    return Request(request.method, request.target, headers, request.body, request.client)
+        return body
+    return json.dumps({**wanted, "VersionStage": "AWSCURRENT"}).encode()
 
 
 def main() -> None:
@@ -244,7 +250,7 @@ def main() -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ["MOTO_ACCOUNT_ID"] = ACCOUNT_ID
     os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"  # no page has any business here
-    Server(socket.socket(fileno=int(sys.argv[1])), MotoApplication()).start()
+    Server(MotoApplication(), socket.socket(fileno=int(sys.argv[1])))
     while True:
         time.sleep(3600)
 

@@ -14,12 +14,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import parse_qsl, urlsplit
 
+from werkzeug import Request, Response
+from werkzeug.datastructures import Headers
+from werkzeug.exceptions import RequestEntityTooLarge
+
 from local.environment import BusyError, FunctionError
-from local.server import Request, Response
+from local.server import HOST, message
 from local.template import FUNCTION, HTTP_API, Deployment, TemplateError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
+MAX_BODY: Final = 10 * 1024 * 1024
+"""Bytes of a request's body, API Gateway's own limit (10 MB)."""
 
 _TEXT_TYPES: Final = frozenset({"application/json", "application/javascript", "application/xml"})
 """Besides text/*, the types whose bodies are handed on as text; all others, and none, come as Base64."""
@@ -30,7 +41,7 @@ _CONNECTION_HEADERS: Final = frozenset(
 _GATEWAY_HEADERS: Final = _CONNECTION_HEADERS | {"content-length", "date", "apigw-requestid"}
 
 Invoke = Callable[[str, Any, str], Any]
-"""Hands an event to a function: its logical id, the event, the request's id; gives the handler's answer."""
+"""Hands an event to a function: its logical id, the event, the request's id; returns the handler's answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +68,7 @@ class Cors:
         )
 
     def for_preflight(self, origin: str | None) -> tuple[tuple[str, str], ...]:
-        """Give the headers of the answer to a preflight."""
+        """Return the headers of the answer to a preflight."""
         return self._allow(
             origin,
             ("access-control-allow-methods", self.methods),
@@ -66,7 +77,7 @@ class Cors:
         )
 
     def for_response(self, origin: str | None) -> tuple[tuple[str, str], ...]:
-        """Give the headers that let a page read a response."""
+        """Return the headers that let a page read a response."""
         return self._allow(origin, ("access-control-expose-headers", self.exposed))
 
     def _allow(self, origin: str | None, *more: tuple[str, str]) -> tuple[tuple[str, str], ...]:
@@ -134,7 +145,7 @@ class Api:
 
 
 class Gateway:
-    """The application behind the API's address.
+    """The WSGI application behind the API's address.
 
     Parameters
     ----------
@@ -151,37 +162,36 @@ class Gateway:
         self._invoke = invoke
         self._now = now
 
-    def __call__(self, request: Request) -> Response:
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> "Iterable[bytes]":
         """Answer one request, API Gateway's own headers added."""
+        request = Request(environ)
+        request.max_content_length = MAX_BODY
         request_id = new_request_id()
-        origin = request.header("origin")
+        origin = request.headers.get("origin")
         cors = self._api.cors
         if request.method == "OPTIONS" and cors is not None:
-            response, added = Response(HTTPStatus.NO_CONTENT), cors.for_preflight(origin)
+            response, added = _without_body(HTTPStatus.NO_CONTENT), cors.for_preflight(origin)
         else:
             response, added = self._respond(request, request_id), cors.for_response(origin) if cors else ()
-        own = (*added, ("apigw-requestid", request_id))
-        return Response(response.status, self._without_cors(response.headers) + own, response.body)
+        if cors is not None:  # a function's own CORS headers go, as on AWS
+            for name in [name for name, _ in response.headers if name.startswith("access-control-")]:
+                del response.headers[name]
+        response.headers.extend([*added, ("apigw-requestid", request_id)])
+        return response(environ, start_response)
 
     def _respond(self, request: Request, request_id: str) -> Response:
-        key = self._api.route(request.method, request.path)
+        key = self._api.route(request.method, path_of(request))
         if key is None:
-            return Response.message(HTTPStatus.NOT_FOUND, "Not Found")
-        if request.body is None:
-            return Response.message(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Request Entity Too Large")
-        event = build_event(request, self._api, key, request_id, self._now())
+            return message(HTTPStatus.NOT_FOUND, "Not Found")
         try:
+            event = build_event(request, self._api, key, request_id, self._now())
             return read_answer(self._invoke(self._api.routes[key], event, request_id))
+        except RequestEntityTooLarge:
+            return message(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Request Entity Too Large")
         except (FunctionError, AnswerError):
-            return Response.message(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error")
+            return message(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error")
         except BusyError:
-            return Response.message(HTTPStatus.SERVICE_UNAVAILABLE, "Service Unavailable")
-
-    def _without_cors(self, headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-        """Drop a function's own CORS headers where the API configures CORS, as API Gateway does."""
-        if self._api.cors is None:
-            return headers
-        return tuple(header for header in headers if not header[0].startswith("access-control-"))
+            return message(HTTPStatus.SERVICE_UNAVAILABLE, "Service Unavailable")
 
 
 class AnswerError(Exception):
@@ -189,15 +199,23 @@ class AnswerError(Exception):
 
 
 def build_event(request: Request, api: Api, route_key: str, request_id: str, now: datetime) -> dict[str, Any]:
-    """Write a request as an event of payload format 2.0; what is absent has no key."""
-    headers = _headers(request)
-    host = headers.get("host", "").rpartition("@")[2]
-    domain = urlsplit(f"//{host}").hostname or host
+    """Write a request as an event of payload format 2.0; what is absent has no key.
+
+    Raises
+    ------
+    RequestEntityTooLarge
+        The body is longer than 10 MB.
+    """
+    body = request.get_data()
+    client = request.remote_addr or HOST
+    headers = _headers(request, len(body), client)
+    query = request.query_string.decode("latin-1")
+    domain = urlsplit(f"//{headers.get('host', '')}").hostname or ""
     event: dict[str, Any] = {
         "version": "2.0",
         "routeKey": route_key,
-        "rawPath": request.path,
-        "rawQueryString": request.query,
+        "rawPath": path_of(request),
+        "rawQueryString": query,
         "headers": headers,
         "requestContext": {
             "accountId": api.account_id,
@@ -206,9 +224,9 @@ def build_event(request: Request, api: Api, route_key: str, request_id: str, now
             "domainPrefix": domain.partition(".")[0],
             "http": {
                 "method": request.method,
-                "path": request.path,
+                "path": path_of(request),
                 "protocol": "HTTP/1.1",
-                "sourceIp": request.client,
+                "sourceIp": client,
                 "userAgent": headers.get("user-agent", ""),
             },
             "requestId": request_id,
@@ -219,16 +237,14 @@ def build_event(request: Request, api: Api, route_key: str, request_id: str, now
         },
         "isBase64Encoded": False,
     }
-    if cookies := _cookies(request):
-        event["cookies"] = cookies
-    if request.query:
-        event["queryStringParameters"] = _parameters(request.query)
-    if request.body:
+    if cookies := request.headers.get("cookie", ""):
+        event["cookies"] = [cookie for cookie in map(str.strip, cookies.split(";")) if cookie]
+    if query:
+        event["queryStringParameters"] = _parameters(query)
+    if body:
         binary = is_binary(headers.get("content-type"))
         event["isBase64Encoded"] = binary
-        event["body"] = (
-            base64.b64encode(request.body).decode() if binary else request.body.decode("utf-8", "replace")
-        )
+        event["body"] = base64.b64encode(body).decode() if binary else body.decode("utf-8", "replace")
     return event
 
 
@@ -248,14 +264,18 @@ def read_answer(answer: Any) -> Response:
     """
     if not isinstance(answer, dict) or "statusCode" not in answer:
         body = answer if isinstance(answer, str) else json.dumps(answer)
-        return Response(HTTPStatus.OK, (("content-type", "application/json"),), body.encode())
+        return Response(body, content_type="application/json")
     status = answer["statusCode"]
     if type(status) is not int or not 200 <= status <= 599:  # noqa: PLR2004 - what HTTP has as final statuses
         raise AnswerError("statusCode")
     headers = _answer_headers(answer.get("headers") or {}, answer.get("cookies") or [])
-    if not any(name == "content-type" for name, _ in headers):
-        headers = (("content-type", "text/plain;charset=UTF-8"), *headers)
-    return Response(status, headers, _answer_body(answer))
+    headers.setdefault("content-type", "text/plain;charset=UTF-8")
+    return Response(_answer_body(answer), status, headers)
+
+
+def path_of(request: Request) -> str:
+    """Return the path, percent-decoded and otherwise as it came; werkzeug's own merges slashes."""
+    return str(request.environ["PATH_INFO"]).encode("latin-1").decode("utf-8", "replace")
 
 
 def new_request_id() -> str:
@@ -273,25 +293,21 @@ def _route_key(event: Mapping[str, Any]) -> str:
     return "$default" if path == "$default" else f"{method} {path}"
 
 
-def _headers(request: Request) -> dict[str, str]:
-    names = dict.fromkeys(name.lower() for name, _ in request.headers)
+def _headers(request: Request, length: int, client: str) -> dict[str, str]:
     headers = {
-        name: request.header(name) or "" for name in names if name not in _CONNECTION_HEADERS | {"cookie"}
+        name.lower(): value
+        for name, value in request.headers
+        if name.lower() not in _CONNECTION_HEADERS | {"cookie"}
     }
-    if request.body:
-        headers["content-length"] = str(len(request.body))
+    if length:
+        headers["content-length"] = str(length)
     port = headers.get("host", "").rpartition(":")[2]
     before = headers.get("x-forwarded-for")
-    headers["x-forwarded-for"] = f"{before}, {request.client}" if before else request.client
+    headers["x-forwarded-for"] = f"{before}, {client}" if before else client
     headers["x-forwarded-port"] = port if port.isdigit() else "80"
     headers["x-forwarded-proto"] = "http"
     headers.setdefault("x-amzn-trace-id", f"Root=1-{secrets.token_hex(4)}-{secrets.token_hex(12)}")
     return headers
-
-
-def _cookies(request: Request) -> list[str]:
-    values = [value for name, value in request.headers if name.lower() == "cookie"]
-    return [cookie for value in values for cookie in map(str.strip, value.split(";")) if cookie]
 
 
 def _parameters(query: str) -> dict[str, str]:
@@ -301,12 +317,12 @@ def _parameters(query: str) -> dict[str, str]:
     return parameters
 
 
-def _answer_headers(headers: Any, cookies: Any) -> tuple[tuple[str, str], ...]:
+def _answer_headers(headers: Any, cookies: Any) -> Headers:
     if not isinstance(headers, dict) or not isinstance(cookies, list):
         raise AnswerError("headers")
     pairs = [(str(name).lower(), _header_value(value)) for name, value in headers.items()]
     pairs += [("set-cookie", _header_value(cookie)) for cookie in cookies]
-    return tuple(pair for pair in pairs if pair[0] not in _GATEWAY_HEADERS)
+    return Headers([pair for pair in pairs if pair[0] not in _GATEWAY_HEADERS])
 
 
 def _header_value(value: Any) -> str:
@@ -326,3 +342,9 @@ def _answer_body(answer: Mapping[str, Any]) -> bytes:
         return base64.b64decode(body, validate=True)
     except (binascii.Error, ValueError):
         raise AnswerError("body") from None
+
+
+def _without_body(status: HTTPStatus) -> Response:
+    response = Response(status=status)
+    del response.headers["content-type"]
+    return response

@@ -9,12 +9,11 @@ import mimetypes
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from http import HTTPStatus
 from pathlib import Path
 from typing import Final
-from urllib.parse import parse_qs
 
-from local.server import Request, Response
+from werkzeug import Request, Response
+from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 API_EXAMPLE: Final = "https://api.example.com"
 PLATFORM_EXAMPLE: Final = "https://www.cmpassport.com"
@@ -60,13 +59,13 @@ class Addresses:
     business: str | None = None
 
     def as_json(self) -> dict[str, str]:
-        """Give them in the form of /config.json."""
+        """Return them in the form of /config.json."""
         own = {"api": self.api, "platform": self.platform, "page": self.page, "appId": self.app_id}
         return own if self.business is None else {**own, "business": self.business}
 
 
 class Pages:
-    """The application behind the page's address.
+    """What answers behind the page's address.
 
     Parameters
     ----------
@@ -83,27 +82,23 @@ class Pages:
         self._panel = panel.resolve() if panel is not None and panel.is_dir() else None
         self._addresses = addresses
 
-    def __call__(self, request: Request) -> Response:
+    def answer(self, request: Request) -> Response:
         """Answer one request."""
         if request.method not in {"GET", "HEAD"}:
-            refusal = _text(HTTPStatus.METHOD_NOT_ALLOWED, "only GET is answered here\n")
-            return Response(refusal.status, (*refusal.headers, ("allow", "GET, HEAD")), refusal.body)
-        path = request.path
-        if path == "/config.json":
-            return _answer("application/json", json.dumps(self._addresses.as_json()).encode())
-        if path in {"/", "/index.html"}:
+            raise MethodNotAllowed(["GET", "HEAD"])
+        name = request.path.removeprefix("/")
+        if name == "config.json":
+            return _answer("application/json", json.dumps(self._addresses.as_json()))
+        if name in {"", "index.html"}:
             return self._index(request)
-        root, name = self._site, path.removeprefix("/")
+        root = self._site
         if self._panel is not None and name.startswith("panel/"):
             root, name = self._panel, name.removeprefix("panel/")
         file = _find(root, name)
-        return _not_found() if file is None else _answer(_type(file), file.read_bytes())
+        return _answer(_type(file), file.read_bytes())
 
     def _index(self, request: Request) -> Response:
-        file = _find(self._site, "index.html")
-        if file is None:
-            return _not_found()
-        text = file.read_text(encoding="utf-8")
+        text = _find(self._site, "index.html").read_text(encoding="utf-8")
         text = text.replace(API_EXAMPLE, self._addresses.api)
         if self._addresses.line is Line.TEST:
             text = _on_the_test_line(text, self._addresses.platform)
@@ -112,13 +107,13 @@ class Pages:
         if self._addresses.business is not None:
             text = text.replace('"appId": ', f'"business": "{self._addresses.business}",\n  "appId": ', 1)
         text = text.replace(APP_ID_EXAMPLE, self._addresses.app_id)
-        panel = self._panel is not None and parse_qs(request.query).get("panel") != ["off"]
+        panel = self._panel is not None and request.args.get("panel") != "off"
         if panel or self._addresses.business is not None:  # both ask the page's own origin
             text = text.replace("connect-src ", "connect-src 'self' ", 1)
         if panel:
             text = text.replace("</head>", f"{_PANEL_STYLE}</head>", 1)
             text = text.replace("</body>", f"{_PANEL_SCRIPT}</body>", 1)
-        return _answer(_TYPES[".html"], text.encode())
+        return _answer(_TYPES[".html"], text)
 
 
 def _on_the_test_line(text: str, address: str) -> str:
@@ -131,12 +126,14 @@ def _on_the_test_line(text: str, address: str) -> str:
     return text
 
 
-def _find(root: Path, name: str) -> Path | None:
+def _find(root: Path, name: str) -> Path:
     """Find a file below a directory; what leads out of it, or is hidden, is not found."""
     if "\0" in name or any(part.startswith(".") for part in name.split("/")):
-        return None
+        raise NotFound
     file = (root / name).resolve()
-    return file if file.is_relative_to(root) and file.is_file() else None
+    if not (file.is_relative_to(root) and file.is_file()):
+        raise NotFound
+    return file
 
 
 def _type(file: Path) -> str:
@@ -144,19 +141,6 @@ def _type(file: Path) -> str:
     return known or mimetypes.guess_type(file.name)[0] or "application/octet-stream"
 
 
-def _answer(content_type: str, body: bytes) -> Response:
-    headers = (
-        ("content-type", content_type),
-        ("cache-control", "no-store"),
-        ("x-content-type-options", "nosniff"),
-    )
-    return Response(HTTPStatus.OK, headers, body)
-
-
-def _text(status: int, text: str) -> Response:
-    headers = (("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-store"))
-    return Response(status, headers, text.encode())
-
-
-def _not_found() -> Response:
-    return _text(HTTPStatus.NOT_FOUND, "not found\n")
+def _answer(content_type: str, body: str | bytes) -> Response:
+    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    return Response(body, headers=headers, content_type=content_type)

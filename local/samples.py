@@ -16,25 +16,11 @@ SAMPLE_ATTEMPT: Final = "sample-0"
 """Among the attempts of a seeded day, and of no other."""
 
 HANDLER: Final = "local.samples.handler"
-_SPENT: Final = 1000
-"""Attempts that are spent: the greatest limit there can be, so that the number is exhausted under any."""
+_DAYS: Final = 31
 
 
 def handler(event: dict[str, Any], _context: Any) -> None:
-    """Seed the days that the event names, `{"from": ISO instant, "days": number}`."""
-    seed_samples(datetime.fromisoformat(event["from"]), event["days"])
-
-
-def seed_samples(start: datetime, days: int) -> None:
-    """Use up the sample number's budget of some days.
-
-    Parameters
-    ----------
-    start
-        An instant of the first day, aware.
-    days
-        How many days.
-    """
+    """Use up the sample number's budget of a month, from the instant `{"from": ISO}` on."""
     # Here, not above: the stack names this module's constants and has no use for boto3.
     import time  # noqa: PLC0415
 
@@ -50,8 +36,9 @@ def seed_samples(start: datetime, days: int) -> None:
     pepper = Keyring(settings, fetcher(boto3.client("secretsmanager")), time.monotonic).pepper()
     number_hash = keyed_hash(pepper, Salt.NUMBER, EXHAUSTED_NUMBER)
     table = boto3.client("dynamodb")
-    attempts = [f"sample-{attempt}" for attempt in range(_SPENT)]
-    for day in range(days):
+    attempts = [f"sample-{attempt}" for attempt in range(settings.daily_attempt_limit)]
+    start = datetime.fromisoformat(event["from"])
+    for day in range(_DAYS):
         date = (start + timedelta(days=day)).astimezone(SHANGHAI)
         table.put_item(
             TableName=settings.table_name,

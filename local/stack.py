@@ -6,38 +6,35 @@ with this one however it ends; the rest are threads.
 
 import json
 import os
-import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from socket import socket
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
+
+from werkzeug import Request
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from local import IMPORT_ROOTS, ROOT
 from local.attempts import ATTEMPTS_PATH, attempts_control, forget_attempts
 from local.aws import ACCOUNT_ID, REGION, AwsCredentials, AwsEndpoint, AwsError
-from local.environment import BusyError, Function, FunctionError, Pool, Runtime, WorkerEnvironment
+from local.environment import Function, FunctionError, Pool, Runtime, WorkerEnvironment
 from local.gateway import Api, Gateway
 from local.keys import CustomerKeys, ReceiptNumber, ReceiptSecrets, SecretsFileError
 from local.pages import BUSINESS_PATH, Addresses, Line, Pages
 from local.samples import EXHAUSTED_NUMBER, HANDLER, SIM_NUMBER
-from local.server import (
-    HOST,
-    Application,
-    PortInUseError,
-    Request,
-    Response,
-    Server,
-    address_of,
-    listen,
-)
-from local.simulator import Algorithm, Customer, Encoding, SignatureForm, Simulator, serve
+from local.server import PortInUseError, Server, address_of, listen
+from local.simulator import Algorithm, Customer, Encoding, SignatureForm, Simulator
 from local.template import FUNCTION, HTTP_API, Deployment, Pseudo, Template, TemplateError
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
 
 __all__ = ["EXHAUSTED_NUMBER", "SIM_NUMBER", "Options", "SettingError", "Stack", "StackError"]
 
@@ -48,8 +45,6 @@ RECEIPT_KEYS_FUNCTION: Final = "ReceiptKeysFunction"
 """It is there with receipts alone."""
 
 _API_ID: Final = "local00001"
-_SEEDED_DAYS: Final = 31
-_SEEDED_AT_ONCE: Final = 2
 
 
 class StackError(Exception):
@@ -215,42 +210,41 @@ class Stack(AbstractContextManager["Stack"]):
         return {name: value for name, value in variables.items() if name.endswith("_SECRET_ID")}
 
     def addresses(self) -> dict[str, str]:
-        """Give what `--json` prints; `business` only where there is one."""
-        addresses = {
-            "api": self.api,
-            "page": self.page,
-            "platform": self.platform,
-            "aws": self.aws,
-            "appId": self.app_id,
-        }
+        """Return what `--json` prints; `business` only where there is one."""
+        names = {"api": self.api, "page": self.page, "platform": self.platform, "aws": self.aws}
+        addresses = {**names, "appId": self.app_id}
         return addresses if self.business is None else {**addresses, "business": self.business}
 
     def _start(self, cleanup: ExitStack) -> None:
         options = self._options
         self.app_id = options.app_id
         ports = {"api": options.api_port, "web": options.web_port, "aws": options.aws_port}
-        api, web, aws = (cleanup.enter_context(_listen(name, port)) for name, port in ports.items())
-        self.api, self.page, self.aws = map(address_of, (api, web, aws))
+        if options.platform_url is None:
+            ports["platform"] = options.platform_port
+        taken = {name: cleanup.enter_context(_listen(name, port)) for name, port in ports.items()}
+        self.api, self.page = address_of(taken["api"]), address_of(taken["web"])
+        # First, since it takes longest to start.
+        endpoint = AwsEndpoint(taken["aws"], options.dynamodb)
+        cleanup.callback(endpoint.stop)
+        self.aws, self.dynamodb = endpoint.address, endpoint.dynamodb
         self.keys = CustomerKeys.read(options.secrets) if options.secrets else CustomerKeys.fresh()
         self.receipt_secrets = None if options.receipts is None else ReceiptSecrets.fresh(options.receipts)
         self.business = None if options.receipts is None else self.page + BUSINESS_PATH
         template = Template.read(options.template)
-        endpoint = AwsEndpoint(aws, options.dynamodb)
-        self.dynamodb = endpoint.dynamodb
-        cleanup.callback(endpoint.stop)
-        platform_url, platform_key = self._platform(cleanup)
+        platform_url, platform_key = self._platform(cleanup, taken.get("platform"))
         deployment = self._deploy(template, endpoint, platform_key)
         self.functions = self._functions(cleanup, deployment, platform_url)
         self._warm(cleanup)
-        self._serve(cleanup, api, Gateway(Api.read(deployment), self._invoke, options.now))
-        self._serve(cleanup, web, self._site(template, endpoint))
+        api = Gateway(Api.read(deployment), self._invoke, options.now)
+        cleanup.enter_context(Server(api, taken["api"]))
+        cleanup.enter_context(Server(self._site(template, endpoint), taken["web"]))
 
-    def _platform(self, cleanup: ExitStack) -> tuple[str, str]:
-        """Start the simulator unless another platform is named; give its URL to verify at and its key."""
+    def _platform(self, cleanup: ExitStack, listener: socket | None) -> tuple[str, str]:
+        """Start the simulator unless another platform is named; returns its URL to verify at and its key."""
         options, keys = self._options, self.keys
-        if options.platform_url is not None:
+        if listener is None:
             self.simulator = None
-            url = _platform_url(options.platform_url)
+            url = _platform_url(options.platform_url or "")
             self.platform = f"{urlsplit(url).scheme}://{urlsplit(url).netloc}"
             return url, keys.platform_key or keys.public_key
         customer = Customer(
@@ -262,12 +256,7 @@ class Stack(AbstractContextManager["Stack"]):
         )
         form = _signature_form(options.parameters)
         self.simulator = Simulator(customer, clock=options.now, samples=True, signature_form=form)
-        try:
-            server = serve(self.simulator, HOST, options.platform_port)
-        except OSError as error:
-            raise _port_in_use("platform", f"port {options.platform_port} is in use") from error
-        cleanup.callback(server.close)
-        self.platform = server.url
+        self.platform = cleanup.enter_context(Server(self.simulator, listener)).url
         return self.platform + VERIFY_PATH, self.simulator.public_key
 
     def _deploy(self, template: Template, endpoint: AwsEndpoint, platform_key: str) -> Deployment:
@@ -282,16 +271,17 @@ class Stack(AbstractContextManager["Stack"]):
             "VerificationSecretArn": endpoint.create_secret(f"{name}-verification", verification),
             "AwsEndpointUrl": endpoint.address,
             **self._receipt_parameters(endpoint),
-            **self._options.parameters,
         }
-        deployment = template.deploy(parameters, Pseudo(REGION, ACCOUNT_ID, name))
+        declared = template.document.get("Parameters", {})
+        own = {name: value for name, value in parameters.items() if name in declared}
+        deployment = template.deploy({**own, **self._options.parameters}, Pseudo(REGION, ACCOUNT_ID, name))
         for logical_id in deployment.resources(HTTP_API):
             deployment.created(logical_id, _API_ID, ApiEndpoint=self.api)
         endpoint.create_resources(deployment)
         return deployment
 
     def _receipt_parameters(self, endpoint: AwsEndpoint) -> dict[str, str]:
-        """Store the receipt secret and give the parameters that switch receipts on; none without receipts."""
+        """Store the receipt secret; returns the parameters that switch receipts on; none without receipts."""
         receipts = self.receipt_secrets
         if receipts is None:
             return {}
@@ -304,14 +294,16 @@ class Stack(AbstractContextManager["Stack"]):
     def _functions(self, cleanup: ExitStack, deployment: Deployment, platform_url: str) -> Mapping[str, Pool]:
         functions = {}
         options = self._options
-        elsewhere = {} if options.dynamodb is None else {"AWS_ENDPOINT_URL_DYNAMODB": options.dynamodb}
-        # Whom receipts are from: on AWS that is https and the API's own domain.
-        issuer = {} if self.receipt_secrets is None else {"RECEIPT_ISSUER": self.api}
+        here = {"AWS_ENDPOINT_URL": self.aws}
+        if options.dynamodb is not None:
+            here["AWS_ENDPOINT_URL_DYNAMODB"] = options.dynamodb
+        verifying = {"PLATFORM_URL": platform_url}
+        if self.receipt_secrets is not None:
+            verifying["RECEIPT_ISSUER"] = self.api  # on AWS that is https and the API's own domain
         for logical_id in deployment.resources(FUNCTION):
             function = _function(deployment, logical_id, options.roots)
-            if "PLATFORM_URL" in function.variables:
-                variables = {**function.variables, **elsewhere, **issuer, "PLATFORM_URL": platform_url}
-                function = replace(function, variables=variables)
+            own = {**here, **verifying} if "PLATFORM_URL" in function.variables else here
+            function = replace(function, variables={**function.variables, **own})
             functions[logical_id] = Pool(function, options.environments, options.log, options.runtime)
             cleanup.callback(functions[logical_id].stop)
         return functions
@@ -321,33 +313,14 @@ class Stack(AbstractContextManager["Stack"]):
         warm = self._options.warm
         tasks = [pool.warm for name, pool in self.functions.items() if warm is None or name in warm]
         if VERIFY_FUNCTION in self.functions:
-            tasks.append(self._seed(cleanup))
-        in_parallel(tasks)
-
-    def _seed(self, cleanup: ExitStack) -> Callable[[], None]:
-        """Prepare what the sample events rely on: the next days at once, the rest while the stack runs."""
-        function = self.functions[VERIFY_FUNCTION].function
-        seeding = replace(function, handler=HANDLER, roots=(*function.roots, ROOT), timeout=600.0)
-        pool = Pool(seeding, 1, self._options.log)
-        cleanup.callback(pool.stop)
-        start = self._options.now()
-
-        def seed(first: int, days: int) -> None:
-            day = start + timedelta(days=first)
-            pool.invoke({"from": day.isoformat(), "days": days}, "samples")
-
-        def seed_the_rest() -> None:
-            try:
-                seed(_SEEDED_AT_ONCE, _SEEDED_DAYS - _SEEDED_AT_ONCE)
-            except (FunctionError, BusyError):
-                return  # the stack has ended
-            pool.stop()
-
-        def begin() -> None:
-            seed(0, _SEEDED_AT_ONCE)
-            threading.Thread(target=seed_the_rest, daemon=True).start()
-
-        return begin
+            function = self.functions[VERIFY_FUNCTION].function
+            seeding = replace(function, handler=HANDLER, roots=(*function.roots, ROOT))
+            pool = Pool(seeding, 1, self._options.log)
+            cleanup.callback(pool.stop)
+            tasks.append(partial(_seed, pool, self._options.now()))
+        with ThreadPoolExecutor() as executor:
+            for started in [executor.submit(task) for task in tasks]:
+                started.result()
 
     def _invoke(self, logical_id: str, event: Any, request_id: str) -> Any:
         pool = self.functions[logical_id]
@@ -366,63 +339,33 @@ class Stack(AbstractContextManager["Stack"]):
         addresses = Addresses(self.api, self.platform, self.page, self.app_id, line, business)
         return Pages(ROOT / "web", panel, addresses)
 
-    def _site(self, template: Template, endpoint: AwsEndpoint) -> Application:
+    def _site(self, template: Template, endpoint: AwsEndpoint) -> "WSGIApplication":
         """Make what the page's origin has: the page, the panel's control, with receipts the back end."""
-        pages = self._pages(template)
-        others: dict[str, Application] = {}
+        others: dict[str, WSGIApplication] = {}
         if self.simulator is not None and VERIFY_FUNCTION in self.functions:
             forget = partial(forget_attempts, endpoint, self.table_name)
             others[ATTEMPTS_PATH] = attempts_control(self.page, forget, self.simulator.forget_attempts)
         if self.receipt_secrets is not None:
             # Here, not above: a stack without receipts has no use for what checks them.
-            from local.business import Business, receipt_check  # noqa: PLC0415
+            from local.business import Business  # noqa: PLC0415
 
-            check = receipt_check(self.api, self.page, self.receipt_secrets.business_key, self._options.now)
-            others[BUSINESS_PATH] = Business(self.page, check)
-
-        def answer(request: Request) -> Response:
-            for path, application in others.items():
-                if request.path == path or request.path.startswith(f"{path}/"):
-                    return application(request)
-            return pages(request)
-
-        return answer
-
-    def _serve(self, cleanup: ExitStack, listener: socket, application: Application) -> None:
-        server = Server(listener, application)
-        server.start()
-        cleanup.callback(server.stop)
+            key = self.receipt_secrets.business_key
+            business = Business(self.page, self.api, key, self._options.now)
+            others[BUSINESS_PATH] = Request.application(business.answer)
+        return DispatcherMiddleware(Request.application(self._pages(template).answer), others)
 
 
-def in_parallel(tasks: list[Callable[[], None]]) -> None:
-    """Run tasks at the same time and wait for all of them; the first error is raised again."""
-    errors: list[BaseException] = []
-
-    def run(task: Callable[[], None]) -> None:
-        try:
-            task()
-        except BaseException as error:  # noqa: BLE001 - raised again below
-            errors.append(error)
-
-    # Daemons: when this thread is interrupted, none of them holds up the end.
-    threads = [threading.Thread(target=run, args=(task,), daemon=True) for task in tasks]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
+def _seed(pool: Pool, start: datetime) -> None:
+    """Prepare what the sample events rely on."""
+    pool.invoke({"from": start.isoformat()}, "samples")
+    pool.stop()
 
 
 def _listen(name: str, port: int) -> socket:
     try:
         return listen(port)
     except PortInUseError as error:
-        raise _port_in_use(name, str(error)) from error
-
-
-def _port_in_use(name: str, what: str) -> SettingError:
-    return SettingError(f"{what}; choose another with --{name}-port, 0 for any that is free")
+        raise SettingError(f"{error}; choose another with --{name}-port, 0 for any that is free") from error
 
 
 def _platform_url(given: str) -> str:

@@ -8,7 +8,7 @@ From a test, in process or on a port::
 
     simulator = Simulator(Customer("000001", app_key, public_key, origins, referers))
     client = werkzeug.test.Client(simulator)
-    with serve(simulator) as server:
+    with local.server.Server(simulator) as server:
         urllib3.request("GET", server.url + "/simulator/journal")
 
 By hand, on a running local stack::
@@ -32,7 +32,6 @@ from local.simulator.app import Simulator
 from local.simulator.crypto import Algorithm, Encoding, SignatureForm
 from local.simulator.customer import Customer
 from local.simulator.protocol import AnswerKeys
-from local.simulator.server import SimulatorServer, serve
 
 __all__ = [
     "Algorithm",
@@ -41,6 +40,4 @@ __all__ = [
     "Encoding",
     "SignatureForm",
     "Simulator",
-    "SimulatorServer",
-    "serve",
 ]

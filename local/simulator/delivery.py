@@ -1,6 +1,6 @@
 """How an answer travels, or fails to: late, byte by byte, cut off, or with a reset connection.
 
-Resets and dripping headers need the socket itself, which the simulator's own server puts into the WSGI
+Resets and dripping headers need the socket itself, which the local stack's server puts into the WSGI
 environment (``werkzeug.socket``). Without one, under a test client, a reset is the exception that the handler
 would have met, and headers arrive at once. A pause ends at once when the client goes away or the server
 closes.
@@ -10,22 +10,17 @@ from __future__ import annotations
 
 import select
 import socket
-import struct
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from local.server import CLOSING, RESET_LINGER
 from local.simulator.faults import Fault, FaultName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from werkzeug import Response
-
-# Where the server puts the event that says it is closing.
-CLOSING_KEY: Final = "simulator.closing"
-# close() with this option sends RST at once instead of FIN.
-RESET_LINGER: Final = struct.pack("ii", 1, 0)
 
 _LOOK_EVERY: Final = 0.05  # seconds between two looks at the client during a pause
 _PIECE: Final = 1 << 16
@@ -77,7 +72,7 @@ def pause(environ: Environ, seconds: float) -> None:
     ConnectionAbortedError
         The client has gone away, or the server is closing.
     """
-    closing: threading.Event = environ.get(CLOSING_KEY) or threading.Event()
+    closing: threading.Event = environ.get(CLOSING) or threading.Event()
     connection: socket.socket | None = environ.get("werkzeug.socket")
     deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:
