@@ -10,8 +10,9 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import urllib3
+from werkzeug import Request, Response
 
-from local.server import Request, Response, Server, address_of, listen
+from local.server import Server, address_of, listen
 
 _PATIENCE: Final = 20.0
 """Seconds after which a call that is never answered ends here: longer than any client waits."""
@@ -93,19 +94,18 @@ class AwsProxy(AbstractContextManager["AwsProxy"]):
         self._faults: list[list[Any]] = []
         self._cleared = threading.Event()
         self.seen: list[Step] = []
-        listener = listen(0)
-        self.address = address_of(listener)
-        self._server = Server(listener, self._answer)
+        self._listener = listen(0)
+        self.address = address_of(self._listener)
 
     def __enter__(self) -> Self:
-        self._server.start()
+        self._server = Server(Request.application(self._answer), self._listener)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.clear()
-        self._server.stop()
+        self._server.close()
         self._http.clear()
 
     def fail(self, fault: AwsFault) -> None:
@@ -143,7 +143,7 @@ class AwsProxy(AbstractContextManager["AwsProxy"]):
                 self._forward(request)
                 return _refusal(500, "InternalServerError")
             case Failure.REPLACED if fault:
-                content = json.loads(self._forward(request).body)
+                content = json.loads(self._forward(request).get_data())
                 return _json(200, {**content, "SecretString": fault.text})
             case _:
                 pass
@@ -162,15 +162,15 @@ class AwsProxy(AbstractContextManager["AwsProxy"]):
     def _forward(self, request: Request) -> Response:
         own = {"connection", "content-length", "host", "transfer-encoding"}
         headers = {name: value for name, value in request.headers if name.lower() not in own}
-        answer = self._http.request("POST", f"{self._upstream}/", body=request.body, headers=headers)
-        kept = tuple((name, value) for name, value in answer.headers.items() if name.lower() not in own)
-        return Response(answer.status, kept, answer.data)
+        answer = self._http.request("POST", f"{self._upstream}/", body=request.get_data(), headers=headers)
+        kept = [(name, value) for name, value in answer.headers.items() if name.lower() not in own]
+        return Response(answer.data, answer.status, kept)
 
 
 def step_of(request: Request) -> Step:
     """Tell what a call is for."""
-    operation = (request.header("x-amz-target") or "").rpartition(".")[2]
-    content = json.loads(request.body or b"{}")
+    operation = request.headers.get("x-amz-target", "").rpartition(".")[2]
+    content = json.loads(request.get_data() or b"{}")
     match operation:
         case "GetSecretValue":
             found = _SECRET_NAME.search(content["SecretId"])
@@ -189,8 +189,7 @@ def step_of(request: Request) -> Step:
 
 
 def _json(status: int, content: Any) -> Response:
-    headers = (("content-type", "application/x-amz-json-1.0"),)
-    return Response(status, headers, json.dumps(content).encode())
+    return Response(json.dumps(content), status, content_type="application/x-amz-json-1.0")
 
 
 def _refusal(status: int, kind: str) -> Response:

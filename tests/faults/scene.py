@@ -14,7 +14,7 @@ from local.aws import ACCOUNT_ID
 from local.environment import Pool, WorkerEnvironment
 from local.gateway import Api, Gateway
 from local.keys import CustomerKeys
-from local.server import Server, address_of, listen
+from local.server import Server
 from local.stack import VERIFY_FUNCTION, VERIFY_PATH, Stack
 from tests.faults.proxy import AwsProxy, Step
 from tests.faults.table import Address, Again, Attempt, Cause, Effect, Moment, Receipts, Rotation, Token
@@ -211,14 +211,12 @@ def scene(
         def invoke(logical_id: str, event: Any, request_id: str) -> Any:
             return pools[logical_id].invoke(event, request_id)
 
-        listener = listen(0)
         api = Api("NumberVerificationApi", "local00001", ACCOUNT_ID, None, _ROUTES)
-        server = Server(listener, Gateway(api, invoke, lambda: datetime.now(UTC)))
-        server.start()
+        server = Server(Gateway(api, invoke, lambda: datetime.now(UTC)))
         try:
-            yield Scene(ledger, proxy, pool, address_of(listener), log)
+            yield Scene(ledger, proxy, pool, server.url, log)
         finally:
-            server.stop()
+            server.close()
             pool.stop()
 
 

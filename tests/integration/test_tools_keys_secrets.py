@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from werkzeug import Request, Response
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from benchmarks.emulator import PartMissingError
 from cmpassport.keys import load_private_key
 from local.aws import AwsEndpoint
-from local.server import Request, Response, Server, address_of, listen
+from local.emulator import PartMissingError
+from local.server import Server
 from tests.support import openssl
 from tests.support.jdk import running_jdk
 from tools.__main__ import main
@@ -471,10 +473,10 @@ class Refusing:
         self.code = code
         self.why = why
 
-    def __call__(self, _: Request) -> Response:
+    def answer(self, _: Request) -> Response:
         text = f"arn:aws:iam::123456789012:user/somebody {self.why}"
         body = json.dumps({"__type": self.code, "Message": text}).encode()
-        return Response(400, (("content-type", "application/x-amz-json-1.1"),), body)
+        return Response(body, 400, content_type="application/x-amz-json-1.1")
 
 
 REFUSALS: Final = [
@@ -499,13 +501,10 @@ REFUSALS: Final = [
 def test_a_refusal_of_aws_is_told_in_words(
     code: str, why: str, what: str, remedy: str, desk: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    listener = listen(0)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", address_of(listener))
-    server = Server(listener, Refusing(code, why))
-    server.start()
+    with Server(Request.application(Refusing(code, why).answer)) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
 
-    shown = desk("keys", "check", "--secret", SIGNING)
-    server.stop()
+        shown = desk("keys", "check", "--secret", SIGNING)
 
     assert shown.code == 1
     assert all(words in shown.words for words in (what, remedy, code, SIGNING))

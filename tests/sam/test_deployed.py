@@ -26,7 +26,8 @@ from cmpassport.telemetry import Metric
 from local import ROOT
 from local.aws import ACCOUNT_ID
 from local.keys import CustomerKeys, ReceiptNumber, ReceiptSecrets
-from local.simulator import Customer, Simulator, serve
+from local.server import Server
+from local.simulator import Customer, Simulator
 from local.template import Deployment, Pseudo
 from tests.support.cloudformation import LEFT_OUT, Aws, Change, Stack, aws, deploy, settled
 from tests.support.cloudformation_server import LACKING, MADE_HERE
@@ -187,7 +188,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     keys = CustomerKeys.fresh()
     customer = Customer(APP_ID, keys.app_key, keys.public_key, frozenset({PAGE}), frozenset({f"{PAGE}/"}))
     simulator = Simulator(customer)
-    with aws(tmp_path_factory.mktemp("moto")) as running, serve(simulator) as platform:
+    with aws(tmp_path_factory.mktemp("moto")) as running, Server(simulator) as platform:
         bundle = BytesIO()
         ZipFile(bundle, "w").close()
         bucket = running.client("s3", "us-east-1")

@@ -18,7 +18,7 @@ import pytest
 
 from local import ROOT
 from local.gateway import Api, Gateway
-from local.server import Server, address_of, listen
+from local.server import Server
 from local.template import Pseudo, Template
 from tests.sam.conftest import SAM
 from tests.sam.gateways import sams_gateway
@@ -223,11 +223,8 @@ def ours(template: Path) -> Iterator[str]:
     exec(HANDLER, echo)  # noqa: S102 - the same handler as in SAM's container
     noon = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
     gateway = Gateway(Api.read(deployment), lambda _, event, __: echo["handler"](event, None), lambda: noon)
-    listener = listen(0)
-    server = Server(listener, gateway)
-    server.start()
-    yield address_of(listener)
-    server.stop()
+    with Server(gateway) as server:
+        yield server.url
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Final
 
 import urllib3
+from werkzeug import Request, Response
 
 from local.environment import Pool
-from local.server import Request, Response, Server, address_of, listen
+from local.server import Server
 from local.stack import Stack
 
 _SERVICES: Final = {"DynamoDB_20120810": "dynamodb", "secretsmanager": "secretsmanager"}
@@ -38,20 +39,19 @@ class Recorder:
     refuse: dict[str, str] = field(default_factory=dict)
     _http: urllib3.PoolManager = field(default_factory=lambda: urllib3.PoolManager(retries=False))
 
-    def __call__(self, request: Request) -> Response:
+    def answer(self, request: Request) -> Response:
         """Note a call and pass it on."""
-        service, _, operation = (request.header("x-amz-target") or "").partition(".")
-        content = json.loads(request.body or b"{}")
+        service, _, operation = request.headers.get("x-amz-target", "").partition(".")
+        content = json.loads(request.get_data() or b"{}")
         resource = content.get("SecretId") or content.get("TableName") or ""
         action = f"{_SERVICES[service]}:{operation}"
         self.calls.add((action, resource))
         self.journal.append(action)
         if error := self.refuse.pop(operation, None):
-            return Response(400, (("content-type", "application/x-amz-json-1.0"),), _error(error))
+            return Response(_error(error), 400, content_type="application/x-amz-json-1.0")
         headers = {name: value for name, value in request.headers if name.lower() not in _OF_THE_CONNECTION}
-        answer = self._http.request("POST", self.upstream, body=request.body, headers=headers)
-        kind = ("content-type", answer.headers.get("content-type", ""))
-        return Response(answer.status, (kind,), answer.data)
+        answer = self._http.request("POST", self.upstream, body=request.get_data(), headers=headers)
+        return Response(answer.data, answer.status, content_type=answer.headers.get("content-type", ""))
 
 
 _OF_THE_CONNECTION: Final = {"host", "content-length", "connection"}
@@ -68,11 +68,9 @@ def recorded(stack: Stack, log: Path) -> Iterator[dict[str, Recorder]]:
     servers, pools = [], {}
     try:
         for name, recorder in recorders.items():
-            listener = listen(0)
-            servers.append(server := Server(listener, recorder))
-            server.start()
+            servers.append(server := Server(Request.application(recorder.answer)))
             function = stack.functions[name].function
-            variables = {**function.variables, "AWS_ENDPOINT_URL": address_of(listener)}
+            variables = {**function.variables, "AWS_ENDPOINT_URL": server.url}
             pools[name] = Pool(replace(function, variables=variables), 2, log)
         before, stack.functions = stack.functions, pools
         yield recorders
@@ -81,4 +79,4 @@ def recorded(stack: Stack, log: Path) -> Iterator[dict[str, Recorder]]:
         for pool in pools.values():
             pool.stop()
         for server in servers:
-            server.stop()
+            server.close()

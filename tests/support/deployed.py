@@ -16,7 +16,7 @@ from unittest import mock
 from local.aws import ACCOUNT_ID, AwsCredentials
 from local.environment import Function, Pool, WorkerEnvironment
 from local.gateway import Api, Gateway
-from local.server import Server, address_of, listen
+from local.server import Server
 from local.template import FUNCTION, Template
 from tests.support.cloudformation import Stack
 from tests.support.cloudformation_server import FUNCTIONS_KEYS
@@ -79,11 +79,8 @@ def served(stack: Stack, bundle: Path, python: str, log: Path, **variables: str)
             return pools[route].invoke(event, request_id)
 
         api = Api("NumberVerificationApi", api_id, ACCOUNT_ID, None, {route: route for route in functions})
-        listener = listen(0)
-        server = Server(listener, Gateway(api, invoke, lambda: datetime.now(UTC)))
-        server.start()
-        cleanup.callback(server.stop)
-        yield Served(address_of(listener), functions)
+        server = cleanup.enter_context(Server(Gateway(api, invoke, lambda: datetime.now(UTC))))
+        yield Served(server.url, functions)
 
 
 def _integrations(stack: Stack, api_id: str) -> dict[str, str]:
