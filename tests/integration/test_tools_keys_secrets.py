@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from werkzeug import Request, Response
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from werkzeug import Request, Response
 
 from benchmarks.emulator import PartMissingError
 from cmpassport.keys import load_private_key
 from local.aws import AwsEndpoint
-from local.emulator import PartMissingError
 from local.server import Server
 from tests.support import openssl
 from tests.support.jdk import running_jdk

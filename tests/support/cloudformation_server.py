@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 from types import new_class
 from typing import Any, ClassVar, Final, Self
@@ -23,8 +24,9 @@ from typing import Any, ClassVar, Final, Self
 import boto3
 from moto.core.common_models import CloudFormationModel
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug import Request
 
-from local.server import Request, Response, Server, call_wsgi
+from local.server import Server
 
 FUNCTIONS_KEYS: Final = "FUNCTION-"
 """With what the access key ids of functions begin; the function's name follows."""
@@ -494,17 +496,19 @@ class _Application:
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._notes = notes
 
-    def __call__(self, request: Request) -> Response:
-        credential = _CREDENTIAL.search(request.header("authorization") or "")
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        request = Request(environ)
+        credential = _CREDENTIAL.search(request.headers.get("authorization", ""))
         if credential and credential[1].startswith(FUNCTIONS_KEYS):
             self._note(credential[1].removeprefix(FUNCTIONS_KEYS), request)
-        return call_wsgi(self._moto, request)
+        environ["wsgi.input"] = BytesIO(request.get_data())
+        return self._moto(environ, start_response)
 
     def _note(self, caller: str, request: Request) -> None:
-        asked = json.loads(request.body or b"{}")
+        asked = json.loads(request.get_data() or b"{}")
         call = {
             "caller": caller,
-            "target": request.header("x-amz-target"),
+            "target": request.headers.get("x-amz-target"),
             "resource": asked.get("SecretId") or asked.get("TableName"),
         }
         with self._notes.open("a", encoding="utf-8") as notes:
@@ -519,7 +523,7 @@ def main() -> None:
     _Made.session = boto3.Session("CLOUDFORMATION", "local")
     _Made.endpoint = f"http://{host}:{port}"
     models = _register()
-    Server(listener, _Application(Path(sys.argv[2]))).start()
+    Server(_Application(Path(sys.argv[2])), listener)
     while models:
         time.sleep(3600)
 
