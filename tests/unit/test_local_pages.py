@@ -2,27 +2,17 @@ import json
 from pathlib import Path
 
 import pytest
+from werkzeug import Request
+from werkzeug.test import Client
 
 from local import ROOT
+from local.attempts import attempts_control
 from local.pages import Addresses, Line, Pages
-from local.server import Request
 
 ADDRESSES = Addresses("http://api", "http://platform", "http://page", "000001")
 INDEX = """<html><head><meta content="https://api.example.com https://www.cmpassport.com"></head>
 <body data-app="300000000000" data-api="https://api.example.com"></body></html>"""
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Path:
-    site = tmp_path / "web"
-    (site / "deep").mkdir(parents=True)
-    (site / "index.html").write_text(INDEX)
-    (site / "client.js").write_text("// https://api.example.com")
-    (site / "deep" / "style.css").write_text("body {}")
-    (site / ".hidden").write_text("hidden")
-    (tmp_path / "outside.txt").write_text("outside")
-    (site / "link.txt").symlink_to(tmp_path / "outside.txt")
-    return site
+PAGE = "http://127.0.0.1:8080"
 
 
 @pytest.fixture
@@ -34,66 +24,51 @@ def panel(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def pages(site: Path, panel: Path) -> Pages:
-    return Pages(site, panel, ADDRESSES)
+def client(tmp_path: Path, panel: Path) -> Client:
+    site = tmp_path / "web"
+    (site / "deep").mkdir(parents=True)
+    (site / "index.html").write_text(INDEX)
+    (site / "client.js").write_text("// https://api.example.com")
+    (site / "deep" / "style.css").write_text("body {}")
+    (site / ".hidden").write_text("hidden")
+    (tmp_path / "outside.txt").write_text("outside")
+    (site / "link.txt").symlink_to(tmp_path / "outside.txt")
+    return Client(Request.application(Pages(site, panel, ADDRESSES).answer))
+
+
+def index(addresses: Addresses, panel: Path | None = None, query: str = "") -> str:
+    """Return the product's own page as a stack with these addresses serves it."""
+    client = Client(Request.application(Pages(ROOT / "web", panel, addresses).answer))
+    return client.get(f"/{query}").text
 
 
 @pytest.mark.parametrize("target", ["/", "/index.html", "/?panel=on#x"])
-def test_the_index_names_the_stack_instead_of_the_examples(pages: Pages, target: str) -> None:
-    response = pages(Request("GET", target))
+def test_the_index_names_the_stack_and_carries_the_panel(client: Client, target: str) -> None:
+    response = client.get(target)
 
-    assert response.status == 200
-    text = response.body.decode()
-    assert text.startswith('<html><head><meta content="http://api http://platform">')
-    assert 'data-app="000001" data-api="http://api"' in text
-    assert dict(response.headers)["cache-control"] == "no-store"
-
-
-def test_the_index_carries_the_developers_panel(pages: Pages) -> None:
-    text = pages(Request("GET", "/")).body.decode()
-
-    assert '<link rel="stylesheet" href="/panel/panel.css">\n</head>' in text
-    assert '<script type="module" src="/panel/panel.js"></script>\n</body>' in text
-    assert pages(Request("GET", "/panel/panel.js")).body == b"// panel"
-
-
-def test_the_panel_can_be_left_out(pages: Pages) -> None:
-    assert "/panel/" not in pages(Request("GET", "/?panel=off")).body.decode()
-
-
-def test_without_a_simulator_there_is_no_panel(site: Path) -> None:
-    pages = Pages(site, None, ADDRESSES)
-
-    assert "/panel/" not in pages(Request("GET", "/")).body.decode()
-    assert pages(Request("GET", "/panel/panel.js")).status == 404
-
-
-def test_other_files_are_served_as_they_are(pages: Pages) -> None:
-    assert pages(Request("GET", "/client.js")).body == b"// https://api.example.com"
+    assert response.text.startswith('<html><head><meta content="http://api http://platform">')
+    assert 'data-app="000001" data-api="http://api"' in response.text
+    assert '<link rel="stylesheet" href="/panel/panel.css">\n</head>' in response.text
+    assert '<script type="module" src="/panel/panel.js"></script>\n</body>' in response.text
+    assert response.headers["cache-control"] == "no-store"
 
 
 @pytest.mark.parametrize(
-    ("target", "content_type"),
+    ("target", "body", "content_type"),
     [
-        ("/", "text/html; charset=utf-8"),
-        ("/client.js", "text/javascript; charset=utf-8"),
-        ("/deep/style.css", "text/css; charset=utf-8"),
-        ("/config.json", "application/json"),
+        ("/client.js", "// https://api.example.com", "text/javascript; charset=utf-8"),
+        ("/panel/panel.js", "// panel", "text/javascript; charset=utf-8"),
+        ("/deep/style.css", "body {}", "text/css; charset=utf-8"),
+        ("/config.json", json.dumps(ADDRESSES.as_json()), "application/json"),
     ],
 )
-def test_a_file_has_the_type_that_a_browser_wants(pages: Pages, target: str, content_type: str) -> None:
-    headers = dict(pages(Request("GET", target)).headers)
+def test_a_file_is_served_as_it_is_with_its_type(
+    client: Client, target: str, body: str, content_type: str
+) -> None:
+    response = client.get(target)
 
-    assert headers["content-type"] == content_type
-    assert headers["x-content-type-options"] == "nosniff"
-
-
-def test_the_configuration_is_there_for_tools(pages: Pages) -> None:
-    response = pages(Request("GET", "/config.json"))
-
-    assert response.body == (
-        b'{"api": "http://api", "platform": "http://platform", "page": "http://page", "appId": "000001"}'
-    )
+    assert (response.text, response.headers["content-type"]) == (body, content_type)
+    assert response.headers["x-content-type-options"] == "nosniff"
 
 
 @pytest.mark.parametrize(
@@ -103,7 +78,6 @@ def test_the_configuration_is_there_for_tools(pages: Pages) -> None:
         "/%2e%2e/outside.txt",
         "/deep/../../outside.txt",
         "//etc/passwd",
-        "/etc/passwd",
         "/link.txt",
         "/.hidden",
         "/panel/../web/client.js",
@@ -112,33 +86,12 @@ def test_the_configuration_is_there_for_tools(pages: Pages) -> None:
         "/client.js%00.html",
     ],
 )
-def test_what_is_not_below_the_site_is_not_found(pages: Pages, target: str) -> None:
-    assert pages(Request("GET", target)).status == 404
+def test_what_is_not_below_the_site_is_not_found(client: Client, target: str) -> None:
+    assert client.get(target).status_code == 404
 
 
-def test_nothing_is_to_be_posted_here(pages: Pages) -> None:
-    response = pages(Request("POST", "/"))
-
-    assert (response.status, dict(response.headers)["allow"]) == (405, "GET, HEAD")
-
-
-def test_with_a_business_back_end_the_page_is_told_of_it_and_may_reach_it() -> None:
-    addresses = Addresses("http://api", "http://platform", "http://page", "000001", business="/business")
-    pages = Pages(ROOT / "web", None, addresses)
-
-    text = pages(Request("GET", "/")).body.decode()
-
-    configuration = text.partition('id="configuration">')[2].partition("</script>")[0]
-    assert json.loads(configuration)["business"] == "/business"
-    assert "connect-src 'self' http://api http://platform" in text
-    assert json.loads(pages(Request("GET", "/config.json")).body)["business"] == "/business"
-
-
-def test_without_one_the_page_reaches_no_back_end() -> None:
-    text = Pages(ROOT / "web", None, ADDRESSES)(Request("GET", "/")).body.decode()
-
-    assert '"business"' not in text
-    assert "connect-src http://api http://platform" in text
+def test_nothing_is_to_be_posted_here(client: Client) -> None:
+    assert client.post("/").status_code == 405
 
 
 @pytest.mark.parametrize(
@@ -150,19 +103,48 @@ def test_the_page_reaches_its_own_origin_for_the_panel_or_a_back_end_alone(
 ) -> None:
     addresses = Addresses("http://api", "http://platform", "http://page", "000001", business=business)
 
-    text = Pages(ROOT / "web", panel, addresses)(Request("GET", f"/{query}")).body.decode()
+    text = index(addresses, panel, query)
 
-    assert ("connect-src 'self' http://api" in text) is own
+    assert ("connect-src 'self' http://api http://platform" in text) is own
+    assert ("connect-src http://api http://platform" in text) is not own
+    configuration = text.partition('id="configuration">')[2].partition("</script>")[0]
+    assert json.loads(configuration).get("business") == business
 
 
 def test_on_the_test_line_the_page_names_a_number_and_loads_the_sdk_from_where_it_is() -> None:
     line = "http://120.197.235.102"
-    addresses = Addresses("http://api", line, "http://page", "000001", Line.TEST)
 
-    response = Pages(ROOT / "web", None, addresses)(Request("GET", "/"))
+    text = index(Addresses("http://api", line, "http://page", "000001", Line.TEST))
 
-    text = response.body.decode()
+    assert "/panel/" not in text
     assert '"line": "test",\n  "expandParams": "phoneNum=13999994444"' in text
     assert '"sdkUrl": "https://www.cmpassport.com/' in text
     assert f"img-src {line} data:" in text
     assert f"connect-src {line} http://api https://www.cmpassport.com" in text
+
+
+@pytest.mark.parametrize(
+    ("method", "origin", "status"),
+    [
+        ("DELETE", PAGE, 204),
+        ("DELETE", "http://127.0.0.1:8081", 403),
+        ("DELETE", "null", 403),
+        ("DELETE", f"{PAGE}/", 403),
+        ("DELETE", None, 403),
+        ("GET", PAGE, 405),
+        ("POST", PAGE, 405),
+        ("OPTIONS", PAGE, 405),
+    ],
+)
+def test_the_days_attempts_are_given_back_to_the_page_alone(
+    method: str, origin: str | None, status: int
+) -> None:
+    forgotten: list[str] = []
+    forget = [lambda: forgotten.append("table"), lambda: forgotten.append("platform")]
+    client = Client(attempts_control(PAGE, *forget))
+
+    response = client.open(method=method, headers={} if origin is None else {"Origin": origin})
+
+    assert response.status_code == status
+    assert forgotten == (["table", "platform"] if status == 204 else [])
+    assert "access-control-allow-origin" not in response.headers
