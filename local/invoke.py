@@ -34,7 +34,7 @@ STACKS_OWN: Final = frozenset(
 
 
 def invoke(logical_id: str, event: Any, overlay: Mapping[str, Any], options: Options, state: Path) -> Any:
-    """Run one handler and give its response.
+    """Run one handler; returns its response.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def invoke(logical_id: str, event: Any, overlay: Mapping[str, Any], options: Opt
     """
     _check_name(logical_id, options.template)
     with _function(logical_id, options, state) as function:
-        environment = WorkerEnvironment(_overlaid(function, overlay), options.log)
+        environment = WorkerEnvironment(overlaid(function, overlay), options.log)
         try:
             environment.wait()
             return environment.invoke(event, str(uuid4()))
@@ -110,7 +110,7 @@ def _check_name(logical_id: str, template: Path) -> None:
 
 @contextmanager
 def _function(logical_id: str, options: Options, path: Path) -> Iterator[Function]:
-    """Give the function as a running stack has it, or as one that is started for it."""
+    """Find the function as a running stack has it, or as one that is started for it."""
     running = find_functions(path)
     if logical_id in running:
         yield running[logical_id]
@@ -120,7 +120,7 @@ def _function(logical_id: str, options: Options, path: Path) -> Iterator[Functio
         yield stack.functions[logical_id].function
 
 
-def _overlaid(function: Function, overlay: Mapping[str, Any]) -> Function:
+def overlaid(function: Function, overlay: Mapping[str, Any]) -> Function:
     """Set variables that the function has anyway, as `sam local` does."""
     given = {**overlay.get("Parameters", {}), **overlay.get(function.logical_id, {})}
     wanted = {name: str(value) for name, value in given.items() if name in function.variables}

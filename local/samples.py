@@ -17,6 +17,8 @@ SAMPLE_ATTEMPT: Final = "sample-0"
 
 HANDLER: Final = "local.samples.handler"
 _DAYS: Final = 31
+_SPENT: Final = 1000
+"""Attempts that are spent: the greatest limit there can be, so that the number is exhausted under any."""
 
 
 def handler(event: dict[str, Any], _context: Any) -> None:
@@ -36,7 +38,7 @@ def handler(event: dict[str, Any], _context: Any) -> None:
     pepper = Keyring(settings, fetcher(boto3.client("secretsmanager")), time.monotonic).pepper()
     number_hash = keyed_hash(pepper, Salt.NUMBER, EXHAUSTED_NUMBER)
     table = boto3.client("dynamodb")
-    attempts = [f"sample-{attempt}" for attempt in range(settings.daily_attempt_limit)]
+    attempts = [f"sample-{attempt}" for attempt in range(_SPENT)]
     start = datetime.fromisoformat(event["from"])
     for day in range(_DAYS):
         date = (start + timedelta(days=day)).astimezone(SHANGHAI)

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Final, Self, cast
 
 from werkzeug import Response
+from werkzeug.exceptions import ClientDisconnected
 from werkzeug.serving import DechunkedInput, ThreadedWSGIServer, WSGIRequestHandler
 from werkzeug.wsgi import ClosingIterator, LimitedStream
 
@@ -180,7 +181,7 @@ class _Handler(WSGIRequestHandler):
             environ["wsgi.input_terminated"] = True
         try:
             self._answer(environ)
-        except (ConnectionError, TimeoutError):
+        except (ConnectionError, TimeoutError, ClientDisconnected):
             self.close_connection = True
         except Exception:  # noqa: BLE001 - the server outlives its application's mistakes
             traceback.print_exc()

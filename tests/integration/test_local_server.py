@@ -1,79 +1,115 @@
+"""The one server over real sockets: kept connections, resets, drips, a prompt end, and what is not HTTP."""
+
 import http.client
 import json
 import socket
-import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
+from werkzeug import Request, Response
 
-from local.server import MAX_BODY, PortInUseError, Request, Response, Server, address_of, call_wsgi, listen
+from local.relay import Relay
+from local.server import PortInUseError, Server, listen
+from local.simulator import Customer, Simulator
+
+VERIFY = "/NumberAbility/h5/verifyVmMobileApi.htm"
+PROMPT = 2.0  # seconds; far below the pauses that are armed here
+SECOND_LOOPBACK = "127.0.0.2"  # plays Docker's bridge: an address of its own on which the same port is free
 
 
-def echo(request: Request) -> Response:
-    if request.path == "/broken":
-        raise RuntimeError("the application's mistake")
-    body = b"too long" if request.body is None else request.body
-    seen = json.dumps([request.method, request.target, len(request.headers)])
-    return Response(413 if request.body is None else 200, (("x-seen", seen),), body)
-
-
-@pytest.fixture
-def port() -> Iterator[int]:
-    listener = listen(0)
-    server = Server(listener, echo)
-    port = listener.getsockname()[1]
-    server.start()
-    yield port
-    server.stop()
+@pytest.fixture(scope="module")
+def simulator() -> Simulator:
+    return Simulator(Customer("000001", "key", "", frozenset(), frozenset()), key_bits=1024)
 
 
 @pytest.fixture
-def connection(port: int) -> Iterator[http.client.HTTPConnection]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    yield connection
-    connection.close()
+def server(simulator: Simulator) -> Iterator[Server]:
+    simulator.journal.clear()
+
+    @Request.application
+    def answer(request: Request) -> Response:
+        if request.path == "/broken":
+            raise RuntimeError("the application's mistake")
+        return Response(request.get_data())
+
+    def application(environ: Any, start_response: Any) -> Any:
+        chosen = simulator if environ["PATH_INFO"].startswith("/NumberAbility") else answer
+        return chosen(environ, start_response)
+
+    with Server(application) as running:
+        yield running
 
 
-def send(port: int, text: bytes) -> bytes:
-    """Send bytes as they are, then nothing more; give all that comes back."""
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as raw:
-        raw.sendall(text)
-        raw.shutdown(socket.SHUT_WR)
-        return b"".join(iter(lambda: raw.recv(65536), b""))
+@pytest.fixture
+def connection(server: Server) -> Iterator[http.client.HTTPConnection]:
+    with closing(http.client.HTTPConnection(server.host, server.port, timeout=10)) as connected:
+        yield connected
 
 
-def exchange(connection: http.client.HTTPConnection, *request: Any, **more: Any) -> tuple[int, bytes]:
-    connection.request(*request, **more)
+def send(
+    connection: http.client.HTTPConnection, fault: str | None = None, body: str = "{}", method: str = "POST"
+) -> http.client.HTTPResponse:
+    headers = {"Content-Type": "application/json"}
+    if fault:
+        headers["X-Simulator-Fault"] = fault
+    connection.request(method, VERIFY, body, headers)
+    return connection.getresponse()
+
+
+def code(response: http.client.HTTPResponse) -> str:
+    return str(json.loads(response.read())["header"]["resultCode"])
+
+
+def raw(server: Server, fault: str) -> socket.socket:
+    """Send a request by hand and leave its answer to the caller."""
+    sock = socket.create_connection((server.host, server.port), timeout=10)
+    sock.sendall(
+        f"POST {VERIFY} HTTP/1.1\r\nHost: platform\r\nContent-Type: application/json\r\n"
+        f"X-Simulator-Fault: {fault}\r\nContent-Length: 2\r\n\r\n{{}}".encode()
+    )
+    return sock
+
+
+def exchange(server: Server, text: bytes) -> bytes:
+    """Send bytes as they are, then nothing more; return all that comes back."""
+    with socket.create_connection((server.host, server.port), timeout=10) as sock:
+        sock.sendall(text)
+        sock.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: sock.recv(65536), b""))
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_connection_is_kept_and_a_body_that_nobody_wants_does_no_harm(
+    connection: http.client.HTTPConnection,
+) -> None:
+    assert code(send(connection)) == "130010"
+    kept = connection.sock
+    assert code(send(connection)) == "130010"
+    assert connection.sock is kept
+
+    send(connection, method="PUT", body="x" * 100).read()
+    assert code(send(connection)) == "130010"
+
+
+def test_a_chunked_request_is_read_and_head_has_no_body(connection: http.client.HTTPConnection) -> None:
+    connection.request("POST", "/", iter([b"tw", b"o"]), encode_chunked=True)
+    assert connection.getresponse().read() == b"two"
+    connection.request("HEAD", "/", b"abc")
     response = connection.getresponse()
-    return response.status, response.read()
+    assert (response.headers["content-length"], response.read()) == ("3", b"")
 
 
-def test_a_connection_serves_one_request_after_another(connection: http.client.HTTPConnection) -> None:
-    assert exchange(connection, "POST", "/a", b"one") == (200, b"one")
-    before = connection.sock
-    assert exchange(connection, "POST", "/a", iter([b"tw", b"o"]), encode_chunked=True) == (200, b"two")
-    assert exchange(connection, "GET", "/a") == (200, b"")
-    assert connection.sock is before
-
-
-def test_head_is_answered_without_a_body(port: int) -> None:
-    answer = send(port, b"HEAD /a HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi")
-
-    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
-    assert b"content-length: 2\r\n" in answer
-    assert answer.endswith(b"\r\n\r\n")
-
-
-def test_a_body_at_the_limit_is_read_and_one_over_it_is_not(connection: http.client.HTTPConnection) -> None:
-    assert exchange(connection, "POST", "/", b"x" * MAX_BODY)[0] == 200
-    assert exchange(connection, "POST", "/", b"x" * (MAX_BODY + 1)) == (413, b"too long")
-
-
-def test_a_chunked_body_over_the_limit_is_not_read(port: int) -> None:
-    answer = send(port, b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nA00001\r\n")
-
-    assert answer.startswith(b"HTTP/1.1 413 ")
+def test_a_body_beyond_the_limit_gets_its_refusal(connection: http.client.HTTPConnection) -> None:
+    assert send(connection, body=" " * 1_000_000).status == 413
 
 
 @pytest.mark.parametrize(
@@ -83,95 +119,150 @@ def test_a_chunked_body_over_the_limit_is_not_read(port: int) -> None:
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
         b"GET / HTTP/9.9\r\n\r\n",
         b"GET /\r\n\r\n",
+        b"GET http://[ HTTP/1.1\r\n\r\n",
         b"GET / HTTP/1.1\r\nno colon here\r\n\r\n",
         b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
         b"POST / HTTP/1.1\r\nContent-Length: ten\r\n\r\n",
         b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
         b"POST / HTTP/1.1\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n",
-        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n",
-        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n0\r\n\r\n",
+        b"POST %b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n" % VERIFY.encode(),
         b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n",
         b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 200 + b"\r\n",
     ],
 )
-def test_what_is_not_http_is_refused_and_the_next_request_is_served(port: int, nonsense: bytes) -> None:
-    answer = send(port, nonsense)
+def test_what_is_not_http_is_refused_without_harm_to_the_next_request(
+    server: Server, nonsense: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    answer = exchange(server, nonsense)
 
     assert answer.startswith((b"HTTP/1.1 4", b"HTTP/1.1 5"))
-    assert b"connection: close\r\n" in answer
-    assert json.loads(answer.partition(b"\r\n\r\n")[2])["message"]
-    assert send(port, b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+    assert b"nonsense" not in answer
+    assert exchange(server, b"GET / HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("cut", [b"", b"POST / HT", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nhalf"])
 def test_a_client_that_hangs_up_does_no_harm(
-    port: int, cut: bytes, capsys: pytest.CaptureFixture[str]
+    server: Server, cut: bytes, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    send(port, cut)
+    exchange(server, cut)
 
-    assert send(port, b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n").startswith(b"HTTP/1.1 200 ")
-    assert "Traceback" not in capsys.readouterr().err
+    assert exchange(server, b"GET / HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_an_applications_mistake_is_an_internal_server_error(
-    connection: http.client.HTTPConnection, capsys: pytest.CaptureFixture[str]
+    connection: http.client.HTTPConnection, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    status, body = exchange(connection, "GET", "/broken")
+    connection.request("GET", "/broken")
 
-    assert (status, json.loads(body)) == (500, {"message": "Internal Server Error"})
-    assert "the application's mistake" in capsys.readouterr().err
-    assert exchange(connection, "GET", "/")[0] == 200
+    response = connection.getresponse()
 
-
-def test_stopping_ends_connections_that_clients_keep() -> None:
-    listener = listen(0)
-    server = Server(listener, echo)
-    server.start()
-    with socket.create_connection(listener.getsockname(), timeout=30) as kept:
-        kept.sendall(b"GET / HTTP/1.1\r\n\r\n")
-        kept.recv(65536)
-        server.stop()
-        assert kept.recv(65536) == b""
+    assert (response.status, json.loads(response.read())) == (500, {"message": "Internal Server Error"})
+    assert "the application's mistake" in capfd.readouterr().err
 
 
-def test_a_port_in_use_is_named(port: int) -> None:
-    with pytest.raises(PortInUseError, match=rf"^port {port} is in use$"):
-        listen(port)
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_reset_reaches_the_client_as_a_reset(
+    server: Server, connection: http.client.HTTPConnection, when: str
+) -> None:
+    with raw(server, f"reset;when={when}") as sock, pytest.raises(ConnectionResetError):
+        sock.recv(1)
+    send(connection).read()
+    with pytest.raises(ConnectionResetError):
+        send(connection, f"reset;when={when}")
 
 
-def test_an_address_has_the_form_of_an_origin() -> None:
+def test_an_answer_can_be_cut_off(connection: http.client.HTTPConnection) -> None:
+    with pytest.raises(http.client.IncompleteRead):
+        send(connection, "cut").read()
+
+
+def test_an_answer_can_drip(server: Server, connection: http.client.HTTPConnection) -> None:
+    response = send(connection, "drip;seconds=0.0001")
+    assert len(response.read1(1000)) < 10
+    while response.read(1000):
+        pass
+    assert code(send(connection, "dripHeaders;seconds=0.0001")) == "130010"
+    with raw(server, "dripHeaders;seconds=0.001") as sock:
+        assert len(sock.recv(1000)) < 10
+
+
+def test_an_oversized_answer_comes_without_a_length(connection: http.client.HTTPConnection) -> None:
+    response = send(connection, "oversized;bytes=300000")
+
+    assert response.headers["Content-Length"] is None
+    assert len(response.read()) > 300_000
+    assert code(send(connection)) == "130010"
+
+
+@pytest.mark.parametrize("fault", ["delay", "drip", "dripHeaders"])
+def test_closing_does_not_wait_for_a_pause(server: Server, simulator: Simulator, fault: str) -> None:
+    with raw(server, f"{fault};seconds=600") as sock:
+        wait_for(lambda: len(simulator.journal.entries()) == 1)
+        before = time.monotonic()
+
+        server.close()
+
+        assert time.monotonic() - before < PROMPT
+        while sock.recv(1000):
+            pass
+
+
+def test_a_pause_ends_when_the_client_goes_away(server: Server, simulator: Simulator) -> None:
+    raw(server, "delay;seconds=600").close()
+    wait_for(lambda: len(simulator.journal.entries()) == 1)
+
+    wait_for(lambda: server.connections == 0)
+
+
+def test_closing_ends_kept_connections(server: Server, connection: http.client.HTTPConnection) -> None:
+    send(connection).read()
+
+    server.close()
+
+    with pytest.raises(ConnectionError):
+        send(connection)
+
+
+def test_a_port_in_use_is_named(server: Server) -> None:
+    with pytest.raises(PortInUseError, match=rf"^port {server.port} is in use$"):
+        listen(server.port)
+
+
+def test_nothing_that_passes_is_printed(
+    connection: http.client.HTTPConnection, capfd: pytest.CaptureFixture[str]
+) -> None:
+    connection.request("GET", "/NumberAbility/h5/getMobile.htm?simulator.sim=13999994444")
+    connection.getresponse().read()
+
+    assert capfd.readouterr() == ("", "")
+
+
+# --- The relay, over which containers reach the server ------------------------------------------------------
+
+
+def test_what_a_container_sends_arrives_and_is_answered(server: Server) -> None:
+    with Relay(SECOND_LOOPBACK, [server.port]):
+        connection = http.client.HTTPConnection(SECOND_LOOPBACK, server.port, timeout=10)
+        with closing(connection):
+            connection.request("POST", "/", b"x" * 1_000_000)
+            assert connection.getresponse().read() == b"x" * 1_000_000
+
+
+def test_a_port_on_which_nothing_answers_ends_the_connection() -> None:
     with listen(0) as listener:
-        assert address_of(listener) == f"http://127.0.0.1:{listener.getsockname()[1]}"
+        port = listener.getsockname()[1]
+    with (
+        Relay(SECOND_LOOPBACK, [port]),
+        socket.create_connection((SECOND_LOOPBACK, port), timeout=10) as container,
+    ):
+        assert container.recv(1) == b""
 
 
-def test_a_wsgi_application_gets_the_request_as_it_came() -> None:
-    seen: dict[str, Any] = {}
-
-    def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
-        seen.update(environ, body=environ["wsgi.input"].read())
-        start_response("201 Created", [("X-One", "1"), ("Content-Length", "2")])
-        return [b"o", b"k"]
-
-    headers = (("Content-Type", "text/plain"), ("X-Twice", "a"), ("x-twice", "b"), ("X_Spoof", "c"))
-    response = call_wsgi(application, Request("PUT", "/a%20b?c=d", headers, b"body"))
-
-    assert response == Response(201, (("X-One", "1"),), b"ok")
-    assert seen["body"] == b"body"
-    assert (seen["PATH_INFO"], seen["QUERY_STRING"], seen["HTTP_X_TWICE"]) == ("/a b", "c=d", "a,b")
-    assert "HTTP_X_SPOOF" not in seen
-
-
-def test_many_clients_are_served_at_once(port: int) -> None:
-    statuses = []
-
-    def ask() -> None:
-        statuses.append(send(port, b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")[9:12])
-
-    threads = [threading.Thread(target=ask) for _ in range(64)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert statuses == [b"200"] * 64
+def test_a_port_of_the_bridge_that_is_taken_is_an_error() -> None:
+    with listen(0, SECOND_LOOPBACK) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match="in use"), Relay(SECOND_LOOPBACK, [port]):
+            pass

@@ -1,35 +1,44 @@
+"""The stack as a whole: settings of the template, keys, refusals to start; then the product's own, with receipts."""
+
 import json
+import os
+import re
 import socket
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-import boto3
 import pytest
+import urllib3
 
-from local.keys import CustomerKeys
-from local.stack import Options, SettingError, Stack, StackError
+from local import ROOT
+from local.environment import Pool
+from local.invoke import overlaid, read_overlay
+from local.keys import CustomerKeys, ReceiptNumber
+from local.stack import EXHAUSTED_NUMBER, Options, SettingError, Stack, StackError
+from tests.support.phone import Reply
+from tests.support.planted import leaks, plant
+from tests.support.stacks import client_of, phone_of, start
 
-GREATEST_LIMIT = 1000
+SIM: Final = "13999993333"
+plant(SIM)
 
-HANDLER = """
+HANDLER: Final = """
 import json, os
 
 def handler(event, context):
     return {"statusCode": 200, "body": json.dumps({"event": event, "environ": dict(os.environ)})}
 """
 
-TEMPLATE = """
+TEMPLATE: Final = """
 Parameters:
   AppId: {Type: String, AllowedPattern: "[0-9]{6}", ConstraintDescription: six digits are wanted}
   AllowedOrigins: {Type: CommaDelimitedList}
   SigningSecretArn: {Type: String}
   VerificationSecretArn: {Type: String}
-  AwsEndpointUrl: {Type: String}
   Greeting: {Type: String, Default: hello}
 Resources:
   Api:
@@ -45,7 +54,6 @@ Resources:
       Environment:
         Variables:
           GREETING: !Ref Greeting
-          AWS_ENDPOINT_URL: !Ref AwsEndpointUrl
           PLATFORM_URL: http://platform.example
           VERIFICATION_SECRET_ID: !Ref VerificationSecretArn
           SIGNING_SECRET_ID: !Ref SigningSecretArn
@@ -54,21 +62,36 @@ Resources:
 """
 
 
-@pytest.fixture
-def options(tmp_path: Path) -> Options:
-    """A stack of one function that says what it got."""
-    (tmp_path / "template.yaml").write_text(TEMPLATE)
-    (tmp_path / "functions").mkdir()
-    (tmp_path / "functions" / "echo.py").write_text(HANDLER)
+@pytest.fixture(scope="module")
+def options(tmp_path_factory: pytest.TempPathFactory) -> Options:
+    """Options of a stack of one function that says what it got."""
+    folder = tmp_path_factory.mktemp("echo")
+    (folder / "template.yaml").write_text(TEMPLATE)
+    (folder / "functions").mkdir()
+    (folder / "functions" / "echo.py").write_text(HANDLER)
     return Options(
         api_port=0,
         web_port=0,
         platform_port=0,
         aws_port=0,
-        template=tmp_path / "template.yaml",
-        roots=(tmp_path / "functions",),
-        log=tmp_path / "functions.log",
+        parameters={"Greeting": "good day"},
+        template=folder / "template.yaml",
+        roots=(folder / "functions",),
+        log=folder / "functions.log",
     )
+
+
+@pytest.fixture(scope="module")
+def echoing(options: Options) -> Iterator[Stack]:
+    with Stack(options) as stack:
+        yield stack
+
+
+@pytest.fixture
+def broken(options: Options, tmp_path: Path) -> Options:
+    """Options of a stack whose function does not start."""
+    (tmp_path / "echo.py").write_text("raise KeyError('APP_ID')")
+    return replace(options, roots=(tmp_path,), log=tmp_path / "functions.log")
 
 
 @pytest.fixture
@@ -83,59 +106,56 @@ def secrets_file(tmp_path: Path) -> Callable[[CustomerKeys, str], Path]:
 
 
 def echo(stack: Stack) -> dict[str, Any]:
-    request = urllib.request.Request(f"{stack.api}/echo?a=1", data=b"", headers={"Origin": stack.page})  # noqa: S310
-    with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 - loopback
-        assert response.headers["access-control-allow-origin"] == stack.page
-        answer: dict[str, Any] = json.loads(response.read())
+    response = urllib3.request("POST", f"{stack.api}/echo?a=1", headers={"Origin": stack.page}, retries=False)
+    assert response.headers["access-control-allow-origin"] == stack.page
+    answer: dict[str, Any] = response.json()
     return answer
 
 
-def secret(stack: Stack, variable: str) -> dict[str, str]:
-    client = boto3.client("secretsmanager", region_name="cn-north-1", endpoint_url=stack.aws)
-    secret_id = stack.functions["Echo"].function.variables[variable]
-    content: dict[str, str] = json.loads(client.get_secret_value(SecretId=secret_id)["SecretString"])
+def secret(stack: Stack, variable: str, function: str = "Echo") -> dict[str, str]:
+    secret_id = stack.variables[function][variable]
+    text = client_of(stack, "secretsmanager").get_secret_value(SecretId=secret_id)["SecretString"]
+    content: dict[str, str] = json.loads(text)
     return content
 
 
-def test_a_request_reaches_the_handler_with_the_templates_settings(options: Options) -> None:
-    with Stack(replace(options, parameters={"Greeting": "good day"})) as stack:
-        got = echo(stack)
+def test_a_request_reaches_the_handler_with_the_templates_settings(echoing: Stack) -> None:
+    got = echo(echoing)
 
     assert got["event"]["queryStringParameters"] == {"a": "1"}
-    assert got["environ"]["GREETING"] == "good day"
-    assert got["environ"]["AWS_ENDPOINT_URL"] == stack.aws
-    assert got["environ"]["AWS_REGION"] == "cn-north-1"
-    assert got["environ"]["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"] == "512"
-    assert got["environ"]["PLATFORM_URL"] == f"{stack.platform}/NumberAbility/h5/verifyVmMobileApi.htm"
+    expected = {
+        "GREETING": "good day",
+        "AWS_ENDPOINT_URL": echoing.aws,
+        "AWS_REGION": "cn-north-1",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
+        "PLATFORM_URL": f"{echoing.platform}/NumberAbility/h5/verifyVmMobileApi.htm",
+    }
+    assert {name: got["environ"][name] for name in expected} == expected
 
 
-def test_every_part_answers_on_a_port_of_its_own(options: Options) -> None:
-    with Stack(options) as stack:
-        addresses = stack.addresses()
-        config = urllib.request.urlopen(f"{stack.page}/config.json", timeout=30)  # noqa: S310 - loopback
-        with config:
-            configured = json.loads(config.read())
-        sdk = urllib.request.urlopen(f"{stack.platform}/NumberAbility/jssdk/jssdk.min.js", timeout=30)  # noqa: S310
-        with sdk:
-            assert b"YDRZ" in sdk.read()
+def test_every_part_answers_on_a_port_of_its_own(echoing: Stack) -> None:
+    addresses = echoing.addresses()
 
-    assert len({addresses[part] for part in ("api", "page", "platform", "aws")}) == 4
+    assert list(addresses) == ["api", "page", "platform", "aws", "appId"]
+    assert len(set(addresses.values())) == 5
+    configured = urllib3.request("GET", f"{echoing.page}/config.json", retries=False).json()
     assert configured == {name: addresses[name] for name in ("api", "platform", "page", "appId")}
+    sdk = urllib3.request("GET", f"{echoing.platform}/NumberAbility/jssdk/jssdk.min.js", retries=False)
+    assert b"YDRZ" in sdk.data
 
 
-def test_fresh_keys_are_the_same_on_both_sides(options: Options) -> None:
-    with Stack(options) as stack:
-        assert stack.simulator is not None
-        assert stack.simulator.customer.public_key == stack.customer_public_key
-        assert secret(stack, "SIGNING_SECRET_ID") == {"privateKey": stack.keys.private_key}
-        assert secret(stack, "VERIFICATION_SECRET_ID") == {
-            "appKey": stack.simulator.customer.app_key,
-            "platformPublicKey": stack.simulator.public_key,
-        }
+def test_fresh_keys_are_the_same_on_both_sides(echoing: Stack) -> None:
+    assert echoing.simulator is not None
+    assert echoing.simulator.customer.public_key == echoing.customer_public_key
+    assert secret(echoing, "SIGNING_SECRET_ID") == {"privateKey": echoing.keys.private_key}
+    assert secret(echoing, "VERIFICATION_SECRET_ID") == {
+        "appKey": echoing.simulator.customer.app_key,
+        "platformPublicKey": echoing.simulator.public_key,
+    }
 
 
 def test_keys_from_a_file_serve_the_simulator_which_keeps_its_own_pair(
-    options: Options, secrets_file: Callable[[CustomerKeys, str], Path]
+    options: Options, echoing: Stack, secrets_file: Callable[[CustomerKeys, str], Path]
 ) -> None:
     own, other = CustomerKeys.fresh(), CustomerKeys.fresh()
 
@@ -147,58 +167,43 @@ def test_keys_from_a_file_serve_the_simulator_which_keeps_its_own_pair(
             "appKey": own.app_key,
             "platformPublicKey": stack.simulator.public_key,
         }
+        shared = set(echoing.addresses().values()) & set(stack.addresses().values())
+    assert shared == {echoing.app_id}
+    for part in ("api", "page", "platform", "aws"):
+        with pytest.raises(urllib.error.URLError, match="refused"):
+            urllib.request.urlopen(stack.addresses()[part], timeout=30)  # noqa: S310 - loopback
+
+
+PATH: Final = "/NumberAbility/h5/verifyVmMobileApi.htm"
 
 
 @pytest.mark.parametrize(
     ("given", "address", "url"),
     [
-        ("http://p.example", "http://p.example", "http://p.example/NumberAbility/h5/verifyVmMobileApi.htm"),
-        (
-            "http://p.example:81/",
-            "http://p.example:81",
-            "http://p.example:81/NumberAbility/h5/verifyVmMobileApi.htm",
-        ),
+        ("http://p.example:81/", "http://p.example:81", f"http://p.example:81{PATH}"),
         ("https://p.example/own/verify.htm", "https://p.example", "https://p.example/own/verify.htm"),
     ],
 )
 def test_another_platform_takes_the_simulators_place(
-    options: Options,
-    secrets_file: Callable[[CustomerKeys, str], Path],
-    given: str,
-    address: str,
-    url: str,
+    options: Options, secrets_file: Callable[[CustomerKeys, str], Path], given: str, address: str, url: str
 ) -> None:
     own, platform = CustomerKeys.fresh(), CustomerKeys.fresh()
     file = secrets_file(own, platform.public_key)
 
     with Stack(replace(options, platform_url=given, secrets=file)) as stack:
-        got = echo(stack)
-        page = urllib.request.urlopen(stack.page, timeout=30)  # noqa: S310 - loopback
-        with page:
-            assert b"/panel/" not in page.read()
+        assert stack.simulator is None
+        assert stack.platform == address
+        assert echo(stack)["environ"]["PLATFORM_URL"] == url
+        assert "/panel/" not in urllib3.request("GET", stack.page, retries=False).data.decode()
+        control = f"{stack.page}/panel/attempts"
+        assert urllib3.request("DELETE", control, headers={"Origin": stack.page}, retries=False).status == 405
         assert secret(stack, "VERIFICATION_SECRET_ID")["platformPublicKey"] == platform.public_key
-
-    assert stack.simulator is None
-    assert stack.platform == address
-    assert got["environ"]["PLATFORM_URL"] == url
 
 
 @pytest.mark.parametrize("given", ["p.example", "ftp://p.example", "http://", "http://p.example/?a=b"])
-def test_a_platform_url_that_is_no_address_is_refused(
-    options: Options, secrets_file: Callable[[CustomerKeys, str], Path], given: str
-) -> None:
-    keys = CustomerKeys.fresh()
-    wanted = replace(options, platform_url=given, secrets=secrets_file(keys, keys.public_key))
-
-    with pytest.raises(SettingError, match="--platform-url"), Stack(wanted):
+def test_a_platform_url_that_is_no_address_is_refused(options: Options, given: str) -> None:
+    with pytest.raises(SettingError, match="--platform-url"), Stack(replace(options, platform_url=given)):
         pass
-
-
-def test_a_double_of_the_platform_has_the_customers_own_pair(options: Options) -> None:
-    with Stack(replace(options, platform_url="http://p.example")) as stack:
-        platform_key = secret(stack, "VERIFICATION_SECRET_ID")["platformPublicKey"]
-
-    assert platform_key == stack.customer_public_key
 
 
 def test_a_parameter_that_the_template_refuses_ends_the_start(options: Options) -> None:
@@ -225,52 +230,138 @@ def test_a_port_in_use_ends_the_start_and_frees_the_others(options: Options, por
     socket.create_server(("127.0.0.1", free)).close()
 
 
-def test_a_function_that_does_not_start_is_said_at_once(options: Options) -> None:
-    (options.roots[0] / "echo.py").write_text("raise KeyError('APP_ID')")
-
-    with pytest.raises(StackError, match=r"^Echo: KeyError: 'APP_ID'$"), Stack(options):
+def test_a_function_that_does_not_start_is_said_at_once(broken: Options) -> None:
+    with pytest.raises(StackError, match=r"^Echo: KeyError: 'APP_ID'$"), Stack(broken):
         pass
 
 
-def test_a_function_that_is_not_warmed_fails_when_it_is_asked(options: Options) -> None:
-    (options.roots[0] / "echo.py").write_text("raise KeyError('APP_ID')")
+def test_a_function_that_is_not_warmed_fails_when_it_is_asked(broken: Options) -> None:
+    with Stack(replace(broken, warm=frozenset())) as stack:
+        assert echo(stack) == {"message": "Internal Server Error"}
 
-    with Stack(replace(options, warm=frozenset())) as stack, pytest.raises(urllib.error.HTTPError) as caught:
-        echo(stack)
-
-    with caught.value as response:
-        assert response.code == 500
-        assert json.loads(response.read()) == {"message": "Internal Server Error"}
-        assert response.headers["access-control-allow-origin"] == stack.page
-    assert options.log is not None
-    assert options.log.read_text() == "local: Echo: KeyError: 'APP_ID'\n"
+    assert broken.log is not None
+    assert broken.log.read_text() == "local: Echo: KeyError: 'APP_ID'\n"
 
 
-def test_two_stacks_share_nothing(options: Options) -> None:
-    with Stack(options) as one, Stack(options) as two:
-        assert secret(one, "SIGNING_SECRET_ID") != secret(two, "SIGNING_SECRET_ID")
-        assert not set(one.addresses().values()) & set(two.addresses().values()) - {one.app_id}
+# --- The product's own --------------------------------------------------------------------------------------
 
 
-def test_nothing_answers_once_the_stack_has_ended(options: Options) -> None:
-    with Stack(options) as stack:
+@pytest.fixture(scope="module")
+def receipts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The demo's stack; what its functions wrote is searched."""
+    log = tmp_path_factory.mktemp("receipts") / "functions.log"
+    with start(Options(receipts=ReceiptNumber.ENCRYPTED, log=log)) as stack:
+        yield stack
+    assert not leaks(log.read_text())
+
+
+def verify(stack: Stack, number: str = SIM, **members: str) -> Reply:
+    phone = phone_of(stack, SIM)
+    return phone.verify(number, phone.ticket(), **members)
+
+
+def give_back(stack: Stack) -> int:
+    address = f"{stack.page}/panel/attempts"
+    return urllib3.request("DELETE", address, headers={"Origin": stack.page}, retries=False).status
+
+
+def test_a_receipt_logs_in_at_the_back_end_and_the_page_may_read_the_keys(receipts: Stack) -> None:
+    headers = {"Origin": receipts.page}
+    given = urllib3.request("POST", f"{receipts.business}/nonce", headers=headers, retries=False)
+    headers["Cookie"] = given.headers["set-cookie"].partition(";")[0]
+    receipt = verify(receipts, nonce=given.json()["nonce"]).json["receipt"]
+    plant(receipt)
+
+    body = {"receipt": receipt}
+    login = urllib3.request("POST", f"{receipts.business}/login", json=body, headers=headers, retries=False)
+
+    assert (login.status, login.json()) == (200, {"phoneNum": SIM})
+    keys = urllib3.request("GET", f"{receipts.api}/.well-known/jwks.json", headers=headers, retries=False)
+    assert (keys.status, keys.headers["access-control-allow-origin"]) == (200, receipts.page)
+    assert set(secret(receipts, "RECEIPT_SECRET_ID", "VerifyFunction")) == {"keys", "encryptionKey"}
+    assert receipts.variables["VerifyFunction"]["RECEIPT_ISSUER"] == receipts.api
+
+
+def test_without_receipts_there_is_neither_key_nor_back_end(stack: Stack) -> None:
+    assert "business" not in stack.addresses()
+    assert "ReceiptKeysFunction" not in stack.functions
+    assert not [name for name in stack.variables["VerifyFunction"] if name.startswith("RECEIPT")]
+    for address in (f"{stack.api}/.well-known/jwks.json", f"{stack.page}/business/session"):
+        assert urllib3.request("GET", address, retries=False).status == 404
+
+
+def test_a_number_that_was_used_up_logs_in_again(stack: Stack) -> None:
+    while verify(stack).status == 200:
         pass
+    assert verify(stack).json["code"] == "attempts_exhausted"
 
-    for part in ("api", "page", "platform", "aws"):
-        with pytest.raises(urllib.error.URLError, match="refused"):
-            urllib.request.urlopen(stack.addresses()[part], timeout=30)  # noqa: S310 - loopback
+    assert give_back(stack) == 204
+
+    phone = phone_of(stack, SIM)
+    ticket = phone.ticket()
+    first = phone.verify(SIM, ticket).json
+    assert (first["resultCode"], first["attemptsLeft"]) == ("000", 4)
+    give_back(stack)
+    assert phone.verify(SIM, ticket).json["msgId"] == first["msgId"]  # outcomes stay known
+    assert verify(stack, EXHAUSTED_NUMBER).json["code"] == "attempts_exhausted"
 
 
-def test_the_sample_numbers_attempts_are_used_up_for_a_month() -> None:
-    with Stack(Options(api_port=0, web_port=0, platform_port=0, aws_port=0, warm=frozenset())) as stack:
-        client = boto3.client("dynamodb", region_name="cn-north-1", endpoint_url=stack.aws)
-        deadline = time.monotonic() + 30
-        spent, items = 0, []
-        # Two days at once, the others while the stack runs.
-        while spent < 31:
-            assert time.monotonic() < deadline, f"{spent} days only"
-            items = client.scan(TableName=stack.table_name)["Items"]
-            spent = sum(len(item["attempts"]["SS"]) == GREATEST_LIMIT for item in items)
-            assert spent >= 2
+def test_a_table_of_several_pages_is_gone_through_to_the_end(stack: Stack) -> None:
+    table = client_of(stack, "dynamodb")
+    filler = {"text": {"S": "x" * 300_000}}  # a page of a scan has a megabyte
+    kinds: dict[str, dict[str, Any]] = {"filler": {}, "spent": {"attempts": {"SS": ["a"]}}}
+    names = [f"{kind}-{item}" for item in range(4) for kind in kinds]
+    for name in names:
+        own = kinds[name.partition("-")[0]]
+        table.put_item(TableName=stack.table_name, Item={"id": {"S": name}, **filler, **own})
 
-        assert len({item["id"]["S"].partition("#")[2] for item in items}) == 31
+    assert give_back(stack) == 204
+
+    keys = {name: {"id": {"S": name}} for name in names}
+    left = [name for name in names if "Item" in table.get_item(TableName=stack.table_name, Key=keys[name])]
+    assert left == [f"filler-{item}" for item in range(4)]
+    for name in left:
+        table.delete_item(TableName=stack.table_name, Key=keys[name])
+
+
+def test_the_sample_numbers_attempts_are_used_up_for_a_month(receipts: Stack) -> None:
+    items = client_of(receipts, "dynamodb").scan(TableName=receipts.table_name)["Items"]
+
+    seeded = [item["id"]["S"] for item in items if "sample-0" in item.get("attempts", {}).get("SS", ())]
+    assert len({name.partition("#")[2] for name in seeded}) == 31
+
+
+# --- Sample events ------------------------------------------------------------------------------------------
+
+EVENTS: Final = ROOT / "events"
+_ROW: Final = re.compile(r"^\| ([a-z-]+\.json) \| (\w+) \| (\d{3}) \|\s*(\w*) *\|", re.MULTILINE)
+DOCUMENTED: Final = _ROW.findall((EVENTS / "README.md").read_text())
+
+
+def test_every_event_is_documented() -> None:
+    samples = {path.name for path in EVENTS.glob("*.json")} - {"env.json"}
+
+    assert {name for name, *_ in DOCUMENTED} == samples
+
+
+@pytest.fixture(scope="module")
+def pools(receipts: Stack) -> Iterator[dict[str, Pool]]:
+    """The functions with the settings of events/env.json, as `python -m local invoke` runs them."""
+    overlay = read_overlay(EVENTS / "env.json")
+    functions = {name: overlaid(pool.function, overlay) for name, pool in receipts.functions.items()}
+    pools = {name: Pool(function, 1, Path(os.devnull)) for name, function in functions.items()}
+    yield pools
+    for pool in pools.values():
+        pool.stop()
+
+
+@pytest.mark.parametrize(("event", "function", "status", "code"), DOCUMENTED)
+def test_a_sample_event_gives_its_documented_result(
+    pools: dict[str, Pool], event: str, function: str, status: str, code: str
+) -> None:
+    response = pools[function].invoke(json.loads((EVENTS / event).read_text()), "sample")
+
+    body = json.loads(response["body"])
+    assert response["statusCode"] == int(status)
+    assert body.get("code", body.get("resultCode", "")) == code
+    assert ("sign" in body) is (event == "presign-good.json")
