@@ -1,13 +1,11 @@
 import subprocess
 import sys
-import threading
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import boto3
 import pytest
+import urllib3
 from botocore.exceptions import ClientError
 
 from local import ROOT
@@ -35,13 +33,6 @@ Resources:
       Name: a-name
       GenerateSecretString: {SecretStringTemplate: '{"user": "me"}', GenerateStringKey: password}
 """
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[AwsEndpoint]:
-    endpoint = AwsEndpoint(listen(0))
-    yield endpoint
-    endpoint.stop()
 
 
 @pytest.fixture(scope="module")
@@ -92,20 +83,12 @@ def test_a_secrets_current_version_is_the_one_with_the_label(endpoint: AwsEndpoi
     )
 
     assert secrets.get_secret_value(SecretId="labelled")["SecretString"] == "first"
-    secrets.update_secret_version_stage(
-        SecretId="labelled",
-        VersionStage="AWSCURRENT",
-        MoveToVersionId=second["VersionId"],
-        RemoveFromVersionId=first,
-    )
-    assert secrets.get_secret_value(SecretId="labelled")["SecretString"] == "second"
-    secrets.update_secret_version_stage(
-        SecretId="labelled",
-        VersionStage="AWSCURRENT",
-        MoveToVersionId=first,
-        RemoveFromVersionId=second["VersionId"],
-    )
-    assert secrets.get_secret_value(SecretId="labelled")["SecretString"] == "first"
+    versions = (first, second["VersionId"])
+    for old, new, text in ((*versions, "second"), (*reversed(versions), "first")):
+        secrets.update_secret_version_stage(
+            SecretId="labelled", VersionStage="AWSCURRENT", MoveToVersionId=new, RemoveFromVersionId=old
+        )
+        assert secrets.get_secret_value(SecretId="labelled")["SecretString"] == text
 
 
 @pytest.mark.parametrize("region", ["cn-northwest-1", "us-east-1"])
@@ -136,11 +119,9 @@ def test_a_conditional_write_is_atomic_however_many_write_at_once(
         except ClientError as error:
             refused.append(error.response["Error"]["Code"])
 
-    threads = [threading.Thread(target=add) for _ in range(32)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(16) as executor:
+        for _ in range(32):
+            executor.submit(add)
 
     assert dynamodb.get_item(TableName=table, Key=key)["Item"]["attempts"] == {"N": "5"}
     assert refused == ["ConditionalCheckFailedException"] * 27
@@ -154,20 +135,11 @@ def test_a_service_that_the_product_does_not_use_is_refused(endpoint: AwsEndpoin
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:4566", "localhost.evil.example"])
 def test_a_name_that_the_web_has_led_here_is_told_nothing(endpoint: AwsEndpoint, host: str) -> None:
     headers = {"X-Amz-Target": "secretsmanager.ListSecrets", "Host": host, "Origin": "https://evil.example"}
-    request = urllib.request.Request(endpoint.address, b"{}", headers)  # noqa: S310 - loopback
 
-    with pytest.raises(urllib.error.HTTPError, match="403") as caught:
-        urllib.request.urlopen(request, timeout=30)  # noqa: S310
+    response = urllib3.request("POST", endpoint.address, body=b"{}", headers=headers, retries=False)
 
-    caught.value.close()
-
-
-def test_no_page_may_read_what_is_here(endpoint: AwsEndpoint) -> None:
-    headers = {"X-Amz-Target": "secretsmanager.ListSecrets", "Origin": "https://evil.example"}
-    request = urllib.request.Request(endpoint.address, b"{}", headers)  # noqa: S310 - loopback
-
-    with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
-        assert "access-control-allow-origin" not in response.headers
+    assert response.status == 403
+    assert "access-control-allow-origin" not in response.headers
 
 
 def test_a_call_that_is_refused_says_which_and_why(endpoint: AwsEndpoint, deployment: Deployment) -> None:
