@@ -10,8 +10,8 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
@@ -96,22 +96,10 @@ class Environment(Protocol):
     """One execution environment, starting or started."""
 
     def wait(self) -> None:
-        """Wait until it takes events.
-
-        Raises
-        ------
-        StartError
-            It does not start.
-        """
+        """Wait until it takes events; StartError where it does not start."""
 
     def invoke(self, event: Any, request_id: str) -> Any:
-        """Have one event answered.
-
-        Raises
-        ------
-        FunctionError
-            The handler raised, died or timed out.
-        """
+        """Have one event answered; FunctionError where the handler raised, died or timed out."""
 
     @property
     def alive(self) -> bool:
@@ -126,13 +114,7 @@ Runtime = Callable[[Function, Path | None], Environment]
 
 
 class WorkerEnvironment:
-    """One process of this machine's Python with the function imported.
-
-    Raises
-    ------
-    StartError
-        The import failed.
-    """
+    """One process of this machine's Python with the function imported; an `Environment`."""
 
     def __init__(self, function: Function, log: Path | None) -> None:
         self._function = function
@@ -150,24 +132,13 @@ class WorkerEnvironment:
             raise StartError(self._function, answer)
 
     def invoke(self, event: Any, request_id: str) -> Any:
-        """Have one event answered.
-
-        Raises
-        ------
-        FunctionError
-            The handler raised, died or timed out.
-        """
+        """Have one event answered."""
         function = self._function
-        message = {
-            "event": event,
-            "requestId": request_id,
-            "functionArn": function.arn,
-            "timeout": function.timeout,
-        }
+        message = {"event": event, "requestId": request_id, "functionArn": function.arn}
+        message["timeout"] = function.timeout
         answer = self._exchange(json.dumps(message).encode() + b"\n", function.timeout)
         if answer is None:
-            text = f"{request_id} Task timed out after {function.timeout:.2f} seconds"
-            answer = {"errorMessage": text}
+            answer = {"errorMessage": f"{request_id} Task timed out after {function.timeout:.2f} seconds"}
         if "response" not in answer:
             raise FunctionError(function, answer)
         return answer["response"]
@@ -242,7 +213,7 @@ class Pool:
         StartError
             The import failed.
         """
-        self._release(self._take(time.monotonic() + INIT_SECONDS))
+        self._release(self._take(INIT_SECONDS))
 
     def invoke(self, event: Any, request_id: str, patience: float = 30.0) -> Any:
         """Have one event answered, by an idle environment, a new one or the next that becomes free.
@@ -264,7 +235,7 @@ class Pool:
             No environment became free in time, or the pool was stopped.
         """
         try:
-            environment = self._take(time.monotonic() + patience)
+            environment = self._take(patience)
             try:
                 return environment.invoke(event, request_id)
             finally:
@@ -287,19 +258,19 @@ class Pool:
 
     def report(self, error: FunctionError) -> None:
         """Say what failed, in one line where the function's own output goes."""
-        line = f"local: {error}\n"
-        if self._log is None:
-            sys.stderr.write(line)
-        else:
-            with self._log.open("a", encoding="utf-8") as log:
-                log.write(line)
+        with ExitStack() as cleanup:
+            out = sys.stderr
+            if self._log is not None:
+                out = cleanup.enter_context(self._log.open("a", encoding="utf-8"))
+            out.write(f"local: {error}\n")
 
-    def _take(self, until: float) -> Environment:
+    def _take(self, patience: float) -> Environment:
         with self._changed:
-            while not (self._closed or self._idle or len(self._all) + self._starting < self._maximum):
-                if not self._changed.wait(until - time.monotonic()):
-                    raise BusyError(self.function.logical_id)
-            if self._closed:
+            free = self._changed.wait_for(
+                lambda: self._closed or self._idle or len(self._all) + self._starting < self._maximum,
+                patience,
+            )
+            if self._closed or not free:
                 raise BusyError(self.function.logical_id)
             while self._idle:
                 environment = self._idle.pop()  # the one used last: its caches are the freshest
@@ -307,22 +278,16 @@ class Pool:
                     return environment
                 self._discard(environment)
             self._starting += 1
-        return self._start()
-
-    def _start(self) -> Environment:
-        environment = None
         try:
             environment = self._runtime(self.function, self._log)
-            with self._changed:
-                closed = self._closed
-                if not closed:
-                    self._all.add(environment)
-            if closed:
-                environment.stop()
-                raise BusyError(self.function.logical_id)
         finally:
             with self._changed:
                 self._starting -= 1
+        with self._changed:
+            if self._closed:
+                environment.stop()
+                raise BusyError(self.function.logical_id)
+            self._all.add(environment)
         try:
             environment.wait()
         except BaseException:
@@ -354,8 +319,8 @@ def _spawn(function: Function, channel: socket.socket, log: Path | None) -> subp
     variables["PYTHONPATH"] = os.pathsep.join(map(str, function.roots))
     # -P: the worker's own directory is no import root; -u: a line is written when it is logged.
     command = [sys.executable, "-P", "-u", str(_WORKER), str(channel.fileno())]
-    output = 2 if log is None else log.open("ab")
-    try:
+    with ExitStack() as cleanup:
+        output = 2 if log is None else cleanup.enter_context(log.open("ab"))
         return subprocess.Popen(  # noqa: S603 - this Python, on a file of ours
             command,
             env=variables,
@@ -366,6 +331,3 @@ def _spawn(function: Function, channel: socket.socket, log: Path | None) -> subp
             pass_fds=(channel.fileno(),),
             process_group=0,  # Ctrl-C is the parent's matter
         )
-    finally:
-        if not isinstance(output, int):
-            output.close()

@@ -43,7 +43,7 @@ class Pseudo:
         return "aws-cn" if self.region.startswith("cn-") else "aws"
 
     def values(self) -> dict[str, Any]:
-        """Give what `Ref` and `Sub` find under the names that begin with AWS::."""
+        """Return what `Ref` and `Sub` find under the names that begin with AWS::."""
         suffix = "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
         place = f"arn:{self.partition}:cloudformation:{self.region}:{self.account_id}"
         return {
@@ -71,7 +71,7 @@ class Template:
         Raises
         ------
         TemplateError
-            There is no such file, or it is no template.
+            There is no such file, or it is not a template.
         """
         try:
             return cls.parse(path.read_text(encoding="utf-8"))
@@ -134,14 +134,14 @@ class Deployment:
         self.attributes.update({f"{logical_id}.{name}": value for name, value in attributes.items()})
 
     def resources(self, kind: str) -> Iterator[str]:
-        """Give the logical ids of one type whose condition holds, in the template's order."""
+        """Yield the logical ids of one type whose condition holds, in the template's order."""
         for logical_id, resource in self.document["Resources"].items():
             condition = resource.get("Condition")
             if resource["Type"] == kind and (condition is None or self.holds(condition)):
                 yield logical_id
 
     def properties(self, logical_id: str) -> "Properties":
-        """Give a resource's properties, evaluated as they are asked for."""
+        """Return a resource's properties, evaluated as they are asked for."""
         return Properties(self, logical_id, self.document["Resources"][logical_id]["Properties"])
 
     def holds(self, condition: str) -> bool:
@@ -310,10 +310,6 @@ def _sub(deployment: Deployment, argument: Any) -> str:
     return _VARIABLE.sub(replace, template)
 
 
-def _get_att(deployment: Deployment, argument: Any) -> str:
-    return deployment.get_att(argument if isinstance(argument, str) else ".".join(argument))
-
-
 def _if(deployment: Deployment, argument: list[Any]) -> Any:
     condition, then, otherwise = argument
     return deployment.evaluate(then if deployment.holds(condition) else otherwise)
@@ -332,36 +328,28 @@ def _find_in_map(deployment: Deployment, argument: list[Any]) -> Any:
         raise TemplateError(f"the template's mapping {name} has no {top}.{second}") from None
 
 
-def _join(deployment: Deployment, argument: list[Any]) -> str:
-    delimiter, parts = argument
-    return str(delimiter).join(map(_text, deployment.evaluate(parts)))
-
-
 def _select(deployment: Deployment, argument: list[Any]) -> Any:
-    index, items = deployment.evaluate(argument[0]), deployment.evaluate(argument[1])
+    index, items = map(deployment.evaluate, argument)
     try:
         return items[int(index)]
     except IndexError:
         raise TemplateError(f"Fn::Select asks for item {index} of {len(items)}") from None
 
 
-def _split(deployment: Deployment, argument: list[Any]) -> list[str]:
-    delimiter, text = argument
-    return str(deployment.evaluate(text)).split(delimiter)
-
-
 _FUNCTIONS: Final[Mapping[str, Callable[[Deployment, Any], Any]]] = {
-    "Condition": lambda deployment, name: deployment.holds(name),
+    "Condition": Deployment.holds,
     "Fn::And": lambda deployment, parts: all(map(deployment.evaluate, parts)),
     "Fn::Equals": _equals,
     "Fn::FindInMap": _find_in_map,
-    "Fn::GetAtt": _get_att,
+    "Fn::GetAtt": lambda deployment, name: deployment.get_att(
+        name if isinstance(name, str) else ".".join(name)
+    ),
     "Fn::If": _if,
-    "Fn::Join": _join,
+    "Fn::Join": lambda deployment, argument: argument[0].join(map(_text, deployment.evaluate(argument[1]))),
     "Fn::Not": lambda deployment, parts: not deployment.evaluate(parts[0]),
     "Fn::Or": lambda deployment, parts: any(map(deployment.evaluate, parts)),
     "Fn::Select": _select,
-    "Fn::Split": _split,
+    "Fn::Split": lambda deployment, argument: str(deployment.evaluate(argument[1])).split(argument[0]),
     "Fn::Sub": _sub,
-    "Ref": lambda deployment, name: deployment.ref(name),
+    "Ref": Deployment.ref,
 }

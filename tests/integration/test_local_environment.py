@@ -103,7 +103,8 @@ def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
 def is_running(pid: int) -> bool:
     """Tell whether a process is there; one that has ended but that nobody has waited for is gone too."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state != "Z" or len(os.listdir(f"/proc/{pid}/task")) > 1
     except OSError:
         return False
 
