@@ -114,15 +114,19 @@ class Simulator:
             Endpoint.GET_TOKEN: self._get_token,
             Endpoint.VERIFY: self._verify,
         }
-        self._controls: Final = {
-            ("GET", "public-key"): self._show_key,
-            ("GET", "faults"): self._show_faults,
+        self._forget: Final = {
+            "faults": self.faults.clear,
+            "journal": self.journal.clear,
+            "tokens": self.expire_tokens,
+            "attempts": self.forget_attempts,
+        }
+        self._controls: Final[dict[tuple[str, str], Callable[[Request], dict[str, Any]]]] = {
+            ("GET", "public-key"): lambda _: {"publicKey": self.public_key},
+            ("GET", "faults"): lambda _: {"faults": self.faults.describe()},
             ("POST", "faults"): self._arm_fault,
-            ("DELETE", "faults"): self._clear_faults,
-            ("GET", "journal"): self._show_journal,
-            ("DELETE", "journal"): self._clear_journal,
-            ("DELETE", "tokens"): self._clear_tokens,
-            ("DELETE", "attempts"): self._clear_attempts,
+            ("GET", "journal"): lambda asked: {
+                "entries": self.journal.entries(asked.args.get("after", 0, type=int))
+            },
         }
 
     @property
@@ -274,43 +278,22 @@ class Simulator:
     def _control(self, request: Request) -> Response:
         if request.method == "OPTIONS":
             return _preflight("GET, POST, DELETE")
-        control = self._controls.get((request.method, request.path.removeprefix(_CONTROL)))
-        if control is None:
+        name = request.path.removeprefix(_CONTROL)
+        if request.method == "DELETE" and name in self._forget:
+            self._forget[name]()
+            answered: dict[str, Any] = {}
+        elif (request.method, name) in self._controls:
+            answered = self._controls[request.method, name](request)
+        else:
             raise NotFound
-        answered = json.dumps(control(request), ensure_ascii=False)
-        return Response(answered, content_type=_JSON)
-
-    def _show_key(self, _request: Request) -> dict[str, Any]:
-        return {"publicKey": self.public_key}
-
-    def _show_faults(self, _request: Request) -> dict[str, Any]:
-        return {"faults": self.faults.describe()}
+        return Response(json.dumps(answered, ensure_ascii=False), content_type=_JSON)
 
     def _arm_fault(self, request: Request) -> dict[str, Any]:
         try:
             self.faults.arm(parse(_body(request)))
         except (RefusedError, FaultError) as error:
             raise BadRequest(str(error)) from None
-        return self._show_faults(request)
-
-    def _clear_faults(self, request: Request) -> dict[str, Any]:
-        self.faults.clear()
-        return self._show_faults(request)
-
-    def _show_journal(self, request: Request) -> dict[str, Any]:
-        return {"entries": self.journal.entries(request.args.get("after", 0, type=int))}
-
-    def _clear_journal(self, _request: Request) -> dict[str, Any]:
-        self.journal.clear()
-        return {"entries": []}
-
-    def _clear_tokens(self, _request: Request) -> dict[str, Any]:
-        self.expire_tokens()
-        return {}
-
-    def _clear_attempts(self, _request: Request) -> dict[str, Any]:
-        self.forget_attempts()
-        return {}
+        return {"faults": self.faults.describe()}
 
 
 def _body(request: Request) -> bytes:
@@ -345,15 +328,18 @@ def _instead(fault: Fault, request: Request, body: bytes, now: datetime) -> _Ans
                 message = parse(body)
             except RefusedError:
                 message = None
-            return _Answer(answer(message, fault.result_code, now))
+            return _Answer(answer(message, fault.parameters["resultCode"], now))
         case FaultName.NOT_JSON:
             return _Answer(body=b"resultCode=000")
         case FaultName.HTML:
-            return _Answer(body=_HTML, content_type="text/html;charset=utf-8", status=fault.status)
+            return _Answer(
+                body=_HTML, content_type="text/html;charset=utf-8", status=fault.parameters["status"]
+            )
         case _:
             # Where a redirection leads shows in the journal, if somebody follows it.
-            where = {"Location": f"{request.path}?redirected=1"} if fault.status // 100 == 3 else {}  # noqa: PLR2004 - 3xx
-            return _Answer(content_type="text/plain;charset=utf-8", status=fault.status, headers=where)
+            status = fault.parameters["status"]
+            where = {"Location": f"{request.path}?redirected=1"} if status // 100 == 3 else {}  # noqa: PLR2004 - 3xx
+            return _Answer(content_type="text/plain;charset=utf-8", status=status, headers=where)
 
 
 def _spoil(result: _Answer, fault: Fault | None) -> _Answer:
@@ -371,7 +357,7 @@ def _spoil(result: _Answer, fault: Fault | None) -> _Answer:
         case FaultName.MISSING_RESULT_CODE:
             del header["resultCode"]
         case FaultName.OVERSIZED:
-            body["expandParams"] = "x" * fault.size
+            body["expandParams"] = "x" * fault.parameters["bytes"]
         case _:
             pass
     return replace(result, payload={"header": header, "body": body})

@@ -38,13 +38,13 @@ def deliver(response: Response, fault: Fault | None, environ: Environ) -> Respon
     """
     match fault.name if fault else None:
         case FaultName.DELAY if fault:
-            pause(environ, fault.seconds)
+            pause(environ, fault.parameters["seconds"])
         case FaultName.RESET:
             reset(environ)
         case FaultName.DRIP_HEADERS if fault:
-            _drip_headers(response, fault.seconds, environ)
+            _drip_headers(response, fault.parameters["seconds"], environ)
         case FaultName.DRIP if fault:
-            _stream(response, _dripping(response.get_data(), fault.seconds, environ))
+            _stream(response, _dripping(response.get_data(), fault.parameters["seconds"], environ))
         case FaultName.CUT:
             _stream(response, _cut(response.get_data()))
         case FaultName.OVERSIZED:

@@ -7,11 +7,9 @@ parameter ``X-Simulator-Fault``, written ``name`` or ``name;parameter=value;para
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Final, TypeVar
-
-E = TypeVar("E", bound=Enum)
+from typing import Any, Final
 
 
 class Endpoint(Enum):
@@ -47,101 +45,62 @@ class FaultName(Enum):
     RESET = "reset"
 
 
-class When(Enum):
-    """When a connection is reset: before the request's body is read, or after the work is done."""
-
-    BEFORE = "before"
-    AFTER = "after"
-
-
 class FaultError(ValueError):
     """A fault that does not exist or makes no sense; the text says which."""
 
 
+_MESSAGES: Final = frozenset({Endpoint.VERIFY, Endpoint.GET_TOKEN})
+_ALL: Final = frozenset(Endpoint)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """Which endpoints can have a fault, and its parameters with their defaults."""
+
+    endpoints: frozenset[Endpoint] = _ALL
+    parameters: dict[str, Any] = field(default_factory=dict)
+    replaces: bool = False  # the platform does nothing
+
+
+# Those that spoil a JSON answer need one; the others work on any response. Seconds are those of the pause, or
+# between two bytes; a reset happens before the request's body is read, or after the work is done.
+_KINDS: Final = {
+    FaultName.RESULT_CODE: _Kind(_MESSAGES, {"resultCode": "999999"}, replaces=True),
+    FaultName.STATUS: _Kind(_ALL, {"status": 500}, replaces=True),
+    FaultName.UNAVAILABLE: _Kind(_ALL, {"status": 503}, replaces=True),
+    FaultName.HTML: _Kind(_ALL, {"status": 200}, replaces=True),
+    FaultName.NOT_JSON: _Kind(_MESSAGES, replaces=True),
+    FaultName.WRONG_MSG_ID: _Kind(_MESSAGES),
+    FaultName.WRONG_APP_ID: _Kind(_MESSAGES),
+    FaultName.MISSING_RESULT_CODE: _Kind(_MESSAGES),
+    FaultName.OVERSIZED: _Kind(_MESSAGES, {"bytes": 1 << 20}),
+    FaultName.TRUNCATED: _Kind(_MESSAGES),
+    FaultName.NO_GET_CONNECTION: _Kind(frozenset({Endpoint.SDK})),
+    FaultName.DELAY: _Kind(_ALL, {"seconds": 3.0}),
+    FaultName.DRIP: _Kind(_ALL, {"seconds": 0.2}),
+    FaultName.DRIP_HEADERS: _Kind(_ALL, {"seconds": 0.2}),
+    FaultName.CUT: _Kind(),
+    FaultName.RESET: _Kind(_ALL, {"when": "after"}),
+}
+_BOUNDS: Final = {"status": (200, 599), "seconds": (0, 600), "bytes": (1, 64 << 20), "times": (0, 1_000_000)}
+_CHOICES: Final = {"when": ("before", "after")}
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault with all its parameters; those that its name does not use keep their defaults.
-
-    Attributes
-    ----------
-    result_code
-        The code answered by ``resultCode``.
-    status
-        The HTTP status of ``status`` (500), ``unavailable`` (503) and ``html`` (200).
-    seconds
-        The pause of ``delay`` (3), or between two bytes of ``drip`` and ``dripHeaders`` (0.2).
-    size
-        Bytes of an ``oversized`` answer.
-    when
-        When ``reset`` happens.
-    """
+    """One fault with all its parameters."""
 
     name: FaultName
-    result_code: str = "999999"
-    status: int = 500
-    seconds: float = 0.2
-    size: int = 1 << 20
-    when: When = When.AFTER
+    parameters: dict[str, Any]
 
     @property
     def replaces_work(self) -> bool:
         """Tell whether the platform does nothing at all."""
-        return self.name in _REPLACING or (self.name is FaultName.RESET and self.when is When.BEFORE)
+        return _KINDS[self.name].replaces or self.parameters.get("when") == "before"
 
     def describe(self) -> dict[str, Any]:
         """Return the fault as it is asked for."""
-        values = {
-            "resultCode": self.result_code,
-            "status": self.status,
-            "seconds": self.seconds,
-            "bytes": self.size,
-            "when": self.when.value,
-        }
-        return {"fault": self.name.value, **{key: values[key] for key in _PARAMETERS.get(self.name, ())}}
-
-
-_REPLACING: Final = frozenset(
-    {
-        FaultName.RESULT_CODE,
-        FaultName.STATUS,
-        FaultName.UNAVAILABLE,
-        FaultName.HTML,
-        FaultName.NOT_JSON,
-    }
-)
-
-# Those that spoil a JSON answer need one; the others work on any response.
-_ENDPOINTS: Final = {
-    FaultName.RESULT_CODE: {Endpoint.VERIFY, Endpoint.GET_TOKEN},
-    FaultName.NOT_JSON: {Endpoint.VERIFY, Endpoint.GET_TOKEN},
-    FaultName.WRONG_MSG_ID: {Endpoint.VERIFY, Endpoint.GET_TOKEN},
-    FaultName.WRONG_APP_ID: {Endpoint.VERIFY, Endpoint.GET_TOKEN},
-    FaultName.MISSING_RESULT_CODE: {Endpoint.VERIFY, Endpoint.GET_TOKEN},
-    FaultName.OVERSIZED: {Endpoint.VERIFY, Endpoint.GET_TOKEN},
-    FaultName.TRUNCATED: {Endpoint.VERIFY, Endpoint.GET_TOKEN},
-    FaultName.NO_GET_CONNECTION: {Endpoint.SDK},
-}
-
-_PARAMETERS: Final = {
-    FaultName.RESULT_CODE: ("resultCode",),
-    FaultName.STATUS: ("status",),
-    FaultName.UNAVAILABLE: ("status",),
-    FaultName.HTML: ("status",),
-    FaultName.DELAY: ("seconds",),
-    FaultName.DRIP: ("seconds",),
-    FaultName.DRIP_HEADERS: ("seconds",),
-    FaultName.OVERSIZED: ("bytes",),
-    FaultName.RESET: ("when",),
-}
-
-_DEFAULTS: Final[dict[FaultName, dict[str, Any]]] = {
-    FaultName.UNAVAILABLE: {"status": 503},
-    FaultName.HTML: {"status": 200},
-    FaultName.DELAY: {"seconds": 3},
-}
-
-_MAX_SECONDS: Final = 600
-_MAX_BYTES: Final = 64 << 20
+        return {"fault": self.name.value, **self.parameters}
 
 
 def read_fault(wanted: dict[str, Any], endpoint: Endpoint) -> Fault:
@@ -152,22 +111,14 @@ def read_fault(wanted: dict[str, Any], endpoint: Endpoint) -> Fault:
     FaultError
         Unknown name, unknown parameter, a value out of range, or a fault this endpoint cannot have.
     """
-    name = _member(FaultName, wanted.get("fault"), "fault")
-    if endpoint not in _ENDPOINTS.get(name, set(Endpoint)):
-        raise FaultError(f"{name.value} is no fault of {endpoint.value}")
+    name = FaultName(_chosen(wanted.get("fault"), "fault", [each.value for each in FaultName]))
+    kind = _KINDS[name]
+    if endpoint not in kind.endpoints:
+        raise FaultError(f"{name.value} is not a fault of {endpoint.value}")
     given = {key: value for key, value in wanted.items() if key != "fault"}
-    if unknown := sorted(given.keys() - set(_PARAMETERS.get(name, ()))):
+    if unknown := sorted(given.keys() - kind.parameters.keys()):
         raise FaultError(f"{name.value} has no parameter {unknown[0]}")
-    values = {**_DEFAULTS.get(name, {}), **given}
-    defaults = Fault(name)
-    return Fault(
-        name,
-        result_code=str(values.get("resultCode", defaults.result_code)),
-        status=int(_number(values, "status", 200, 599, defaults.status)),
-        seconds=_number(values, "seconds", 0, _MAX_SECONDS, defaults.seconds),
-        size=int(_number(values, "bytes", 1, _MAX_BYTES, defaults.size)),
-        when=_member(When, values.get("when", defaults.when.value), "when"),
-    )
+    return Fault(name, {key: _read(key, value) for key, value in {**kind.parameters, **given}.items()})
 
 
 def read_fault_text(text: str, endpoint: Endpoint) -> Fault:
@@ -178,31 +129,31 @@ def read_fault_text(text: str, endpoint: Endpoint) -> Fault:
     FaultError
         As `read_fault`.
     """
-    name, *pairs = (part.strip() for part in text.split(";"))
-    return read_fault({"fault": name, **dict(_pair(pair) for pair in pairs)}, endpoint)
+    name, *pairs = text.split(";")
+    parameters = (pair.partition("=") for pair in pairs)
+    given = {key.strip(): value.strip() for key, _, value in parameters}
+    return read_fault({"fault": name.strip(), **given}, endpoint)
 
 
-def _pair(text: str) -> tuple[str, str]:
-    key, _, value = text.partition("=")
-    return key.strip(), value.strip()
-
-
-def _member(kind: type[E], value: object, what: str) -> E:
+def _read(key: str, value: Any) -> Any:
+    if key in _CHOICES:
+        return _chosen(value, key, _CHOICES[key])
+    if key not in _BOUNDS:
+        return str(value)
+    low, high = _BOUNDS[key]
     try:
-        return kind(value)
-    except ValueError:
-        known = ", ".join(str(member.value) for member in kind)
-        raise FaultError(f"{what} must be one of: {known}") from None
-
-
-def _number(values: dict[str, Any], key: str, least: float, most: float, default: float) -> float:
-    try:
-        number = float(values.get(key, default))
+        number = float(value)
     except (TypeError, ValueError):
         number = float("nan")
-    if not least <= number <= most:
-        raise FaultError(f"{key} must be a number from {least} to {most}")
-    return number
+    if not low <= number <= high:
+        raise FaultError(f"{key} must be a number from {low} to {high}")
+    return number if key == "seconds" else int(number)
+
+
+def _chosen(value: object, what: str, known: list[str] | tuple[str, ...]) -> str:
+    if value not in known:
+        raise FaultError(f"{what} must be one of: {', '.join(known)}")
+    return str(value)
 
 
 @dataclass(slots=True)
@@ -230,8 +181,8 @@ class Faults:
         if not isinstance(wanted, dict):
             raise FaultError("a fault is a JSON object")
         rest = dict(wanted)
-        endpoint = _member(Endpoint, rest.pop("on", Endpoint.VERIFY.value), "on")
-        times = int(_number({"times": rest.pop("times", 1)}, "times", 0, 1_000_000, 1))
+        endpoint = Endpoint(_chosen(rest.pop("on", "verify"), "on", [each.value for each in Endpoint]))
+        times = _read("times", rest.pop("times", 1))
         armed = _Armed(endpoint, read_fault(rest, endpoint), times)
         with self._lock:
             self._armed.append(armed)
