@@ -178,7 +178,6 @@ def _invoke(arguments: argparse.Namespace) -> int:
     env = arguments.env or (_ENV if _ENV.exists() else None)
     event = read_json(arguments.event)
     overlay = read_overlay(env) if env else {}
-    options = Options(api_port=0, web_port=0, platform_port=0, aws_port=0)
-    response = invoke(arguments.function, event, overlay, options, arguments.state)
+    response = invoke(arguments.function, event, overlay, Options(), arguments.state)
     print(json.dumps(response, indent=2, ensure_ascii=False))
     return 0

@@ -46,50 +46,31 @@ Invoke = Callable[[str, Any, str], Any]
 
 @dataclass(frozen=True, slots=True)
 class Cors:
-    """The API's CorsConfiguration; each field as the header that carries it wants it."""
+    """The API's CorsConfiguration: who may read, and the headers that say so."""
 
     origins: frozenset[str]
-    methods: str
-    headers: str
-    exposed: str
-    max_age: str
-    credentials: str
+    preflight: Mapping[str, str]
+    response: Mapping[str, str]
 
     @classmethod
     def read(cls, configuration: Mapping[str, Any]) -> Self:
         """Take the property's value."""
-        return cls(
-            origins=frozenset(configuration.get("AllowOrigins", ())),
-            methods=",".join(configuration.get("AllowMethods", ())),
-            headers=",".join(configuration.get("AllowHeaders", ())),
-            exposed=",".join(configuration.get("ExposeHeaders", ())),
-            max_age=str(configuration.get("MaxAge", "")),
-            credentials="true" if configuration.get("AllowCredentials") else "",
-        )
+        credentials = {"allow-credentials": "true"} if configuration.get("AllowCredentials") else {}
+        preflight = {
+            "allow-methods": ",".join(configuration.get("AllowMethods", ())),
+            "allow-headers": ",".join(configuration.get("AllowHeaders", ())),
+            "max-age": str(configuration.get("MaxAge", "")),
+        }
+        response = {"expose-headers": ",".join(configuration.get("ExposeHeaders", ()))}
+        origins = frozenset(configuration.get("AllowOrigins", ()))
+        return cls(origins, credentials | preflight, credentials | response)
 
-    def for_preflight(self, origin: str | None) -> tuple[tuple[str, str], ...]:
-        """Return the headers of the answer to a preflight."""
-        return self._allow(
-            origin,
-            ("access-control-allow-methods", self.methods),
-            ("access-control-allow-headers", self.headers),
-            ("access-control-max-age", self.max_age),
-        )
-
-    def for_response(self, origin: str | None) -> tuple[tuple[str, str], ...]:
-        """Return the headers that let a page read a response."""
-        return self._allow(origin, ("access-control-expose-headers", self.exposed))
-
-    def _allow(self, origin: str | None, *more: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+    def headers(self, origin: str | None, given: Mapping[str, str]) -> list[tuple[str, str]]:
+        """Return the headers that tell an origin what it may do; none for a stranger's."""
         if origin is None or not self.origins & {origin, "*"}:
-            return ()
-        allowed = "*" if "*" in self.origins else origin
-        headers = (
-            ("access-control-allow-origin", allowed),
-            ("access-control-allow-credentials", self.credentials),
-            *more,
-        )
-        return tuple((name, value) for name, value in headers if value)
+            return []
+        allowed = {"allow-origin": "*" if "*" in self.origins else origin, **given}
+        return [(f"access-control-{name}", value) for name, value in allowed.items() if value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,14 +150,18 @@ class Gateway:
         request_id = new_request_id()
         origin = request.headers.get("origin")
         cors = self._api.cors
+        own = [("apigw-requestid", request_id)]
         if request.method == "OPTIONS" and cors is not None:
-            response, added = _without_body(HTTPStatus.NO_CONTENT), cors.for_preflight(origin)
+            response = Response(status=HTTPStatus.NO_CONTENT)
+            del response.headers["content-type"]
+            own += cors.headers(origin, cors.preflight)
         else:
-            response, added = self._respond(request, request_id), cors.for_response(origin) if cors else ()
-        if cors is not None:  # a function's own CORS headers go, as on AWS
-            for name in [name for name, _ in response.headers if name.startswith("access-control-")]:
-                del response.headers[name]
-        response.headers.extend([*added, ("apigw-requestid", request_id)])
+            response = self._respond(request, request_id)
+            if cors is not None:  # a function's own CORS headers go, as on AWS
+                for name in [name for name, _ in response.headers if name.startswith("access-control-")]:
+                    del response.headers[name]
+                own += cors.headers(origin, cors.response)
+        response.headers.extend(own)
         return response(environ, start_response)
 
     def _respond(self, request: Request, request_id: str) -> Response:
@@ -342,9 +327,3 @@ def _answer_body(answer: Mapping[str, Any]) -> bytes:
         return base64.b64decode(body, validate=True)
     except (binascii.Error, ValueError):
         raise AnswerError("body") from None
-
-
-def _without_body(status: HTTPStatus) -> Response:
-    response = Response(status=status)
-    del response.headers["content-type"]
-    return response

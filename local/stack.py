@@ -61,89 +61,43 @@ class SettingError(StackError):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to start a stack.
+    """How to start a stack; a port 0 is a free one."""
 
-    Attributes
-    ----------
-    api_port, web_port, platform_port, aws_port
-        0 for a free one.
-    platform_url
-        Another platform than the simulator: the address of its verifyVmMobileApi.htm, or its base address.
-        A real one needs `secrets`. Without, the customer's own public key stands for the platform's: enough
-        for a test's double, which has `keys`, or for one that is not there.
-    app_id
-        From the open platform.
-    secrets
-        File with the customer's keys; None for fresh ones.
-    receipts
-        What stands for the number in signed receipts; None for no receipts, and no business back end.
-    parameters
-        Values of the template's parameters, beside those that the stack sets.
-    environments
-        Execution environments of each function at most.
-    log
-        File to which all output of the functions is appended; None for standard error.
-    template
-        The template; the product's own by default.
-    roots
-        Directories from which the functions import.
-    warm
-        Logical ids of the functions that are started at once; None for all.
-    runtime
-        Starts the functions' execution environments.
-    dynamodb
-        Address of another DynamoDB than the AWS endpoint's own; None for that.
-    name
-        The stack's, from which its resources have theirs; one of its own where that other DynamoDB is shared.
-    now
-        The clock of the gateway, the simulator and the samples, aware.
-    """
-
-    api_port: int = 3000
-    web_port: int = 8080
-    platform_port: int = 8090
-    aws_port: int = 4566
+    api_port: int = 0
+    web_port: int = 0
+    platform_port: int = 0
+    aws_port: int = 0
     platform_url: str | None = None
+    """Another platform than the simulator: its base address, or that of its verifyVmMobileApi.htm. A real one
+    needs `secrets`; without, the customer's own public key stands for the platform's, enough for a double."""
     app_id: str = "000001"
     secrets: Path | None = None
+    """File with the customer's keys; None for fresh ones."""
     receipts: ReceiptNumber | None = None
+    """What stands for the number in signed receipts; None for no receipts, and no business back end."""
     parameters: Mapping[str, str] = field(default_factory=dict)
+    """Values of the template's parameters, beside those that the stack sets."""
     environments: int = min(8, 2 * (os.cpu_count() or 1))
+    """Execution environments of each function at most."""
     log: Path | None = None
+    """File to which all output of the functions is appended; None for standard error."""
     template: Path = ROOT / "template.yaml"
     roots: tuple[Path, ...] = IMPORT_ROOTS
+    """Directories from which the functions import."""
     warm: frozenset[str] | None = None
+    """Logical ids of the functions that are started at once; None for all."""
     runtime: Runtime = WorkerEnvironment
+    """Starts the functions' execution environments."""
     dynamodb: str | None = None
+    """Address of another DynamoDB than the AWS endpoint's own; None for that."""
     name: str = STACK_NAME
+    """The stack's, from which its resources have theirs; one of its own where that DynamoDB is shared."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    """The clock of the gateway, the simulator and the samples, aware."""
 
 
 class Stack(AbstractContextManager["Stack"]):
-    """A running stack.
-
-    Attributes
-    ----------
-    api, page, platform, aws
-        Addresses, without a trailing slash.
-    dynamodb
-        Where DynamoDB is, the same address as `aws` unless the options name another.
-    app_id
-        The appId.
-    business
-        Address of the business back end; None without receipts.
-    keys
-        The customer's keys.
-    receipt_secrets
-        The receipts' keys; None without receipts.
-    simulator
-        The platform; None where another one is behind `platform`.
-    functions
-        The functions, by logical id.
-    table_name
-        The attempts table.
-    secret_ids
-        ARNs, by the environment variable that carries them.
+    """A running stack; addresses are without a trailing slash.
 
     Raises
     ------
@@ -152,7 +106,7 @@ class Stack(AbstractContextManager["Stack"]):
 
     Example
     -------
-    >>> with Stack(Options(api_port=0, web_port=0, platform_port=0, aws_port=0)) as stack:
+    >>> with Stack(Options()) as stack:
     ...     print(stack.api)
     """
 
@@ -161,12 +115,17 @@ class Stack(AbstractContextManager["Stack"]):
     platform: str
     aws: str
     dynamodb: str
-    app_id: str
+    """The same address as `aws` unless the options name another."""
     business: str | None
+    """Address of the business back end; None without receipts."""
+    app_id: str
     keys: CustomerKeys
     receipt_secrets: ReceiptSecrets | None
+    """The receipts' keys; None without receipts."""
     simulator: Simulator | None
+    """The platform; None where another one is behind `platform`."""
     functions: Mapping[str, Pool]
+    """The functions, by logical id."""
 
     def __init__(self, options: Options | None = None) -> None:
         self._options = options or Options()
