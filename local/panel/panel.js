@@ -213,48 +213,30 @@ function follow(row) {
   else if (top < box.top + 96) scroller.scrollBy({ top: top - box.top - 120, behavior: still ? 'auto' : 'smooth' });
 }
 
-const STEP_EVENTS = {
-  sdk: {
-    start: () => { dim(2, 12); begin(2); },
-    done: () => { light(2, 'done', [['GET', new URL(configuration.sdkUrl).pathname]]); watchSdk(); read(); },
-    failed: () => { light(2, 'failed', [['GET', new URL(configuration.sdkUrl).pathname]]); read(); },
-  },
-  network: {
-    start: () => { dim(3, 12); watchSdk(); begin(7, [['appId', configuration.appId]]); },
-    done: () => light(7, 'done'),
-    failed: () => light(7, 'failed'),
-    skipped: () => {
-      dim(3, 12);
-      for (const number of [7, 8, 9]) light(number, 'skipped', [['—', words.skipped]]);
-    },
-  },
-  presign: {
-    start: () => { watchSdk(); begin(3, [['appId', configuration.appId], ['version', configuration.version]]); },
-    done: () => light(3, 'done'),
-    failed: () => light(3, 'failed'),
-  },
-  sign: {
-    start: () => begin(5),
-    done: () => light(5, 'done'),
-    failed: () => light(5, 'failed'),
-  },
-  token: {
-    start: () => begin(10),
-    done: () => { light(10, 'done'); read(); },
-    failed: () => { light(10, 'failed'); light(12, 'failed'); read(); },
-  },
-  nonce: {
-    start: () => { dim(17, 20); begin(17); },
-    failed: () => light(17, 'failed'),
-  },
-  verify: {
-    start: () => { lately = ''; dim(14, 16); begin(13); setTimeout(read, 250); },
-    done: () => { light(13, 'done'); read(); },
-    failed: () => { light(13, 'failed'); read(); },
-  },
-};
+const STEP_OF = { sdk: 2, presign: 3, sign: 5, network: 7, token: 10, verify: 13, nonce: 17 };
+const DIMMED = { sdk: [2, 12], network: [3, 12], verify: [14, 16], nonce: [17, 20] };
+const ASKED = { network: [['appId', configuration.appId]], presign: [['appId', configuration.appId], ['version', configuration.version]] };
 
-document.addEventListener('number-verification:step', ({ detail: { name, state } }) => STEP_EVENTS[name]?.[state]?.());
+document.addEventListener('number-verification:step', ({ detail: { name, state } }) => {
+  const number = STEP_OF[name];
+  if (!number) return;
+  if (state === 'start') {
+    if (DIMMED[name]) dim(...DIMMED[name]);
+    begin(number, ASKED[name]);
+    if (name === 'verify') {
+      lately = '';
+      setTimeout(read, 250);
+    }
+  } else if (state === 'skipped') {
+    dim(3, 12);
+    for (const skipped of [7, 8, 9]) light(skipped, 'skipped', [['—', words.skipped]]);
+  } else {
+    light(number, state, name === 'sdk' ? [['GET', new URL(configuration.sdkUrl).pathname]] : undefined);
+    if (name === 'token' && state === 'failed') light(12, 'failed');
+    if (['sdk', 'token', 'verify'].includes(name)) read();
+  }
+  watchSdk();
+});
 
 /** What the SDK is asked and answers: its methods are wrapped where it lies, and do what they did. */
 function watchSdk() {
@@ -463,9 +445,13 @@ async function resetAttempts() {
 
 const clear = t('button', { type: 'button', onclick: () => control('DELETE', 'faults').then(() => refreshFaults('')) }, 'clear');
 
-const diagramOf = (lanes, words, steps) => h('div', { class: 'diagram', 'data-count': lanes.length },
-  h('div', { class: 'lanes', 'aria-hidden': 'true' }, h('span'), h('span', { class: 'track', 'data-lanes': words }, ...lanes.map(() => h('span'))), h('span')),
-  ...steps.map(({ row }) => row));
+function diagramOf(lanes, words, steps) {
+  const track = h('span', { class: 'track', 'data-lanes': words }, ...lanes.map(() => h('span')));
+  const head = h('div', { class: 'lanes', 'aria-hidden': 'true' }, h('span'), track, h('span'));
+  const diagram = h('div', { class: 'diagram' }, head, ...steps.map(({ row }) => row));
+  diagram.style.setProperty('--count', lanes.length);
+  return diagram;
+}
 
 const receipts = business ? receiptBoard({ h, api, business, ask: nativeFetch }) : undefined;
 

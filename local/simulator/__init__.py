@@ -31,11 +31,9 @@ Faults and their parameters are in `local.simulator.faults`, what the phone is m
 from local.simulator.app import Simulator
 from local.simulator.crypto import Algorithm, Encoding, SignatureForm
 from local.simulator.customer import Customer
-from local.simulator.protocol import AnswerKeys
 
 __all__ = [
     "Algorithm",
-    "AnswerKeys",
     "Customer",
     "Encoding",
     "SignatureForm",

@@ -16,8 +16,8 @@ from local.simulator.crypto import DEFAULT_KEY_BITS, PlatformKey, SignatureForm
 from local.simulator.delivery import deliver, reset
 from local.simulator.faults import Endpoint, Fault, FaultError, FaultName, Faults, read_fault_text
 from local.simulator.fetching import PIXEL, TokenService, get_mobile
-from local.simulator.journal import DEFAULT_SIZE, Journal
-from local.simulator.protocol import AnswerKeys, RefusedError, answer, parse, serialise
+from local.simulator.journal import Journal
+from local.simulator.protocol import RefusedError, answer, parse
 from local.simulator.tokens import TokenDesk
 from local.simulator.verification import Judgement, Verdict, Verifier
 
@@ -81,10 +81,6 @@ class Simulator:
         Size of the platform's key pair in bits.
     signature_form
         Algorithm and encoding expected of all signatures.
-    answer_keys
-        How keys are printed in JSON answers.
-    journal_size
-        Entries that the journal keeps.
     """
 
     def __init__(
@@ -95,16 +91,12 @@ class Simulator:
         samples: bool = False,
         key_bits: int = DEFAULT_KEY_BITS,
         signature_form: SignatureForm = SignatureForm(),  # noqa: B008 - immutable
-        answer_keys: AnswerKeys = AnswerKeys.PLAIN,
-        journal_size: int = DEFAULT_SIZE,
     ) -> None:
         self.customer = customer
         self.faults: Final = Faults()
-        self.journal: Final = Journal(journal_size)
+        self.journal: Final = Journal()
         self._clock = clock
-        self._key_bits = key_bits
         self._key = PlatformKey(key_bits)
-        self._answer_keys = answer_keys
         self._desk = TokenDesk(samples=samples)
         self._tokens = TokenService(self._desk, signature_form)
         self._verifier = Verifier(self._desk, signature_form)
@@ -133,11 +125,6 @@ class Simulator:
     def public_key(self) -> str:
         """The platform's public key: bare Base64 of an X.509 SubjectPublicKeyInfo."""
         return self._key.public_key
-
-    def renew_key(self) -> str:
-        """Replace the platform's key pair, as in a rotation; returns the new public key."""
-        self._key = PlatformKey(self._key_bits)
-        return self.public_key
 
     def expire_tokens(self) -> None:
         """Make every token issued so far older than a minute."""
@@ -186,7 +173,7 @@ class Simulator:
         else:
             result = _spoil(self._work[endpoint](request, body, now), fault)
         if result.payload is not None:
-            result = replace(result, body=serialise(result.payload, self._answer_keys))
+            result = replace(result, body=json.dumps(result.payload, ensure_ascii=False).encode())
         if fault and fault.name is FaultName.TRUNCATED:
             result = replace(result, body=result.body[: len(result.body) // 2])
         self._note(endpoint, request, body, fault, result, now)
@@ -356,6 +343,8 @@ def _spoil(result: _Answer, fault: Fault | None) -> _Answer:
             header["appId"] = header["appId"][::-1] + "9"
         case FaultName.MISSING_RESULT_CODE:
             del header["resultCode"]
+        case FaultName.TRAILING_SPACE:
+            header, body = ({f"{name} ": value for name, value in each.items()} for each in (header, body))
         case FaultName.OVERSIZED:
             body["expandParams"] = "x" * fault.parameters["bytes"]
         case _:

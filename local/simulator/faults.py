@@ -34,6 +34,7 @@ class FaultName(Enum):
     WRONG_MSG_ID = "wrongMsgId"
     WRONG_APP_ID = "wrongAppId"
     MISSING_RESULT_CODE = "missingResultCode"
+    TRAILING_SPACE = "trailingSpace"  # after each key, as in the guide's samples
     OVERSIZED = "oversized"
     TRUNCATED = "truncated"
     NO_GET_CONNECTION = "noGetConnection"
@@ -73,6 +74,7 @@ _KINDS: Final = {
     FaultName.WRONG_MSG_ID: _Kind(_MESSAGES),
     FaultName.WRONG_APP_ID: _Kind(_MESSAGES),
     FaultName.MISSING_RESULT_CODE: _Kind(_MESSAGES),
+    FaultName.TRAILING_SPACE: _Kind(_MESSAGES),
     FaultName.OVERSIZED: _Kind(_MESSAGES, {"bytes": 1 << 20}),
     FaultName.TRUNCATED: _Kind(_MESSAGES),
     FaultName.NO_GET_CONNECTION: _Kind(frozenset({Endpoint.SDK})),

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from datetime import datetime
 
-DEFAULT_SIZE: Final = 20_000
+SIZE: Final = 2_000
 
 
 class Journal:
     """Entries in the order they came, numbered from 1; the oldest go when it is full. Safe for threads."""
 
-    def __init__(self, size: int = DEFAULT_SIZE) -> None:
+    def __init__(self, size: int = SIZE) -> None:
         self._entries: deque[dict[str, Any]] = deque(maxlen=size)
         self._last = 0
         self._lock = threading.Lock()

@@ -7,7 +7,6 @@ import re
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from enum import Enum
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -36,13 +35,6 @@ DESCRIPTIONS: Final = {
     "170001": "referer或origin校验失败",
     "999999": "系统异常",
 }
-
-
-class AnswerKeys(Enum):
-    """How the keys of an answer are printed."""
-
-    PLAIN = "plain"
-    TRAILING_SPACE = "trailing space"  # as in the guide's samples
 
 
 class RefusedError(Exception):
@@ -97,7 +89,7 @@ def parse_timestamp(text: str) -> datetime:
     Raises
     ------
     RefusedError
-        105112: not 17 digits, or no moment of the calendar.
+        105112: not 17 digits, or not a moment of the calendar.
     """
     if not re.fullmatch(r"[0-9]{17}", text):
         raise RefusedError("105112", "timestamp is not 17 digits yyyyMMddHHmmssSSS")
@@ -106,7 +98,7 @@ def parse_timestamp(text: str) -> datetime:
     try:
         return datetime(year, month, day, hour, minute, second, int(text[14:]) * 1000, SHANGHAI)
     except ValueError:
-        raise RefusedError("105112", "timestamp is no moment of the calendar") from None
+        raise RefusedError("105112", "timestamp is not a moment of the calendar") from None
 
 
 def parse(body: bytes) -> dict[str, Any]:
@@ -115,7 +107,7 @@ def parse(body: bytes) -> dict[str, Any]:
     Raises
     ------
     RefusedError
-        130032: whatever is not standard JSON in UTF-8, or no object.
+        130032: whatever is not standard JSON in UTF-8, or not an object.
     """
     try:
         message = json.loads(body.decode(), parse_constant=_no_constant)
@@ -124,7 +116,7 @@ def parse(body: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise RefusedError("130032", "the body is not standard JSON in UTF-8") from None
     if not isinstance(message, dict):
-        raise RefusedError("130032", "the body is no JSON object")
+        raise RefusedError("130032", "the body is not a JSON object")
     return message
 
 
@@ -176,7 +168,7 @@ def _section(message: dict[str, Any], name: str) -> dict[str, Any]:
     if section is None:
         raise RefusedError("130010", f"{name} is missing")
     if not isinstance(section, dict):
-        raise RefusedError("130032", f"{name} is no JSON object")
+        raise RefusedError("130032", f"{name} is not a JSON object")
     return section
 
 
@@ -189,11 +181,9 @@ def _required(section: dict[str, Any], name: str) -> str:
 
 def _optional(section: dict[str, Any], name: str) -> str:
     value = section.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise RefusedError("130032", f"{name} is no string")
-    return value
+    if value is not None and not isinstance(value, str):
+        raise RefusedError("130032", f"{name} is not a string")
+    return value or ""
 
 
 def parse_expand_params(text: str) -> dict[str, str]:
@@ -226,13 +216,3 @@ def answer(
 def _echo(header: object, name: str) -> str:
     value = header.get(name) if isinstance(header, dict) else None
     return value if isinstance(value, str) else ""
-
-
-def serialise(payload: dict[str, dict[str, str]], keys: AnswerKeys) -> bytes:
-    """Write an answer's JSON."""
-    if keys is AnswerKeys.TRAILING_SPACE:
-        payload = {
-            section: {f"{name} ": value for name, value in fields.items()}
-            for section, fields in payload.items()
-        }
-    return json.dumps(payload, ensure_ascii=False).encode()
