@@ -1,7 +1,6 @@
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -104,34 +103,29 @@ def is_running(pid: int) -> bool:
     """Tell whether a process is there; one that has ended but that nobody has waited for is gone too."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        return state != "Z" or len(os.listdir(f"/proc/{pid}/task")) > 1
+        return state != "Z" or len(list(Path(f"/proc/{pid}/task").iterdir())) > 1
     except OSError:
         return False
 
 
-def test_an_idle_environment_is_used_again(make_pool: MakePool) -> None:
-    pool = make_pool(maximum=4)
-
-    answers = [pool.invoke({"do": "count"}, "id") for _ in range(3)]
-
-    assert [answer["counted"] for answer in answers] == [1, 2, 3]
-    assert len({answer["pid"] for answer in answers}) == 1
-
-
-def test_a_handler_sees_lambdas_variables_and_nothing_of_the_developers(
-    make_pool: MakePool, root: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_idle_environment_is_used_again_and_sees_nothing_of_the_developers(
+    make_pool: MakePool, root: Path, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "production")
     monkeypatch.setenv("PYTHONWARNINGS", "error")
+    pool = make_pool(maximum=4)
 
-    seen = make_pool().invoke({"do": "environ"}, "id")
+    answers = [pool.invoke({"do": "count"}, "id") for _ in range(3)]
+    seen = pool.invoke({"do": "environ"}, "id")
 
-    assert seen["environ"]["OWN"] == "value"
-    assert seen["environ"]["_HANDLER"] == "handlers.handler"
+    assert [answer["counted"] for answer in answers] == [1, 2, 3]
+    assert len({answer["pid"] for answer in answers}) == 1
+    assert (seen["environ"]["OWN"], seen["environ"]["_HANDLER"]) == ("value", "handlers.handler")
     assert not {"AWS_PROFILE", "PYTHONWARNINGS", "HOME"} & set(seen["environ"])
-    assert seen["path"][0] == str(root)
+    assert (seen["path"][0], seen["cwd"]) == (str(root), str(root))
     assert not [path for path in seen["path"] if path.endswith("/local")]
-    assert seen["cwd"] == str(root)
+    assert pool.invoke({"do": "print"}, "id") is None
+    assert log.read_text() == "on stdout\non stderr\n"
 
 
 def test_the_context_is_lambdas(make_pool: MakePool) -> None:
@@ -149,31 +143,19 @@ def test_the_context_is_lambdas(make_pool: MakePool) -> None:
     }
 
 
-def test_what_a_function_prints_is_in_the_log_when_it_has_answered(make_pool: MakePool, log: Path) -> None:
-    assert make_pool().invoke({"do": "print"}, "id") is None
-
-    assert log.read_text() == "on stdout\non stderr\n"
-
-
-def test_a_handler_that_raises_is_a_function_error_and_lives_on(make_pool: MakePool, log: Path) -> None:
+def test_a_handler_that_raises_lives_on_and_one_that_dies_is_replaced(make_pool: MakePool, log: Path) -> None:
     pool = make_pool()
 
     with pytest.raises(FunctionError, match=r"^Echo: ValueError: a wrong value$") as caught:
         pool.invoke({"do": "raise"}, "id")
-
     assert caught.value.response == {"errorType": "ValueError", "errorMessage": "a wrong value"}
     assert "Traceback" in log.read_text()
-    assert pool.invoke({"do": "count"}, "id")["counted"] == 2
-
-
-def test_an_environment_that_dies_is_replaced(make_pool: MakePool) -> None:
-    pool = make_pool()
     with pytest.raises(FunctionError, match="TypeError"):
         pool.invoke({"do": "unserialisable"}, "id")
+    assert pool.invoke({"do": "count"}, "id")["counted"] == 3
 
     with pytest.raises(FunctionError, match=r"^Echo: Runtime\.ExitError: exit status 3$"):
         pool.invoke({"do": "exit"}, "id")
-
     assert pool.invoke({"do": "count"}, "id")["counted"] == 1
 
 
@@ -212,59 +194,37 @@ def test_events_have_an_environment_each_up_to_the_maximum(make_pool: MakePool, 
     assert {answer["pid"] for answer in counted} <= set(met)
 
 
-def test_an_event_that_waits_too_long_is_refused(make_pool: MakePool, tmp_path: Path) -> None:
-    pool = make_pool()
-    meeting = tmp_path / "meeting"
-    meeting.mkdir()
-    event = {"do": "meet", "at": str(meeting), "wanted": 2}
-    busy = threading.Thread(target=pool.invoke, args=(event, "id"))
-    busy.start()
-    wait_for(lambda: any(meeting.iterdir()))
+@pytest.mark.parametrize(
+    ("handler", "said"),
+    [
+        ("broken.handler", "^Echo: RuntimeError: APP_ID is not set: say which$"),
+        ("nothing.handler", "ModuleNotFoundError"),
+        ("handlers.nothing", "AttributeError"),
+    ],
+)
+def test_an_import_that_fails_is_one_line_with_its_message(
+    make_pool: MakePool, log: Path, handler: str, said: str
+) -> None:
+    pool = make_pool(handler=handler)
 
-    with pytest.raises(BusyError):
-        pool.invoke({"do": "count"}, "id", patience=0.01)
-
-    (meeting / "the second").touch()
-    busy.join()
-
-
-def test_an_import_that_fails_is_one_line_with_its_message(make_pool: MakePool, log: Path) -> None:
-    pool = make_pool(handler="broken.handler")
-
-    with pytest.raises(StartError) as caught:
+    with pytest.raises(StartError, match=said):
         pool.warm()
-    with pytest.raises(StartError):
+    with pytest.raises(StartError, match=said):
         pool.invoke({}, "id")
-
-    assert str(caught.value) == "Echo: RuntimeError: APP_ID is not set: say which"
     assert log.read_text() == ""
 
 
-@pytest.mark.parametrize(
-    ("handler", "said"), [("nothing.handler", "ModuleNotFoundError"), ("handlers.nothing", "AttributeError")]
-)
-def test_a_handler_that_is_not_there_is_said(make_pool: MakePool, handler: str, said: str) -> None:
-    with pytest.raises(StartError, match=said):
-        make_pool(handler=handler).warm()
-
-
-def test_stopping_ends_every_process_and_refuses_who_waits(make_pool: MakePool, log: Path) -> None:
+def test_who_waits_is_refused_after_a_while_and_when_the_pool_stops(make_pool: MakePool, log: Path) -> None:
     pool = make_pool()
     pid = pool.invoke({"do": "count"}, "id")["pid"]
-    refused: list[Exception] = []
-
-    def hang() -> None:
-        try:
-            pool.invoke({"do": "hang"}, "id")
-        except BusyError as error:
-            refused.append(error)
 
     with ThreadPoolExecutor() as executor:
-        for _ in range(3):
-            executor.submit(hang)
+        waiting = [executor.submit(pool.invoke, {"do": "hang"}, "id") for _ in range(3)]
+        with pytest.raises(BusyError):
+            pool.invoke({"do": "count"}, "id", patience=0.05)
         pool.stop()
 
-    assert len(refused) == 3
+    assert [type(each.exception()) for each in waiting] == [BusyError] * 3
     assert not is_running(pid)
     assert log.read_text() == ""
     with pytest.raises(BusyError):

@@ -1,4 +1,4 @@
-"""The stack as a whole: settings of the template, keys, refusals to start; then the product's own, with receipts."""
+"""The stack as a whole: the template's settings, keys, refusals to start; then the product's own."""
 
 import json
 import os
