@@ -64,6 +64,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="URL",
         help="verify on another platform: its base address or verifyVmMobileApi.htm's; see --secrets",
     )
+    up.add_argument(
+        "--page",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="address of a page of your own that may use this stack, such as http://localhost:5173/login; "
+        "may be given several times",
+    )
     up.add_argument("--app-id", default="000001", metavar="ID", help="appId (default: 000001)")
     up.add_argument(
         "--secrets",
@@ -103,6 +111,7 @@ def _up(arguments: argparse.Namespace) -> int:
         platform_port=arguments.platform_port,
         aws_port=arguments.aws_port,
         platform_url=arguments.platform_url,
+        pages=tuple(arguments.page),
         app_id=arguments.app_id,
         secrets=arguments.secrets,
         receipts=ReceiptNumber(arguments.receipts) if arguments.receipts else None,

@@ -15,8 +15,13 @@ from typing import Final
 from werkzeug import Request, Response
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
+from local.server import HOST
+
 API_EXAMPLE: Final = "https://api.example.com"
 PLATFORM_EXAMPLE: Final = "https://www.cmpassport.com"
+SECOND_EXAMPLES: Final = ("https://verify.cmpassport.com", "https://log-h5.cmpassport.com:9443")
+"""Hosts of the SDK's newer build, for which the simulator has its other name."""
+
 APP_ID_EXAMPLE: Final = "300000000000"
 BUSINESS_PATH: Final = "/business"
 """Where a stack with receipts has its business back end, on the page's origin."""
@@ -104,6 +109,9 @@ class Pages:
             text = _on_the_test_line(text, self._addresses.platform)
         else:
             text = text.replace(PLATFORM_EXAMPLE, self._addresses.platform)
+            if HOST in self._addresses.platform:
+                for example in SECOND_EXAMPLES:
+                    text = text.replace(example, self._addresses.platform.replace(HOST, "localhost"))
         if self._addresses.business is not None:
             text = text.replace('"appId": ', f'"business": "{self._addresses.business}",\n  "appId": ', 1)
         text = text.replace(APP_ID_EXAMPLE, self._addresses.app_id)

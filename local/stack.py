@@ -75,6 +75,8 @@ class Options:
     """File with the customer's keys; None for fresh ones."""
     receipts: ReceiptNumber | None = None
     """What stands for the number in signed receipts; None for no receipts, and no business back end."""
+    pages: tuple[str, ...] = ()
+    """Addresses of other pages that may use the API and the simulator, such as one that is being written."""
     parameters: Mapping[str, str] = field(default_factory=dict)
     """Values of the template's parameters, beside those that the stack sets."""
     environments: int = min(8, 2 * (os.cpu_count() or 1))
@@ -114,6 +116,8 @@ class Stack(AbstractContextManager["Stack"]):
     page: str
     platform: str
     aws: str
+    origins: list[str]
+    """Of the stack's page, and of the others that the options name."""
     dynamodb: str
     """The same address as `aws` unless the options name another."""
     business: str | None
@@ -186,6 +190,7 @@ class Stack(AbstractContextManager["Stack"]):
         endpoint = AwsEndpoint(taken["aws"], options.dynamodb)
         cleanup.callback(endpoint.stop)
         self.aws, self.dynamodb = endpoint.address, endpoint.dynamodb
+        self.origins = [self.page, *map(_origin, options.pages)]
         self.keys = CustomerKeys.read(options.secrets) if options.secrets else CustomerKeys.fresh()
         self.receipt_secrets = None if options.receipts is None else ReceiptSecrets.fresh(options.receipts)
         self.business = None if options.receipts is None else self.page + BUSINESS_PATH
@@ -210,8 +215,8 @@ class Stack(AbstractContextManager["Stack"]):
             app_id=options.app_id,
             app_key=keys.app_key,
             public_key=keys.public_key,
-            origins=frozenset({self.page}),
-            referers=frozenset({f"{self.page}/", f"{self.page}/index.html"}),
+            origins=frozenset(self.origins),
+            referers=frozenset({f"{self.page}/index.html", *_referers(self.origins, options.pages)}),
         )
         form = _signature_form(options.parameters)
         self.simulator = Simulator(customer, clock=options.now, samples=True, signature_form=form)
@@ -225,7 +230,7 @@ class Stack(AbstractContextManager["Stack"]):
         verification = json.dumps({"appKey": keys.app_key, "platformPublicKey": platform_key})
         parameters = {
             "AppId": self.app_id,
-            "AllowedOrigins": self.page,
+            "AllowedOrigins": ",".join(self.origins),
             "SigningSecretArn": endpoint.create_secret(f"{name}-signing", signing),
             "VerificationSecretArn": endpoint.create_secret(f"{name}-verification", verification),
             "AwsEndpointUrl": endpoint.address,
@@ -333,6 +338,20 @@ def _platform_url(given: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
         raise SettingError("--platform-url is an address such as https://www.cmpassport.com")
     return parts._replace(path=parts.path if parts.path.strip("/") else VERIFY_PATH).geturl()
+
+
+def _origin(page: str) -> str:
+    """Take a page's address, or its origin alone."""
+    parts = urlsplit(page)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise SettingError(f"--page is an address such as http://localhost:5173/login, not {page}")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _referers(origins: list[str], pages: tuple[str, ...]) -> list[str]:
+    """Report each page's address, and each origin's with a slash: all that some browsers send."""
+    addresses = [page.partition("#")[0].partition("?")[0] for page in pages]
+    return [*addresses, *(f"{origin}/" for origin in origins)]
 
 
 def _signature_form(parameters: Mapping[str, str]) -> SignatureForm:

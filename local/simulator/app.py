@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +19,7 @@ from local.simulator.delivery import deliver, reset
 from local.simulator.faults import Endpoint, Fault, FaultError, FaultName, Faults, read_fault_text
 from local.simulator.fetching import PIXEL, TokenService, get_mobile
 from local.simulator.journal import Journal
-from local.simulator.protocol import RefusedError, answer, parse
+from local.simulator.protocol import RefusedError, answer, parse, unflatten
 from local.simulator.tokens import TokenDesk
 from local.simulator.verification import Judgement, Verdict, Verifier
 
@@ -27,11 +29,14 @@ if TYPE_CHECKING:
 
     from local.simulator.customer import Customer
 
+_FLAT: Final = "/h5/getPreMobile"  # the newer SDK build's, on verify.cmpassport.com
+_LOG: Final = "/h5/log"  # stands for that build's log-h5.cmpassport.com
 _PATHS: Final = {
     "/NumberAbility/jssdk/jssdk.min.js": Endpoint.SDK,
     "/NumberAbility/jssdk_vlm/jssdk.min.js": Endpoint.SDK,
     "/NumberAbility/h5/getMobile.htm": Endpoint.GET_MOBILE,
     "/NumberAbility/h5/getToken.htm": Endpoint.GET_TOKEN,
+    _FLAT: Endpoint.GET_TOKEN,
     "/NumberAbility/h5/verifyVmMobileApi.htm": Endpoint.VERIFY,
 }
 _METHODS: Final = {
@@ -116,6 +121,8 @@ class Simulator:
             ("GET", "public-key"): lambda _: {"publicKey": self.public_key},
             ("GET", "faults"): lambda _: {"faults": self.faults.describe()},
             ("POST", "faults"): self._arm_fault,
+            ("GET", "customer"): lambda _: self.customer.describe(),
+            ("POST", "customer"): self._change_customer,
             ("GET", "journal"): lambda asked: {
                 "entries": self.journal.entries(asked.args.get("after", 0, type=int))
             },
@@ -151,6 +158,8 @@ class Simulator:
             response.headers["Access-Control-Allow-Origin"] = "*"
             return response
         endpoint = _PATHS.get(request.path)
+        if request.path == _LOG:
+            return _preflight("POST")  # whatever a page logs is taken and forgotten
         if endpoint is None:
             raise NotFound
         if endpoint is Endpoint.GET_TOKEN and request.method == "OPTIONS":
@@ -174,9 +183,8 @@ class Simulator:
             result = _spoil(self._work[endpoint](request, body, now), fault)
         if result.payload is not None:
             result = replace(result, body=json.dumps(result.payload, ensure_ascii=False).encode())
-        if fault and fault.name is FaultName.TRUNCATED:
-            result = replace(result, body=result.body[: len(result.body) // 2])
         self._note(endpoint, request, body, fault, result, now)
+        result = _garbled(result, fault)
         response = Response(result.body, result.status, result.headers, content_type=result.content_type)
         if endpoint is not Endpoint.VERIFY:  # that one is for servers, not for pages
             response.headers["Access-Control-Allow-Origin"] = "*"
@@ -202,6 +210,10 @@ class Simulator:
     def _get_token(self, request: Request, body: bytes, now: datetime) -> _Answer:
         try:
             message = parse(body)
+            if request.path == _FLAT:
+                message = unflatten(message)
+                query = {**request.args, **message["header"], "userInformation": message["fingerprint"]}
+                get_mobile(self._desk, query, now)
         except RefusedError as refusal:
             return _refused(refusal, now)
         origin, referer = request.headers.get("Origin", ""), request.headers.get("Referer", "")
@@ -274,6 +286,13 @@ class Simulator:
         else:
             raise NotFound
         return Response(json.dumps(answered, ensure_ascii=False), content_type=_JSON)
+
+    def _change_customer(self, request: Request) -> dict[str, Any]:
+        try:
+            self.customer = self.customer.changed(parse(_body(request)))
+        except (RefusedError, TypeError, ValueError) as error:
+            raise BadRequest(str(error)) from None
+        return self.customer.describe()
 
     def _arm_fault(self, request: Request) -> dict[str, Any]:
         try:
@@ -350,6 +369,24 @@ def _spoil(result: _Answer, fault: Fault | None) -> _Answer:
         case _:
             pass
     return replace(result, payload={"header": header, "body": body})
+
+
+def _garbled(result: _Answer, fault: Fault | None) -> _Answer:
+    """Spoil an answer's bytes."""
+    body = result.body
+    match fault.name if fault else None:
+        case FaultName.TRUNCATED:
+            return replace(result, body=body[: len(body) // 2])
+        case FaultName.CONTROL_CHARACTER:
+            return replace(result, body=body.replace(b'"resultDesc": "', b'"resultDesc": "\t\n'))
+        case FaultName.GBK:
+            return replace(result, body=body.decode().encode("gbk"))
+        case FaultName.CONTENT_ENCODING if fault:
+            encoding = fault.parameters["encoding"]
+            packed = gzip.compress(body) if encoding == "gzip" else zlib.compress(body)
+            return replace(result, body=packed, headers={**result.headers, "Content-Encoding": encoding})
+        case _:
+            return result
 
 
 def _preflight(methods: str) -> Response:

@@ -41,6 +41,14 @@ def deliver(response: Response, fault: Fault | None, environ: Environ) -> Respon
             pause(environ, fault.parameters["seconds"])
         case FaultName.RESET:
             reset(environ)
+        case FaultName.INTERIM:
+            _send_raw(environ, b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n")
+        case FaultName.CHUNK_SIZE if fault:
+            response.headers.remove("Content-Length")
+            response.headers["Transfer-Encoding"] = "chunked"
+            chunk = f"{fault.parameters['size']}\r\n".encode() + response.get_data()
+            if _send_raw(environ, _head(response, environ) + chunk):
+                raise ConnectionAbortedError("answered by hand")
         case FaultName.DRIP_HEADERS if fault:
             _drip_headers(response, fault.parameters["seconds"], environ)
         case FaultName.DRIP if fault:
@@ -114,13 +122,23 @@ def _pieces(body: bytes) -> Iterator[bytes]:
 
 
 def _drip_headers(response: Response, seconds: float, environ: Environ) -> None:
-    connection: socket.socket | None = environ.get("werkzeug.socket")
-    if connection is None:
-        return
+    for byte in _head(response, environ):
+        pause(environ, seconds)
+        if not _send_raw(environ, bytes([byte])):
+            return
+    _send_raw(environ, response.get_data())
+    raise ConnectionAbortedError("answered by hand")
+
+
+def _head(response: Response, environ: Environ) -> bytes:
     lines = [f"HTTP/1.1 {response.status}", "Connection: close"]
     lines += [f"{name}: {value}" for name, value in response.get_wsgi_headers(environ)]
-    for byte in "\r\n".join([*lines, "", ""]).encode("latin-1"):
-        pause(environ, seconds)
-        connection.sendall(bytes([byte]))
-    connection.sendall(response.get_data())
-    raise ConnectionAbortedError("answered by hand")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+def _send_raw(environ: Environ, data: bytes) -> bool:
+    """Send past the server; False where there is no socket."""
+    connection: socket.socket | None = environ.get("werkzeug.socket")
+    if connection is not None:
+        connection.sendall(data)
+    return connection is not None

@@ -34,11 +34,16 @@ class FaultName(Enum):
     WRONG_MSG_ID = "wrongMsgId"
     WRONG_APP_ID = "wrongAppId"
     MISSING_RESULT_CODE = "missingResultCode"
+    CONTROL_CHARACTER = "controlCharacter"  # raw inside resultDesc, which JSON forbids
+    GBK = "gbk"
+    CONTENT_ENCODING = "contentEncoding"
     TRAILING_SPACE = "trailingSpace"  # after each key, as in the guide's samples
     OVERSIZED = "oversized"
     TRUNCATED = "truncated"
     NO_GET_CONNECTION = "noGetConnection"
     # The platform does its work, and its answer comes late, slowly, in part or not at all.
+    INTERIM = "interim"  # 103 Early Hints first
+    CHUNK_SIZE = "chunkSize"  # an impossible one
     DELAY = "delay"
     DRIP = "drip"
     DRIP_HEADERS = "dripHeaders"
@@ -74,6 +79,11 @@ _KINDS: Final = {
     FaultName.WRONG_MSG_ID: _Kind(_MESSAGES),
     FaultName.WRONG_APP_ID: _Kind(_MESSAGES),
     FaultName.MISSING_RESULT_CODE: _Kind(_MESSAGES),
+    FaultName.CONTROL_CHARACTER: _Kind(_MESSAGES),
+    FaultName.GBK: _Kind(_MESSAGES),
+    FaultName.CONTENT_ENCODING: _Kind(_MESSAGES, {"encoding": "gzip"}),
+    FaultName.INTERIM: _Kind(),
+    FaultName.CHUNK_SIZE: _Kind(_ALL, {"size": "-1"}),
     FaultName.TRAILING_SPACE: _Kind(_MESSAGES),
     FaultName.OVERSIZED: _Kind(_MESSAGES, {"bytes": 1 << 20}),
     FaultName.TRUNCATED: _Kind(_MESSAGES),
@@ -85,7 +95,7 @@ _KINDS: Final = {
     FaultName.RESET: _Kind(_ALL, {"when": "after"}),
 }
 _BOUNDS: Final = {"status": (200, 599), "seconds": (0, 600), "bytes": (1, 64 << 20), "times": (0, 1_000_000)}
-_CHOICES: Final = {"when": ("before", "after")}
+_CHOICES: Final = {"when": ("before", "after"), "encoding": ("gzip", "deflate")}
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,11 +51,11 @@ def insert_number(query: Mapping[str, str]) -> str | None:
 
     A browser's image request cannot carry a header of its own, so the SDK stand-in tells the gateway in the
     query which SIM the phone holds (``simulator.sim``) and over which network the request travels
-    (``simulator.network``). On Wi-Fi, or without a number, nothing is inserted. Headers that pretend to be
-    the gateway's are never looked at.
+    (``simulator.network``). On Wi-Fi, over a VPN or without a number, nothing is inserted. Headers that
+    pretend to be the gateway's are never looked at.
     """
     number = query.get("simulator.sim", "")
-    if query.get("simulator.network") == "wifi" or not _NUMBER.fullmatch(number):
+    if query.get("simulator.network") in {"wifi", "vpn"} or not _NUMBER.fullmatch(number):
         return None
     return number
 
@@ -66,7 +66,11 @@ def get_mobile(desk: TokenDesk, query: Mapping[str, str], now: datetime) -> str 
     fingerprint = query.get("userInformation")
     # The query's own decoding took off one layer: this is the SDK's Base64, and the encoded form is issued.
     encoded = quote(fingerprint, safe="") if fingerprint else None
-    desk.arrive(query.get("appId", ""), query.get("msgId", ""), Arrival(number, encoded, now))
+    desk.arrive(
+        query.get("appId", ""),
+        query.get("msgId", ""),
+        Arrival(number, encoded, now, query.get("simulator.network", "")),
+    )
     return number
 
 
@@ -102,6 +106,10 @@ class TokenService:
 
     def _issue(self, request: TokenRequest, now: datetime) -> tuple[str, str]:
         arrival = self.desk.arrival(request.header.app_id, request.header.msg_id, now)
+        if arrival.network == "vpn":
+            raise RefusedError(
+                "103111", "the request did not come through the carrier's gateway (VPN, proxy)"
+            )
         # As on the test line, where no real number is fetched, the page may name one.
         number = request.expand_params.get("phoneNum") or arrival.number
         if number is None or not _NUMBER.fullmatch(number):
@@ -117,7 +125,7 @@ def _check_forms(request: TokenRequest) -> None:
     )
     for name, form, value in parts:
         if not form.fullmatch(value):
-            raise RefusedError("130032", f"{name} has no form that an SDK makes")
+            raise RefusedError("130032", f"{name} has not a form that an SDK makes")
 
 
 def _check_app(customer: Customer, header: Header, origin: str, referer: str) -> None:

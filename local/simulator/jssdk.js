@@ -1,9 +1,13 @@
 /*
  * The platform's JS SDK as this simulator plays it: the same global, the same methods, the same messages on
- * the wire. Beyond the real one it reads two settings from the page's localStorage, standing for the phone:
+ * the wire. Beyond the real one it reads settings from the page's localStorage, standing for the phone and the
+ * build of the SDK:
  *
  *   simulator.sim      the number of the SIM (13999994444 if never set; "" = no number is inserted)
- *   simulator.network  cellular (if never set), wifi, or unknown
+ *   simulator.network  cellular (if never set), wifi, unknown, or vpn
+ *   simulator.engine   webkit: cross-origin requests say https://host/ alone, as on an iPhone
+ *   simulator.wire     h5 (if never set: getMobile.htm, then getToken.htm), or flat: the newer build's one
+ *                      message to getPreMobile, on another host, which is localhost here
  */
 (function (window, document) {
   "use strict";
@@ -14,6 +18,10 @@
 
   // The SDK speaks to the server that it came from.
   var platform = document.currentScript.src.split("/").slice(0, 3).join("/");
+
+  // Where the newer build speaks to: another origin than that, by the same machine's other name.
+  var second = platform.replace("127.0.0.1", "localhost");
+  var engine = setting("engine", "");
 
   // Fixed when the page was loaded, by the phone's own clock and time zone.
   var loaded = timestamp(new Date());
@@ -78,11 +86,8 @@
 
   function getConnection(appId) {
     var network = setting("network", "cellular");
-    return {
-      appid: appId,
-      msgid: identifier(),
-      netType: network === "wifi" || network === "unknown" ? network : "cellular",
-    };
+    var known = network === "wifi" || network === "unknown"; // a VPN over mobile data is not seen from here
+    return { appid: appId, msgid: identifier(), netType: known ? network : "cellular" };
   }
 
   function getTokenInfo(options) {
@@ -91,10 +96,11 @@
     var information = userInformation();
     var ended = false;
 
-    function fail() {
+    // Of the codes beneath, 103111 alone reaches pages unwrapped.
+    function fail(code) {
       if (!ended) {
         ended = true;
-        options.error({ code: "500", message: FAILED, msgId: parts.msgId });
+        options.error({ code: code === "103111" ? code : "500", message: FAILED, msgId: parts.msgId });
       }
     }
 
@@ -115,12 +121,19 @@
       window.setTimeout(fail, 0);
       return;
     }
+    if (setting("wire", "h5") === "flat") {
+      post(second + "/h5/log", { msgId: parts.msgId }, ignore, ignore);
+      getPreMobile(data, parts, information, fail, succeed);
+      return;
+    }
     getMobile(data, parts, information, fail, function () {
       if (!ended) {
         getToken(data, parts, fail, succeed);
       }
     });
   }
+
+  function ignore() {}
 
   // An image, because its request crosses origins without asking and passes the carrier's gateway, which
   // inserts the number.
@@ -135,6 +148,9 @@
       window.clearTimeout(timer);
       fail();
     };
+    if (engine === "webkit") {
+      image.referrerPolicy = "strict-origin";
+    }
     image.src =
       platform +
       "/NumberAbility/h5/getMobile.htm?" +
@@ -146,52 +162,101 @@
         msgId: parts.msgId,
         timestamp: loaded,
         uuid: parts.uuid,
-        "simulator.sim": setting("sim", "13999994444"),
-        "simulator.network": setting("network", "cellular"),
         // A browser asks for an image it has seen on this page only once.
         "simulator.nonce": identifier(),
       }) +
+      "&" +
+      phone() +
       "&userInformation=" +
       information; // encoded already
   }
 
   function getToken(data, parts, fail, succeed) {
-    var request = new window.XMLHttpRequest();
-    request.open("POST", platform + "/NumberAbility/h5/getToken.htm");
-    request.setRequestHeader("Content-Type", "application/json;charset=utf-8");
-    request.timeout = PATIENCE;
-    request.onerror = request.ontimeout = fail;
-    request.onload = function () {
-      var token = tokenIn(request);
-      if (token) {
-        succeed(token);
-      } else {
-        fail();
-      }
+    var message = {
+      header: {
+        version: data.version || "",
+        msgId: parts.msgId,
+        timestamp: loaded,
+        appId: data.appId || "",
+      },
+      body: {
+        expandParams: window.encodeURIComponent(data.expandParams || ""),
+        sign: data.sign || "",
+        uuid: parts.uuid,
+      },
     };
-    request.send(
-      JSON.stringify({
-        header: {
-          version: data.version || "",
-          msgId: parts.msgId,
-          timestamp: loaded,
-          appId: data.appId || "",
-        },
-        body: {
-          expandParams: window.encodeURIComponent(data.expandParams || ""),
-          sign: data.sign || "",
-          uuid: parts.uuid,
-        },
-      })
-    );
+    post(platform + "/NumberAbility/h5/getToken.htm", message, fail, succeed);
   }
 
-  function tokenIn(request) {
-    try {
-      return request.status === 200 && JSON.parse(request.responseText).body.token;
-    } catch (error) {
-      return "";
+  function getPreMobile(data, parts, information, fail, succeed) {
+    var message = {
+      version: data.version || "",
+      appId: data.appId || "",
+      openType: data.openType || "",
+      sign: data.sign || "",
+      getNetworkType: getConnection(data.appId).netType,
+      getMsisdnMask: "0",
+      traceId: parts.uuid,
+      msgId: parts.msgId,
+      timestamp: loaded,
+      uuid: parts.uuid,
+      businessType: "10",
+      userInformations: information,
+      expandParams: window.encodeURIComponent(data.expandParams || ""),
+    };
+    post(second + "/h5/getPreMobile?" + phone(), message, fail, succeed);
+  }
+
+  // What a carrier's gateway would see by itself.
+  function phone() {
+    return query({
+      "simulator.sim": setting("sim", "13999994444"),
+      "simulator.network": setting("network", "cellular"),
+    });
+  }
+
+  function post(address, message, fail, succeed) {
+    function answered(text) {
+      try {
+        var answer = JSON.parse(text);
+        if (answer.body.token) {
+          succeed(answer.body.token);
+        } else {
+          fail(answer.header.resultCode);
+        }
+      } catch (error) {
+        fail();
+      }
     }
+
+    var type = "application/json;charset=utf-8";
+    if (engine === "webkit") {
+      window
+        .fetch(address, {
+          method: "POST",
+          headers: { "Content-Type": type },
+          body: JSON.stringify(message),
+          referrerPolicy: "strict-origin",
+        })
+        .then(function (response) {
+          return response.ok ? response.text() : "";
+        })
+        .then(answered, function () {
+          fail();
+        });
+      return;
+    }
+    var request = new window.XMLHttpRequest();
+    request.open("POST", address);
+    request.setRequestHeader("Content-Type", type);
+    request.timeout = PATIENCE;
+    request.onerror = request.ontimeout = function () {
+      fail();
+    };
+    request.onload = function () {
+      answered(request.status === 200 ? request.responseText : "");
+    };
+    request.send(JSON.stringify(message));
   }
 
   window.YDRZ = { getSign: getSign, getConnection: getConnection, getTokenInfo: getTokenInfo };

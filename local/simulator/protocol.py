@@ -17,6 +17,7 @@ DESCRIPTIONS: Final = {
     "000": "是本机号码",
     "001": "非本机号码",
     "000000": "成功",
+    "103111": "网关IP错误",
     "103605": "加密方式或密钥值为空",
     "105112": "时间戳不合法",
     "110004": "IP不在白名单",
@@ -122,6 +123,16 @@ def parse(body: bytes) -> dict[str, Any]:
 
 def _no_constant(name: str) -> None:
     raise ValueError(name)
+
+
+def unflatten(message: dict[str, Any]) -> dict[str, Any]:
+    """Read the newer SDK build's flat message as one to getToken.htm, the fingerprint beside it."""
+    parts = {name: message.get(name) for name in ("version", "msgId", "timestamp", "appId")}
+    rest = {name: message.get(name) for name in ("sign", "uuid", "expandParams")}
+    fingerprint = unquote(_optional(message, "userInformations"))
+    if message.get("businessType") != "10":
+        raise RefusedError("130010", "businessType is not 10")
+    return {"header": parts, "body": rest, "fingerprint": fingerprint}
 
 
 def read_verify_request(message: dict[str, Any]) -> VerifyRequest:

@@ -34,6 +34,7 @@ class Arrival:
     number: str | None
     user_information: str | None
     at: datetime
+    network: str = ""
 
 
 @dataclass(slots=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import threading
-from collections import Counter
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
+from local.simulator.customer import LimitWindow
 from local.simulator.protocol import (
     SHANGHAI,
     RefusedError,
@@ -71,7 +71,7 @@ class Verifier:
         self._form = form
         self._lock = threading.Lock()
         self._day = date.min
-        self._verdicts: Counter[str] = Counter()
+        self._verdicts: dict[str, tuple[datetime, int]] = {}  # since when, and how many
 
     def judge(
         self, customer: Customer, key: PlatformKey, message: dict[str, Any], address: str, now: datetime
@@ -126,10 +126,13 @@ class Verifier:
         now: datetime,
     ) -> Verdict:
         with self._lock:
-            self._turn_day(now.astimezone(SHANGHAI).date())
+            self._forget_old(customer, now)
             # A sample token may be used for ever, so it counts for no day.
             number = None if self._desk.is_sample(request.token) else opened.number
-            if number and self._verdicts[number] >= customer.daily_limit:
+            since, count = self._verdicts.get(number or "", (now, 0))
+            if _is_over(since, now, customer.limit_window):
+                since, count = now, 0
+            if number and count >= customer.daily_limit:
                 raise RefusedError("121011", "the number's verdicts of the day are used up")
             if forged:
                 raise forged
@@ -137,13 +140,24 @@ class Verifier:
                 raise opened.refusal
             sim = self._desk.redeem(request.token, request.user_information, now)
             if number:
-                self._verdicts[number] += 1
+                self._verdicts[number] = since, count + 1
             return Verdict.MATCH if sim == opened.number else Verdict.MISMATCH
 
-    def _turn_day(self, today: date) -> None:
-        if today != self._day:
+    def _forget_old(self, customer: Customer, now: datetime) -> None:
+        if (today := now.astimezone(SHANGHAI).date()) != self._day:
             self._day = today
-            self._verdicts.clear()
+            kept = self._verdicts.items()
+            self._verdicts = {
+                number: (since, count)
+                for number, (since, count) in kept
+                if not _is_over(since, now, customer.limit_window)
+            }
+
+
+def _is_over(since: datetime, now: datetime, window: LimitWindow) -> bool:
+    if window is LimitWindow.DAY:
+        return since.astimezone(SHANGHAI).date() != now.astimezone(SHANGHAI).date()
+    return now - since >= timedelta(hours=24)
 
 
 def _open(customer: Customer, key: PlatformKey, request: VerifyRequest) -> _Opened:
