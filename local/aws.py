@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from io import BytesIO
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, Final, Literal
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from werkzeug import Request
+from werkzeug import Request, Response
 
 from local import ROOT
 from local.server import Server, address_of, message
@@ -43,8 +44,10 @@ _SERVICES: Final[Mapping[str, _Service]] = {
     "DynamoDB_20120810": "dynamodb",
     "secretsmanager": "secretsmanager",
 }
-_UNSIGNED: Final = "AWS4-HMAC-SHA256 Credential=local/-/-/-/aws4_request"
-"""Says who calls, as far as an endpoint that checks nothing wants to know."""
+_UNSIGNED: Final = "AWS4-HMAC-SHA256 Credential={}/-/-/-/aws4_request"
+"""Says who calls, as far as an endpoint that checks no signature wants to know."""
+
+_KEY_ID: Final = "LOCAL_AWS_KEY_ID"
 
 _NAMES: Final = frozenset({"localhost", "host.docker.internal"})
 _SCOPE: Final = re.compile(r"(Credential=[^/]*/[^/]*/)[^/]*/")
@@ -64,11 +67,16 @@ class AwsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class AwsCredentials:
-    """What boto3 is given; the endpoint checks none of it."""
+    """What boto3 is given; the endpoint looks at the access key's id alone, where it was told one."""
 
     access_key_id: str = "local"
     secret_access_key: str = "local"  # noqa: S105 - made up
     session_token: str = "local"  # noqa: S105 - made up
+
+    @classmethod
+    def unguessable(cls) -> Self:
+        """Make credentials that nobody else has: enough against whoever cannot read this user's processes."""
+        return cls(access_key_id=token_hex(16))
 
     def variables(self) -> dict[str, str]:
         """Return boto3's environment variables, with which no profile of the developer's is read."""
@@ -91,16 +99,27 @@ class AwsEndpoint:
         The socket to answer; this process gives it up.
     dynamodb
         Address of another DynamoDB, which then gets the calls that are DynamoDB's; None for this endpoint's.
+    credentials
+        Those that callers must have; None for any.
     """
 
-    def __init__(self, listener: socket.socket, dynamodb: str | None = None) -> None:
+    def __init__(
+        self,
+        listener: socket.socket,
+        dynamodb: str | None = None,
+        credentials: AwsCredentials | None = None,
+    ) -> None:
+        variables = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+        if credentials is not None:
+            variables[_KEY_ID] = credentials.access_key_id
+        self._key_id = (credentials or AwsCredentials()).access_key_id
         self.address = address_of(listener)
         self.dynamodb = dynamodb or self.address
         with listener:
             self._process = subprocess.Popen(  # noqa: S603 - this Python, on this module
                 [sys.executable, "-m", "local.aws", str(listener.fileno())],
                 cwd=ROOT,
-                env={name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ},
+                env=variables,
                 stdin=subprocess.PIPE,
                 stdout=2,
                 pass_fds=(listener.fileno(),),
@@ -129,7 +148,7 @@ class AwsEndpoint:
             headers = {
                 "X-Amz-Target": target,
                 "Content-Type": "application/x-amz-json-1.1",
-                "Authorization": f"{_UNSIGNED}, SignedHeaders=host, Signature=0",
+                "Authorization": f"{_UNSIGNED.format(self._key_id)}, SignedHeaders=host, Signature=0",
             }
             connection.request("POST", "/", json.dumps(parameters), headers)
             response = connection.getresponse()
@@ -190,12 +209,13 @@ class MotoApplication:
     Moto checks a write's condition and writes in two steps; under a lock they are one, as in DynamoDB.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, key_id: str | None = None) -> None:
         # Here, not above: the stack's own process has no use for moto's half second of imports.
         from moto.moto_server.werkzeug_app import create_backend_app  # noqa: PLC0415
 
         self._applications = {service: create_backend_app(service) for service in _SERVICES.values()}
         self._lock = threading.Lock()
+        self._key_id = key_id
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> "Iterable[bytes]":
         """Answer one request, in the stack's region whatever the caller signed for."""
@@ -204,10 +224,14 @@ class MotoApplication:
         if not _is_ours(request.headers.get("host", "")):
             return message(403, "this endpoint is for this machine's own names")(environ, start_response)
         if service is None:
-            refusal = message(400, "this endpoint has Secrets Manager and DynamoDB")
-            refusal.headers["x-amzn-errortype"] = "UnknownOperation"
+            refusal = _refusal("UnknownOperation", "this endpoint has Secrets Manager and DynamoDB")
             return refusal(environ, start_response)
-        signed = request.headers.get("authorization", _UNSIGNED)
+        signed = request.headers.get("authorization", _UNSIGNED.format("local"))
+        if self._key_id is not None and f"Credential={self._key_id}/" not in signed:
+            refusal = _refusal(
+                "UnrecognizedClientException", "this stack has real keys, for its functions alone"
+            )
+            return refusal(environ, start_response)
         body = _of_current_version(request.get_data(), request.headers["x-amz-target"])
         environ |= {
             "HTTP_AUTHORIZATION": _SCOPE.sub(rf"\g<1>{REGION}/", signed, count=1),
@@ -217,6 +241,11 @@ class MotoApplication:
         }
         with self._lock:
             return [b"".join(self._applications[service](environ, start_response))]
+
+
+def _refusal(kind: str, text: str) -> Response:
+    body = json.dumps({"__type": kind, "message": text})
+    return Response(body, 400, content_type="application/x-amz-json-1.1")
 
 
 def _is_ours(host: str) -> bool:
@@ -250,7 +279,7 @@ def main() -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ["MOTO_ACCOUNT_ID"] = ACCOUNT_ID
     os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"  # no page has any business here
-    Server(MotoApplication(), socket.socket(fileno=int(sys.argv[1])))
+    Server(MotoApplication(os.environ.pop(_KEY_ID, None)), socket.socket(fileno=int(sys.argv[1])))
     while True:
         time.sleep(3600)
 

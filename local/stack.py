@@ -123,6 +123,8 @@ class Stack(AbstractContextManager["Stack"]):
     business: str | None
     """Address of the business back end; None without receipts."""
     app_id: str
+    credentials: AwsCredentials
+    """What the AWS endpoint is called with: with `secrets` it serves nobody else."""
     keys: CustomerKeys
     receipt_secrets: ReceiptSecrets | None
     """The receipts' keys; None without receipts."""
@@ -187,7 +189,10 @@ class Stack(AbstractContextManager["Stack"]):
         taken = {name: cleanup.enter_context(_listen(name, port)) for name, port in ports.items()}
         self.api, self.page = address_of(taken["api"]), address_of(taken["web"])
         # First, since it takes longest to start.
-        endpoint = AwsEndpoint(taken["aws"], options.dynamodb)
+        self.credentials = AwsCredentials() if options.secrets is None else AwsCredentials.unguessable()
+        endpoint = AwsEndpoint(
+            taken["aws"], options.dynamodb, None if options.secrets is None else self.credentials
+        )
         cleanup.callback(endpoint.stop)
         self.aws, self.dynamodb = endpoint.address, endpoint.dynamodb
         self.origins = [self.page, *map(_origin, options.pages)]
@@ -258,7 +263,7 @@ class Stack(AbstractContextManager["Stack"]):
     def _functions(self, cleanup: ExitStack, deployment: Deployment, platform_url: str) -> Mapping[str, Pool]:
         functions = {}
         options = self._options
-        here = {"AWS_ENDPOINT_URL": self.aws}
+        here = {"AWS_ENDPOINT_URL": self.aws, **self.credentials.variables()}
         if options.dynamodb is not None:
             here["AWS_ENDPOINT_URL_DYNAMODB"] = options.dynamodb
         verifying = {"PLATFORM_URL": platform_url}
@@ -383,7 +388,6 @@ def _function(deployment: Deployment, logical_id: str, roots: tuple[Path, ...]) 
         "AWS_REGION": place.region,
         "LAMBDA_TASK_ROOT": str(roots[0]),
         "TZ": ":UTC",
-        **AwsCredentials().variables(),
         **{key: str(value) for key, value in written.items()},
     }
     return Function(

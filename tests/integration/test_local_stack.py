@@ -11,8 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+import boto3
 import pytest
 import urllib3
+from botocore.exceptions import ClientError
 
 from local import ROOT
 from local.environment import Pool
@@ -167,6 +169,10 @@ def test_keys_from_a_file_serve_the_simulator_which_keeps_its_own_pair(
             "appKey": own.app_key,
             "platformPublicKey": stack.simulator.public_key,
         }
+        stranger = boto3.client("secretsmanager", region_name="cn-north-1", endpoint_url=stack.aws)
+        with pytest.raises(ClientError, match="UnrecognizedClientException"):
+            stranger.get_secret_value(SecretId=stack.variables["Echo"]["SIGNING_SECRET_ID"])
+        assert own.private_key not in json.dumps(stack.variables)
         shared = set(echoing.addresses().values()) & set(stack.addresses().values())
     assert shared == {echoing.app_id}
     for part in ("api", "page", "platform", "aws"):
@@ -198,6 +204,29 @@ def test_another_platform_takes_the_simulators_place(
         control = f"{stack.page}/panel/attempts"
         assert urllib3.request("DELETE", control, headers={"Origin": stack.page}, retries=False).status == 405
         assert secret(stack, "VERIFICATION_SECRET_ID")["platformPublicKey"] == platform.public_key
+
+
+def test_pages_of_ones_own_are_allowed_and_reported(options: Options) -> None:
+    pages = ("http://localhost:5173/login?a#b", "https://own.example")
+    with Stack(replace(options, pages=pages, warm=frozenset())) as stack:
+        assert stack.simulator is not None
+        customer = stack.simulator.customer
+        preflights = [
+            urllib3.request("OPTIONS", f"{stack.api}/echo", headers={"Origin": origin}, retries=False)
+            for origin in (stack.page, "http://localhost:5173", "https://own.example")
+        ]
+        with pytest.raises(SettingError, match="--page"), Stack(replace(options, pages=("5173",))):
+            pass
+
+    assert all("access-control-allow-origin" in response.headers for response in preflights)
+    assert customer.origins == {stack.page, "http://localhost:5173", "https://own.example"}
+    own = {
+        "http://localhost:5173/login",
+        "http://localhost:5173/",
+        "https://own.example",
+        "https://own.example/",
+    }
+    assert customer.referers == {f"{stack.page}/", f"{stack.page}/index.html", *own}
 
 
 @pytest.mark.parametrize("given", ["p.example", "ftp://p.example", "http://", "http://p.example/?a=b"])

@@ -72,6 +72,6 @@ def phone_of(stack: Stack, sim: str = "13999994444") -> Phone:
 
 def client_of(stack: Stack, service: str) -> Any:
     """Make a boto3 client of the stack's AWS endpoint, or of its DynamoDB."""
-    session = boto3.Session("local", "local", region_name="cn-north-1")
+    session = boto3.Session(stack.credentials.access_key_id, "local", region_name="cn-north-1")
     address = stack.dynamodb if service == "dynamodb" else stack.aws
     return session.client(service, endpoint_url=address)  # type: ignore[call-overload]  # any service
