@@ -189,6 +189,19 @@ def test_an_answer_can_drip(server: Server, connection: http.client.HTTPConnecti
         assert len(sock.recv(1000)) < 10
 
 
+def test_an_answer_can_come_after_another_and_in_chunks_of_no_size(server: Server) -> None:
+    with raw(server, "interim") as sock:
+        heard = sock.recv(1000)
+        while b'"130010"' not in heard:
+            heard += sock.recv(1000)
+    assert heard.startswith(b"HTTP/1.1 103 Early Hints\r\n")
+    assert b"\r\n\r\nHTTP/1.1 200 OK\r\n" in heard
+    with raw(server, "chunkSize;size=-1") as sock:
+        head, _, body = b"".join(iter(lambda: sock.recv(1000), b"")).partition(b"\r\n\r\n")
+    assert b"Transfer-Encoding: chunked" in head
+    assert body.startswith(b"-1\r\n{")
+
+
 def test_an_oversized_answer_comes_without_a_length(connection: http.client.HTTPConnection) -> None:
     response = send(connection, "oversized;bytes=300000")
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding as KeyEncoding
 from cryptography.hazmat.primitives.serialization import PublicFormat, load_der_public_key
 from werkzeug.test import Client, TestResponse
 
-from local.simulator import Algorithm, Customer, Encoding, SignatureForm, Simulator
+from local.simulator import Algorithm, Customer, Encoding, LimitWindow, SignatureForm, Simulator
 from local.simulator.journal import Journal
 
 if TYPE_CHECKING:
@@ -430,6 +430,16 @@ def test_the_limit_is_the_day_of_shanghai(world: World) -> None:
     assert world.verify() == "000"
 
 
+def test_by_the_other_rule_the_limit_ends_24_hours_after_the_first_verdict(world: World) -> None:
+    world.simulator.customer = replace(CUSTOMER, daily_limit=1, limit_window=LimitWindow.FROM_FIRST_CALL)
+    codes = [world.verify()]
+    for hours in (23, 1):
+        world.clock.advance(hours=hours)
+        codes.append(world.verify())
+
+    assert codes == ["000", "121011", "000"]
+
+
 def test_verdicts_alone_count_and_a_used_up_limit_is_looked_at_before_the_signature(world: World) -> None:
     world.simulator.customer = replace(CUSTOMER, daily_limit=1)
     refused = [world.verify(sign="AAAA"), world.verify(token="VM_made_up", userInformation="x")]
@@ -504,16 +514,53 @@ def test_user_information_always_shows_whether_it_was_encoded_once_too_often(wor
 
 
 @pytest.mark.parametrize(
-    ("sim", "network", "seconds"),
-    [(SIM, "wifi", 0), ("", "cellular", 0), ("12345", "cellular", 0), (SIM, "cellular", 61)],
+    ("sim", "network", "seconds", "expected"),
+    [
+        (SIM, "wifi", 0, "111002"),
+        ("", "cellular", 0, "111002"),
+        ("12345", "cellular", 0, "111002"),
+        (SIM, "cellular", 61, "111002"),
+        (SIM, "vpn", 0, "103111"),
+    ],
 )
 def test_without_a_number_from_the_gateway_there_is_no_token(
-    world: World, sim: str, network: str, seconds: float
+    world: World, sim: str, network: str, seconds: float, expected: str
 ) -> None:
     world.get_mobile(sim, network)
     world.clock.advance(seconds=seconds)
 
-    assert code(world.get_token()) == "111002"
+    assert code(world.get_token()) == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "network", "expected"),
+    [
+        ({}, "cellular", "000000"),
+        ({}, "wifi", "111002"),
+        ({}, "vpn", "103111"),
+        ({"sign": "AAAA"}, "cellular", "130018"),
+        ({"businessType": "8"}, "cellular", "130010"),
+        ({"traceId": None, "uuid": "x"}, "cellular", "130032"),
+    ],
+)
+def test_the_newer_build_fetches_its_token_with_one_flat_message(
+    world: World, change: dict[str, Any], network: str, expected: str
+) -> None:
+    wanted = token_request()
+    nested = as_token_message(wanted)
+    message = {**nested["header"], **nested["body"], "traceId": UUID, "businessType": "10", "openType": "1"}
+    message |= {"userInformations": "a%2Bb%2Fc%3D%3D", **change}
+    query = {"simulator.sim": SIM, "simulator.network": network}
+    headers = {"Origin": ORIGIN, "Referer": PAGE}
+
+    answer = read(world.client.post("/h5/getPreMobile", json=message, query_string=query, headers=headers))
+
+    assert code(answer) == expected
+    if expected == "000000":
+        body = answer["body"]
+        assert body["userInformation"] == "a%2Bb%2Fc%3D%3D"
+        sent = {"token": body["token"], "userInformation": body["userInformation"]}
+        assert world.verify(**sent) == "000"
 
 
 def test_a_header_that_pretends_to_be_the_gateways_is_not_believed(world: World) -> None:
@@ -644,7 +691,18 @@ def test_the_journal_forgets_the_oldest_when_it_is_full() -> None:
     assert [entry["id"] for entry in journal.entries()] == [2, 3]
 
 
-def test_the_platforms_public_key_is_shown(world: World) -> None:
+def test_the_platforms_public_key_is_shown_and_the_customers_can_be_changed(world: World) -> None:
     shown = world.client.get("/simulator/public-key").get_json()
-
     assert shown == {"publicKey": world.simulator.public_key}
+
+    entered = {"publicKey": bare(OTHER_KEY), "limitWindow": "24h", "dailyLimit": 3, "origins": [ORIGIN]}
+    changed = world.client.post("/simulator/customer", json=entered).get_json()
+
+    assert changed == world.client.get("/simulator/customer").get_json()
+    assert {name: changed[name] for name in entered} == entered
+    assert APP_KEY not in json.dumps(changed)
+    assert world.simulator.customer == replace(
+        CUSTOMER, public_key=bare(OTHER_KEY), daily_limit=3, limit_window=LimitWindow.FROM_FIRST_CALL
+    )
+    for wrong in ({"appKey": "x"}, {"limitWindow": "week"}, {"addresses": ["my.host"]}):
+        assert world.client.post("/simulator/customer", json=wrong).status_code == 400

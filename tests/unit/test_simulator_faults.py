@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from typing import Any
 
 import pytest
@@ -186,6 +188,20 @@ def test_keys_can_be_printed_with_a_trailing_space_as_in_the_guides_samples(clie
 
     assert answer["header"].keys() == {"msgId ", "timestamp ", "appId ", "resultCode "}
     assert answer["body"].keys() == {"taskId ", "resultDesc ", "expandParams "}
+
+
+def test_an_answer_can_be_packed_or_hold_what_json_and_utf_8_forbid(client: Client) -> None:
+    def spoiled(fault: str, **parameters: Any) -> bytes:
+        arm(client, fault, **parameters)
+        response = verify(client)
+        assert response.headers.get("Content-Encoding") == parameters.get("encoding")
+        assert response.content_length == len(response.get_data())
+        return response.get_data()
+
+    assert b'"resultCode": "130010"' in gzip.decompress(spoiled("contentEncoding", encoding="gzip"))
+    assert b'"resultCode": "130010"' in zlib.decompress(spoiled("contentEncoding", encoding="deflate"))
+    assert b'"resultDesc": "\t\n' in spoiled("controlCharacter")
+    assert json.loads(spoiled("gbk").decode("gbk"))["body"]["resultDesc"] == "参数为空"
 
 
 def test_an_answer_can_be_larger_than_anybody_wants(client: Client) -> None:
