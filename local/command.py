@@ -12,7 +12,7 @@ from local import ROOT, state
 from local.environment import FunctionError
 from local.invoke import invoke, read_json, read_overlay
 from local.keys import ReceiptNumber
-from local.relay import Relay, bridge_address
+from local.relay import bridge_address, relay
 from local.stack import SIM_NUMBER, VERIFY_FUNCTION, Options, Stack, StackError
 
 _ENV = ROOT / "events" / "env.json"
@@ -152,7 +152,7 @@ def _answer_containers(cleanup: ExitStack, stack: Stack, options: Options) -> No
         return
     try:
         ports = [urlsplit(address).port or 0 for address in (stack.aws, stack.platform)]
-        cleanup.enter_context(Relay(bridge, ports))
+        cleanup.enter_context(relay(bridge, ports))
     except OSError as error:
         _note(f"containers do not reach this stack: {bridge}: {error.strerror}")
 

@@ -5,16 +5,14 @@
 nothing of the stack listens. The relay listens there, for containers only.
 """
 
-import selectors
 import socket
 import struct
 import sys
 import threading
-from collections.abc import Iterable
-from contextlib import AbstractContextManager, ExitStack, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from socketserver import BaseRequestHandler, ThreadingTCPServer
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from local.server import HOST
 
@@ -22,12 +20,11 @@ _BRIDGE: Final = b"docker0"
 _GET_ADDRESS: Final = 0x8915
 """SIOCGIFADDR of netdevice(7)."""
 
-_CHUNK: Final = 65536
 _CONNECT_SECONDS: Final = 5.0
 
 
 def bridge_address() -> str | None:
-    """Give the address of Docker's bridge; None where this machine has none, as with Docker Desktop."""
+    """Return the address of Docker's bridge; None where this machine has none, as with Docker Desktop."""
     if sys.platform != "linux":
         return None
     from fcntl import ioctl  # noqa: PLC0415 - Unix only
@@ -39,14 +36,21 @@ def bridge_address() -> str | None:
     return None
 
 
-class _Connection(BaseRequestHandler):
-    """One connection of a container, passed on byte for byte."""
+@contextmanager
+def relay(address: str, ports: Iterable[int]) -> Iterator[None]:
+    """Pass on what comes to ports of an address, `bridge_address()`, to the same ports on loopback.
 
-    def handle(self) -> None:
-        port = self.server.server_address[1]  # type: ignore[index]  # an IPv4 address is a pair
-        with suppress(OSError), socket.create_connection((HOST, port), _CONNECT_SECONDS) as stack:
-            stack.settimeout(None)
-            _pass_on(self.request, stack)
+    Raises
+    ------
+    OSError
+        The address is not this machine's, or a port is taken there.
+    """
+    with ExitStack() as cleanup:
+        for port in ports:
+            listener = cleanup.enter_context(_Listener((address, port), _Connection))
+            threading.Thread(target=listener.serve_forever, args=(0.1,), daemon=True).start()
+            cleanup.callback(listener.shutdown)
+        yield
 
 
 class _Listener(ThreadingTCPServer):
@@ -54,55 +58,22 @@ class _Listener(ThreadingTCPServer):
     allow_reuse_address = True
 
 
-class Relay(AbstractContextManager["Relay"]):
-    """A running relay.
+class _Connection(BaseRequestHandler):
+    """One connection of a container, passed on byte for byte."""
 
-    Parameters
-    ----------
-    address
-        Where containers look, `bridge_address()`.
-    ports
-        Ports of the stack on loopback; the relay takes the same ones.
-
-    Raises
-    ------
-    OSError
-        On entering: the address is not this machine's, or a port is taken there.
-    """
-
-    def __init__(self, address: str, ports: Iterable[int]) -> None:
-        self._address = address
-        self._ports = tuple(ports)
-        self._cleanup = ExitStack()
-
-    def __enter__(self) -> Self:
-        with ExitStack() as cleanup:
-            for port in self._ports:
-                listener = cleanup.enter_context(_Listener((self._address, port), _Connection))
-                threading.Thread(
-                    target=listener.serve_forever, args=(0.1,), name=f"relay-{port}", daemon=True
-                ).start()
-                cleanup.callback(listener.shutdown)
-            self._cleanup = cleanup.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._cleanup.close()
+    def handle(self) -> None:
+        port = self.server.server_address[1]  # type: ignore[index]  # an IPv4 address is a pair
+        with suppress(OSError), socket.create_connection((HOST, port), _CONNECT_SECONDS) as stack:
+            stack.settimeout(None)
+            back = threading.Thread(target=_pass_on, args=(stack, self.request), daemon=True)
+            back.start()
+            _pass_on(self.request, stack)
+            back.join()
 
 
-def _pass_on(left: socket.socket, right: socket.socket) -> None:
-    """Pass bytes both ways until both sides have ended; one side's end is passed on like its bytes."""
-    with selectors.DefaultSelector() as selector:
-        selector.register(left, selectors.EVENT_READ, right)
-        selector.register(right, selectors.EVENT_READ, left)
-        while selector.get_map():
-            for key, _ in selector.select():
-                source, target = key.fileobj, key.data
-                chunk = source.recv(_CHUNK)  # type: ignore[union-attr]  # what was registered is a socket
-                if chunk:
-                    target.sendall(chunk)
-                else:
-                    selector.unregister(source)
-                    target.shutdown(socket.SHUT_WR)
+def _pass_on(source: socket.socket, target: socket.socket) -> None:
+    """Pass bytes on until their end, which is passed on like them."""
+    with suppress(OSError):
+        while chunk := source.recv(65536):
+            target.sendall(chunk)
+        target.shutdown(socket.SHUT_WR)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from werkzeug import Request, Response
 
-from local.relay import Relay
+from local.relay import relay
 from local.server import PortInUseError, Server, listen
 from local.simulator import Customer, Simulator
 
@@ -257,7 +257,7 @@ def test_nothing_that_passes_is_printed(
 
 
 def test_what_a_container_sends_arrives_and_is_answered(server: Server) -> None:
-    with Relay(SECOND_LOOPBACK, [server.port]):
+    with relay(SECOND_LOOPBACK, [server.port]):
         connection = http.client.HTTPConnection(SECOND_LOOPBACK, server.port, timeout=10)
         with closing(connection):
             connection.request("POST", "/", b"x" * 1_000_000)
@@ -268,7 +268,7 @@ def test_a_port_on_which_nothing_answers_ends_the_connection() -> None:
     with listen(0) as listener:
         port = listener.getsockname()[1]
     with (
-        Relay(SECOND_LOOPBACK, [port]),
+        relay(SECOND_LOOPBACK, [port]),
         socket.create_connection((SECOND_LOOPBACK, port), timeout=10) as container,
     ):
         assert container.recv(1) == b""
@@ -277,5 +277,5 @@ def test_a_port_on_which_nothing_answers_ends_the_connection() -> None:
 def test_a_port_of_the_bridge_that_is_taken_is_an_error() -> None:
     with listen(0, SECOND_LOOPBACK) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(OSError, match="in use"), Relay(SECOND_LOOPBACK, [port]):
+        with pytest.raises(OSError, match="in use"), relay(SECOND_LOOPBACK, [port]):
             pass

@@ -17,7 +17,7 @@ import pytest
 import urllib3
 
 from local import ROOT
-from local.relay import Relay, bridge_address
+from local.relay import bridge_address, relay
 from local.stack import Options, Stack
 from tests.support.planted import leaks
 from tests.support.stacks import start
@@ -112,7 +112,7 @@ def stack(engine: None) -> Iterator[Stack]:  # noqa: ARG001 - its bridge must be
     with start(Options(warm=frozenset())) as stack:
         address = bridge_address()
         ports = [urlsplit(url).port or 0 for url in (stack.aws, stack.platform)]
-        with Relay(address, ports) if address else nullcontext():
+        with relay(address, ports) if address else nullcontext():
             yield stack
 
 

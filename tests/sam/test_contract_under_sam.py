@@ -13,7 +13,7 @@ from zlib import crc32
 import pytest
 
 from local import ROOT
-from local.relay import Relay, bridge_address
+from local.relay import bridge_address, relay
 from local.stack import Options, Stack
 from tests.integration.test_contract import (
     ROWS,
@@ -65,7 +65,7 @@ def _under_sam(
             stack = cleanup.enter_context(embedded(replace(options, warm=frozenset())))
             if address := bridge_address():
                 inside = [stack.aws] if stack.simulator is None else [stack.aws, stack.platform]
-                cleanup.enter_context(Relay(address, [urlsplit(url).port or 0 for url in inside]))
+                cleanup.enter_context(relay(address, [urlsplit(url).port or 0 for url in inside]))
             variables.write_text(
                 json.dumps({name: as_in_containers(own) for name, own in stack.variables.items()})
             )
