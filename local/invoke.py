@@ -18,17 +18,9 @@ from local.stack import RECEIPT_KEYS_FUNCTION, Options, SettingError, Stack
 from local.state import find_functions
 from local.template import FUNCTION, Template, TemplateError
 
-STACKS_OWN: Final = frozenset(
-    {
-        "PLATFORM_URL",
-        "TABLE_NAME",
-        "SIGNING_SECRET_ID",
-        "VERIFICATION_SECRET_ID",
-        "PEPPER_SECRET_ID",
-        "RECEIPT_SECRET_ID",
-        "RECEIPT_ISSUER",
-        "AWS_ENDPOINT_URL",
-    }
+STACKS_OWN: Final = (
+    *("PLATFORM_URL", "TABLE_NAME", "AWS_ENDPOINT_URL", "RECEIPT_ISSUER", "RECEIPT_SECRET_ID"),
+    *("SIGNING_SECRET_ID", "VERIFICATION_SECRET_ID", "PEPPER_SECRET_ID"),
 )
 """Variables that an env file does not change: they say where the running stack is."""
 
@@ -58,7 +50,13 @@ def invoke(logical_id: str, event: Any, overlay: Mapping[str, Any], options: Opt
     FunctionError
         The handler did not start, raised, died or timed out.
     """
-    _check_name(logical_id, options.template)
+    try:
+        resources = Template.read(options.template).document["Resources"]
+    except TemplateError as error:
+        raise SettingError(str(error)) from error
+    known = [name for name, resource in resources.items() if resource["Type"] == FUNCTION]
+    if logical_id not in known:
+        raise SettingError(f"there is no function {logical_id}; there are {', '.join(known)}")
     with _function(logical_id, options, state) as function:
         environment = WorkerEnvironment(overlaid(function, overlay), options.log)
         try:
@@ -96,16 +94,6 @@ def read_overlay(path: Path) -> Mapping[str, Any]:
     if not isinstance(overlay, dict) or not all(isinstance(values, dict) for values in overlay.values()):
         raise SettingError(f"{path}: an object of objects is wanted, as sam local invoke --env-vars reads it")
     return overlay
-
-
-def _check_name(logical_id: str, template: Path) -> None:
-    try:
-        resources = Template.read(template).document["Resources"]
-    except TemplateError as error:
-        raise SettingError(str(error)) from error
-    known = [name for name, resource in resources.items() if resource["Type"] == FUNCTION]
-    if logical_id not in known:
-        raise SettingError(f"there is no function {logical_id}; there are {', '.join(known)}")
 
 
 @contextmanager

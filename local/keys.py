@@ -28,24 +28,15 @@ class SecretsFileError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CustomerKeys:
-    """What the customer has: the key that signs, its public half, and the appKey.
-
-    Attributes
-    ----------
-    private_key
-        Bare Base64 or PEM, as the signing secret holds it.
-    public_key
-        Bare Base64 of the SubjectPublicKeyInfo, as the open platform takes it.
-    app_key
-        From the open platform.
-    platform_key
-        The platform's public key, which encrypts; None for the simulator's own.
-    """
+    """What the customer has: the key that signs, its public half, and the appKey."""
 
     private_key: str = field(repr=False)
+    """Bare Base64 or PEM, as the signing secret holds it."""
     public_key: str
+    """Bare Base64 of the SubjectPublicKeyInfo, as the open platform takes it."""
     app_key: str = field(repr=False)
     platform_key: str | None
+    """The platform's public key, which encrypts; None for the simulator's own."""
 
     @classmethod
     def fresh(cls) -> Self:
@@ -60,7 +51,7 @@ class CustomerKeys:
         Raises
         ------
         SecretsFileError
-            The file cannot be read, is of another form, or a key is none.
+            The file cannot be read, is of another form, or a key is not one.
         """
         values = _read_fields(path)
         try:
@@ -71,9 +62,8 @@ class CustomerKeys:
             load_public_key(values["platformPublicKey"])
         except KeyFormatError as error:
             raise SecretsFileError(f"{path}: platformPublicKey: {error}") from None
-        return cls(
-            values["privateKey"], _public_half(private_key), values["appKey"], values["platformPublicKey"]
-        )
+        public_key = _public_half(private_key)
+        return cls(values["privateKey"], public_key, values["appKey"], values["platformPublicKey"])
 
 
 class ReceiptNumber(Enum):
@@ -86,22 +76,13 @@ class ReceiptNumber(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ReceiptSecrets:
-    """Fresh keys of receipts: the API's secret, and the business's half of what it encrypts with.
-
-    Attributes
-    ----------
-    number
-        What stands for the number.
-    text
-        The secret's JSON.
-    business_key
-        Private half of the secret's encryptionKey, PEM, the business back end's alone; None where nothing is
-        encrypted.
-    """
+    """Fresh keys of receipts: the API's secret, and the business's half of what it encrypts with."""
 
     number: ReceiptNumber
     text: str = field(repr=False)
+    """The secret's JSON."""
     business_key: str | None = field(repr=False)
+    """Private half of the secret's encryptionKey, PEM; None where nothing is encrypted."""
 
     @classmethod
     def fresh(cls, number: ReceiptNumber) -> Self:
@@ -138,10 +119,10 @@ def _read_fields(path: Path) -> dict[str, str]:
     except ValueError:  # not JSON, or no UTF-8; the parser's own text would quote the file
         raise SecretsFileError(f"{path}: not JSON") from None
     if not isinstance(content, dict):
-        raise SecretsFileError(f"{path}: a JSON object is wanted: {', '.join(_FIELDS)}")
+        raise SecretsFileError(f"{path}: is not a JSON object with {', '.join(_FIELDS)}")
     for name in _FIELDS:
         if not isinstance(content.get(name), str) or not content[name].strip():
-            raise SecretsFileError(f"{path}: {name} is missing, empty or no text")
+            raise SecretsFileError(f"{path}: {name} is missing, empty or not a text")
     return {name: content[name].strip() for name in _FIELDS}
 
 

@@ -172,7 +172,7 @@ class _Handler(WSGIRequestHandler):
             return
         try:
             self.environ = environ = self.make_environ()
-        except ValueError:  # urlsplit's, of a target such as //[
+        except ValueError:  # urlsplit's, of a target such as http://[
             self.send_error(HTTPStatus.BAD_REQUEST)
             return
         environ[CLOSING] = self.server.closing
@@ -235,8 +235,8 @@ class _Handler(WSGIRequestHandler):
         body = json.dumps({"message": HTTPStatus(code).phrase}).encode()
         self.request_version = self.protocol_version
         self.send_response_only(code)
-        for name, value in (("Content-Type", "application/json"), ("Content-Length", str(len(body)))):
-            self.send_header(name, value)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
         self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(body)

@@ -21,7 +21,7 @@ from local.simulator.fetching import PIXEL, TokenService, get_mobile
 from local.simulator.journal import Journal
 from local.simulator.protocol import RefusedError, answer, parse, unflatten
 from local.simulator.tokens import TokenDesk
-from local.simulator.verification import Judgement, Verdict, Verifier
+from local.simulator.verification import Verifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -39,12 +39,7 @@ _PATHS: Final = {
     _FLAT: Endpoint.GET_TOKEN,
     "/NumberAbility/h5/verifyVmMobileApi.htm": Endpoint.VERIFY,
 }
-_METHODS: Final = {
-    Endpoint.SDK: ("GET", "HEAD"),
-    Endpoint.GET_MOBILE: ("GET", "HEAD"),
-    Endpoint.GET_TOKEN: ("POST",),
-    Endpoint.VERIFY: ("POST",),
-}
+_READ: Final = (Endpoint.SDK, Endpoint.GET_MOBILE)
 # The guide's step that an endpoint's request is; its response is the next one where the guide counts it.
 _STEPS: Final = {Endpoint.SDK: 2, Endpoint.GET_MOBILE: 10, Endpoint.GET_TOKEN: 11, Endpoint.VERIFY: 14}
 
@@ -74,9 +69,7 @@ class Simulator:
     Parameters
     ----------
     customer
-        What the business entered in the open platform. `customer` may be set anew at any time, as the
-        business may there: a stack that learns its page's origin or makes its key pair later does
-        ``simulator.customer = dataclasses.replace(simulator.customer, public_key=...)``.
+        What the business entered in the open platform. It may be set anew at any time, as there.
     clock
         The platform's clock; returns an aware datetime.
     samples
@@ -157,15 +150,16 @@ class Simulator:
             response = self._control(request)
             response.headers["Access-Control-Allow-Origin"] = "*"
             return response
-        endpoint = _PATHS.get(request.path)
         if request.path == _LOG:
             return _preflight("POST")  # whatever a page logs is taken and forgotten
+        endpoint = _PATHS.get(request.path)
         if endpoint is None:
             raise NotFound
         if endpoint is Endpoint.GET_TOKEN and request.method == "OPTIONS":
             return _preflight("POST")
-        if request.method not in _METHODS[endpoint]:
-            raise MethodNotAllowed(_METHODS[endpoint])
+        methods = ("GET", "HEAD") if endpoint in _READ else ("POST",)
+        if request.method not in methods:
+            raise MethodNotAllowed(methods)
         return self._serve(endpoint, request)
 
     # ---- the platform's endpoints
@@ -233,7 +227,7 @@ class Simulator:
         # In process there is no client address; that is this machine.
         address = request.remote_addr or "127.0.0.1"
         judged = self._verifier.judge(self.customer, self._key, message, address, now)
-        return _Answer(answer(message, judged.code, now), notes=_judgement_notes(judged))
+        return _Answer(answer(message, judged.code, now), notes=judged.notes())
 
     def _note(
         self,
@@ -244,33 +238,33 @@ class Simulator:
         result: _Answer,
         now: datetime,
     ) -> None:
-        noted = endpoint in (Endpoint.VERIFY, Endpoint.GET_TOKEN) and len(result.body) <= _MAX_NOTED
-        self.journal.add(
-            now,
-            {
-                "step": _STEPS[endpoint],
-                "name": endpoint.value,
-                "request": {
-                    "method": request.method,
-                    "path": request.path,
-                    "query": request.args.to_dict(),
-                    "origin": request.headers.get("Origin"),
-                    "referer": request.headers.get("Referer"),
-                    "contentType": request.headers.get("Content-Type"),
-                    "address": request.remote_addr,
-                    "body": None if body is None else body.decode(errors="replace"),
-                },
-                "response": {
-                    "status": result.status or None,
-                    "contentType": result.content_type if result.status else None,
-                    "body": result.body.decode() if noted and result.status else None,
-                    "bytes": len(result.body),
-                },
-                "resultCode": result.payload["header"].get("resultCode") if result.payload else None,
-                "fault": fault.describe() if fault else None,
-                **result.notes,
-            },
-        )
+        noted = endpoint not in _READ and result.status and len(result.body) <= _MAX_NOTED
+        headers = request.headers
+        asked = {
+            "method": request.method,
+            "path": request.path,
+            "query": request.args.to_dict(),
+            "origin": headers.get("Origin"),
+            "referer": headers.get("Referer"),
+            "contentType": headers.get("Content-Type"),
+            "address": request.remote_addr,
+            "body": None if body is None else body.decode(errors="replace"),
+        }
+        answered = {
+            "status": result.status or None,
+            "contentType": result.content_type if result.status else None,
+            "body": result.body.decode() if noted else None,
+            "bytes": len(result.body),
+        }
+        entry = {
+            "step": _STEPS[endpoint],
+            "name": endpoint.value,
+            "request": asked,
+            "response": answered,
+            "resultCode": result.payload["header"].get("resultCode") if result.payload else None,
+            "fault": fault.describe() if fault else None,
+        }
+        self.journal.add(now, {**entry, **result.notes})
 
     # ---- the developer's side
 
@@ -315,37 +309,22 @@ def _refused(refusal: RefusedError, now: datetime) -> _Answer:
     return _Answer(answer(None, refusal.code, now), notes={"reason": refusal.reason})
 
 
-def _judgement_notes(judged: Judgement) -> dict[str, Any]:
-    verdict = next((each for each in Verdict if each.value == judged.code), None)
-    return {
-        "reason": judged.reason,
-        "phoneNum": judged.number,
-        "signatureVerified": judged.signature_verified,
-        "verdict": verdict.name.lower() if verdict else None,
-        "skewSeconds": judged.skew_seconds,
-    }
-
-
 def _instead(fault: Fault, request: Request, body: bytes, now: datetime) -> _Answer:
     """Answer without having done anything."""
-    match fault.name:
-        case FaultName.RESULT_CODE:
-            try:
-                message = parse(body)
-            except RefusedError:
-                message = None
-            return _Answer(answer(message, fault.parameters["resultCode"], now))
-        case FaultName.NOT_JSON:
-            return _Answer(body=b"resultCode=000")
-        case FaultName.HTML:
-            return _Answer(
-                body=_HTML, content_type="text/html;charset=utf-8", status=fault.parameters["status"]
-            )
-        case _:
-            # Where a redirection leads shows in the journal, if somebody follows it.
-            status = fault.parameters["status"]
-            where = {"Location": f"{request.path}?redirected=1"} if status // 100 == 3 else {}  # noqa: PLR2004 - 3xx
-            return _Answer(content_type="text/plain;charset=utf-8", status=status, headers=where)
+    if fault.name is FaultName.RESULT_CODE:
+        try:
+            message = parse(body)
+        except RefusedError:
+            message = None
+        return _Answer(answer(message, fault.parameters["resultCode"], now))
+    if fault.name is FaultName.NOT_JSON:
+        return _Answer(body=b"resultCode=000")
+    status = fault.parameters["status"]
+    if fault.name is FaultName.HTML:
+        return _Answer(body=_HTML, content_type="text/html;charset=utf-8", status=status)
+    # Where a redirection leads shows in the journal, if somebody follows it.
+    where = {"Location": f"{request.path}?redirected=1"} if status // 100 == 3 else {}  # noqa: PLR2004 - 3xx
+    return _Answer(content_type="text/plain;charset=utf-8", status=status, headers=where)
 
 
 def _spoil(result: _Answer, fault: Fault | None) -> _Answer:

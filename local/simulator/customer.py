@@ -28,31 +28,20 @@ _FIELDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """One app as the open platform knows it.
-
-    Attributes
-    ----------
-    app_id, app_key
-        As the open platform hands them out.
-    public_key
-        The customer's public key: bare Base64 of an X.509 SubjectPublicKeyInfo. Empty stands for a
-        configuration that is not live yet: whatever needs the key is answered with 103605.
-    origins, referers
-        As reported, compared as they stand: an origin reported with a trailing "/" matches no page,
-        as on the platform.
-    addresses
-        White list of outgoing addresses; an entry may be a network such as ``172.16.0.0/12``.
-    daily_limit
-        Verdicts per number and `limit_window`.
-    """
+    """One app as the open platform knows it."""
 
     app_id: str
     app_key: str
     public_key: str
+    """The customer's: bare Base64 of an X.509 SubjectPublicKeyInfo. Empty stands for a configuration that is
+    not live yet: whatever needs the key is answered with 103605."""
     origins: frozenset[str]
     referers: frozenset[str]
+    """As reported, compared as they stand: an origin reported with a trailing "/" matches no page."""
     addresses: frozenset[str] = frozenset({"127.0.0.1"})
+    """White list of outgoing addresses; an entry may be a network such as ``172.16.0.0/12``."""
     daily_limit: int = 10
+    """Verdicts per number and `limit_window`."""
     limit_window: LimitWindow = LimitWindow.DAY
 
     def __post_init__(self) -> None:

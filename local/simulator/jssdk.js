@@ -216,47 +216,30 @@
   }
 
   function post(address, message, fail, succeed) {
-    function answered(text) {
-      try {
-        var answer = JSON.parse(text);
+    var options = {
+      method: "POST",
+      headers: { "Content-Type": "application/json;charset=utf-8" },
+      body: JSON.stringify(message),
+    };
+    if (engine === "webkit") {
+      options.referrerPolicy = "strict-origin";
+    }
+    window.setTimeout(fail, PATIENCE);
+    window
+      .fetch(address, options)
+      .then(function (response) {
+        return response.json();
+      })
+      .then(function (answer) {
         if (answer.body.token) {
           succeed(answer.body.token);
         } else {
           fail(answer.header.resultCode);
         }
-      } catch (error) {
+      })
+      .catch(function () {
         fail();
-      }
-    }
-
-    var type = "application/json;charset=utf-8";
-    if (engine === "webkit") {
-      window
-        .fetch(address, {
-          method: "POST",
-          headers: { "Content-Type": type },
-          body: JSON.stringify(message),
-          referrerPolicy: "strict-origin",
-        })
-        .then(function (response) {
-          return response.ok ? response.text() : "";
-        })
-        .then(answered, function () {
-          fail();
-        });
-      return;
-    }
-    var request = new window.XMLHttpRequest();
-    request.open("POST", address);
-    request.setRequestHeader("Content-Type", type);
-    request.timeout = PATIENCE;
-    request.onerror = request.ontimeout = function () {
-      fail();
-    };
-    request.onload = function () {
-      answered(request.status === 200 ? request.responseText : "");
-    };
-    request.send(JSON.stringify(message));
+      });
   }
 
   window.YDRZ = { getSign: getSign, getConnection: getConnection, getTokenInfo: getTokenInfo };

@@ -47,6 +47,16 @@ class Judgement:
     signature_verified: bool | None = None
     skew_seconds: float | None = None
 
+    def notes(self) -> dict[str, Any]:
+        """Return what the journal has of it."""
+        return {
+            "reason": self.reason,
+            "phoneNum": self.number,
+            "signatureVerified": self.signature_verified,
+            "verdict": next((each.name.lower() for each in Verdict if each.value == self.code), None),
+            "skewSeconds": self.skew_seconds,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class _Opened:

@@ -56,9 +56,9 @@ def test_pem_is_read_and_the_public_half_is_bare(file: Path) -> None:
     ("content", "said"),
     [
         ("{", "not JSON"),
-        ([], "a JSON object is wanted"),
-        ({**GOOD, "appKey": ""}, "appKey is missing, empty or no text"),
-        ({**GOOD, "privateKey": 1}, "privateKey is missing, empty or no text"),
+        ([], "is not a JSON object"),
+        ({**GOOD, "appKey": ""}, "appKey is missing, empty or not a text"),
+        ({**GOOD, "privateKey": 1}, "privateKey is missing, empty or not a text"),
         ({"privateKey": PRIVATE, "appKey": "x"}, "platformPublicKey is missing"),
         ({**GOOD, "privateKey": PRIVATE[:-40]}, "privateKey: "),
         ({**GOOD, "privateKey": PUBLIC}, "privateKey: "),
