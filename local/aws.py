@@ -51,14 +51,7 @@ _KEY_ID: Final = "LOCAL_AWS_KEY_ID"
 
 _NAMES: Final = frozenset({"localhost", "host.docker.internal"})
 _SCOPE: Final = re.compile(r"(Credential=[^/]*/[^/]*/)[^/]*/")
-_TABLE_PROPERTIES: Final = (
-    "AttributeDefinitions",
-    "BillingMode",
-    "GlobalSecondaryIndexes",
-    "KeySchema",
-    "LocalSecondaryIndexes",
-    "ProvisionedThroughput",
-)
+_TABLE_PROPERTIES: Final = ("AttributeDefinitions", "BillingMode", "KeySchema", "ProvisionedThroughput")
 
 
 class AwsError(Exception):
@@ -91,12 +84,10 @@ class AwsCredentials:
 
 
 class AwsEndpoint:
-    """The endpoint's process, and calls to it.
+    """The endpoint's process, which takes the listener over, and calls to it.
 
     Parameters
     ----------
-    listener
-        The socket to answer; this process gives it up.
     dynamodb
         Address of another DynamoDB, which then gets the calls that are DynamoDB's; None for this endpoint's.
     credentials
@@ -180,8 +171,8 @@ class AwsEndpoint:
 
     def _create_table(self, deployment: Deployment, properties: Properties) -> None:
         name = properties.get("TableName", f"{deployment.pseudo.stack_name}-{properties.logical_id}")
-        definition = {key: properties.get(key) for key in _TABLE_PROPERTIES}
-        definition = {key: value for key, value in definition.items() if value is not None}
+        given = {key: properties.get(key) for key in _TABLE_PROPERTIES}
+        definition = {key: value for key, value in given.items() if value is not None}
         table = self.call("DynamoDB_20120810.CreateTable", TableName=name, **definition)["TableDescription"]
         if life := properties.get("TimeToLiveSpecification"):
             self.call("DynamoDB_20120810.UpdateTimeToLive", TableName=name, TimeToLiveSpecification=life)

@@ -53,28 +53,18 @@ class BusyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function as the template has it.
-
-    Attributes
-    ----------
-    logical_id, arn
-        How the template and Lambda call it.
-    handler
-        `package.module.function`.
-    variables
-        Its environment variables, those that Lambda sets included.
-    roots
-        Directories from which it imports.
-    timeout
-        Seconds for one event.
-    """
+    """A function as the template has it."""
 
     logical_id: str
     arn: str
     handler: str
+    """`package.module.function`."""
     variables: Mapping[str, str] = field(repr=False)
+    """Its environment variables, those that Lambda sets included."""
     roots: tuple[Path, ...]
+    """Directories from which it imports."""
     timeout: float
+    """Seconds for one event."""
 
     def to_json(self) -> dict[str, Any]:
         """Write it down, but for its logical id."""
@@ -178,18 +168,9 @@ class WorkerEnvironment:
 
 
 class Pool:
-    """A function's environments.
+    """A function's environments: at most `maximum`, beyond which events wait.
 
-    Parameters
-    ----------
-    function
-        Whose they are.
-    maximum
-        How many at most; events beyond that wait.
-    log
-        File to which the function's output is appended; None for this process's standard error.
-    runtime
-        Starts them.
+    What the function writes is appended to `log`, or goes to this process's standard error.
     """
 
     def __init__(
@@ -218,21 +199,12 @@ class Pool:
     def invoke(self, event: Any, request_id: str, patience: float = 30.0) -> Any:
         """Have one event answered, by an idle environment, a new one or the next that becomes free.
 
-        Parameters
-        ----------
-        event
-            What the handler gets.
-        request_id
-            What its context says.
-        patience
-            Seconds for which the event may wait for an environment.
-
         Raises
         ------
         FunctionError
             The handler did not start, raised, died or timed out.
         BusyError
-            No environment became free in time, or the pool was stopped.
+            No environment became free within `patience` seconds, or the pool was stopped.
         """
         try:
             environment = self._take(patience)

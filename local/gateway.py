@@ -75,25 +75,14 @@ class Cors:
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """The HTTP API as the template declares it.
-
-    Attributes
-    ----------
-    logical_id
-        The resource's.
-    api_id, account_id
-        What the events' requestContext says.
-    cors
-        None where the API configures none.
-    routes
-        Functions' logical ids by route key, such as `POST /verify`.
-    """
+    """The HTTP API as the template declares it."""
 
     logical_id: str
     api_id: str
     account_id: str
     cors: Cors | None
     routes: Mapping[str, str]
+    """Functions' logical ids by route key, such as `POST /verify`."""
 
     @classmethod
     def read(cls, deployment: Deployment) -> Self:
@@ -126,17 +115,7 @@ class Api:
 
 
 class Gateway:
-    """The WSGI application behind the API's address.
-
-    Parameters
-    ----------
-    api
-        What to serve.
-    invoke
-        Hands an event to a function.
-    now
-        The clock, aware.
-    """
+    """The WSGI application behind the API's address; its clock is aware."""
 
     def __init__(self, api: Api, invoke: Invoke, now: Callable[[], datetime]) -> None:
         self._api = api
@@ -196,30 +175,32 @@ def build_event(request: Request, api: Api, route_key: str, request_id: str, now
     headers = _headers(request, len(body), client)
     query = request.query_string.decode("latin-1")
     domain = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+    http = {
+        "method": request.method,
+        "path": path_of(request),
+        "protocol": "HTTP/1.1",
+        "sourceIp": client,
+        "userAgent": headers.get("user-agent", ""),
+    }
+    context = {
+        "accountId": api.account_id,
+        "apiId": api.api_id,
+        "domainName": domain,
+        "domainPrefix": domain.partition(".")[0],
+        "http": http,
+        "requestId": request_id,
+        "routeKey": route_key,
+        "stage": "$default",
+        "time": now.strftime("%d/%b/%Y:%H:%M:%S %z"),
+        "timeEpoch": int(now.timestamp() * 1000),
+    }
     event: dict[str, Any] = {
         "version": "2.0",
         "routeKey": route_key,
         "rawPath": path_of(request),
         "rawQueryString": query,
         "headers": headers,
-        "requestContext": {
-            "accountId": api.account_id,
-            "apiId": api.api_id,
-            "domainName": domain,
-            "domainPrefix": domain.partition(".")[0],
-            "http": {
-                "method": request.method,
-                "path": path_of(request),
-                "protocol": "HTTP/1.1",
-                "sourceIp": client,
-                "userAgent": headers.get("user-agent", ""),
-            },
-            "requestId": request_id,
-            "routeKey": route_key,
-            "stage": "$default",
-            "time": now.strftime("%d/%b/%Y:%H:%M:%S %z"),
-            "timeEpoch": int(now.timestamp() * 1000),
-        },
+        "requestContext": context,
         "isBase64Encoded": False,
     }
     if cookies := request.headers.get("cookie", ""):

@@ -23,6 +23,7 @@ _GLOBALS: Final = {FUNCTION: "Function", HTTP_API: "HttpApi"}
 
 _VARIABLE: Final = re.compile(r"\$\{(!?)([^}]+)\}")
 _NO_VALUE: Final = object()
+_NUMBER: Final = r"[+-]?[0-9]+(\.[0-9]+)?"
 
 
 class TemplateError(Exception):
@@ -66,13 +67,7 @@ class Template:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read a YAML template.
-
-        Raises
-        ------
-        TemplateError
-            There is no such file, or it is not a template.
-        """
+        """Read a YAML template; TemplateError where there is none."""
         try:
             return cls.parse(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
@@ -109,24 +104,14 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A template with its parameters: what there is and with which properties.
-
-    Attributes
-    ----------
-    document
-        The template.
-    references
-        What `Ref` gives, by name: parameters, pseudo-parameters and, once created, resources.
-    pseudo
-        Where the template is taken to be deployed.
-    attributes
-        What `Fn::GetAtt` gives, by `LogicalId.Attribute`, once created.
-    """
+    """A template with its parameters: what there is and with which properties."""
 
     document: Mapping[str, Any]
     references: dict[str, Any]
+    """What `Ref` gives, by name: parameters, pseudo-parameters and, once created, resources."""
     pseudo: Pseudo
     attributes: dict[str, str] = field(default_factory=dict)
+    """What `Fn::GetAtt` gives, by `LogicalId.Attribute`, once created."""
 
     def created(self, logical_id: str, reference: str, **attributes: str) -> None:
         """Make a resource known to `Ref` and `Fn::GetAtt`."""
@@ -271,20 +256,15 @@ def _parameter(name: str, spec: Mapping[str, Any], given: str | None) -> str | l
 
 
 def _allowed(value: str, spec: Mapping[str, Any]) -> bool:
-    pattern = spec.get("AllowedPattern")
-    if pattern is not None and not re.fullmatch(pattern, value, re.ASCII):
-        return False
-    if "AllowedValues" in spec and value not in map(_text, spec["AllowedValues"]):
-        return False
-    if not int(spec.get("MinLength", 0)) <= len(value) <= int(spec.get("MaxLength", 4096)):
-        return False
-    return not spec["Type"].endswith(("Number", "Number>")) or _in_range(value, spec)
-
-
-def _in_range(value: str, spec: Mapping[str, Any]) -> bool:
-    if not re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", value, re.ASCII):
-        return False
-    return float(spec.get("MinValue", "-inf")) <= float(value) <= float(spec.get("MaxValue", "inf"))
+    is_number = spec["Type"].endswith(("Number", "Number>"))
+    patterns = [spec.get("AllowedPattern", "(?s:.*)"), _NUMBER if is_number else "(?s:.*)"]
+    return (
+        all(re.fullmatch(pattern, value, re.ASCII) for pattern in patterns)
+        and value in map(_text, spec.get("AllowedValues", [value]))
+        and int(spec.get("MinLength", 0)) <= len(value) <= int(spec.get("MaxLength", 4096))
+        and (not is_number or float(spec.get("MinValue", "-inf")) <= float(value))
+        and (not is_number or float(value) <= float(spec.get("MaxValue", "inf")))
+    )
 
 
 def _text(value: Any) -> str:
