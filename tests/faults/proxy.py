@@ -3,16 +3,16 @@
 import json
 import re
 import threading
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum, StrEnum
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import urllib3
 from werkzeug import Request, Response
 
-from local.server import Server, address_of, listen
+from tests.support.server import serving
 
 _PATIENCE: Final = 20.0
 """Seconds after which a call that is never answered ends here: longer than any client waits."""
@@ -49,7 +49,7 @@ class Failure(Enum):
     SILENT = "silent"
     """Not carried out, and no answer for as long as the client waits."""
     LATE = "slow"
-    """Carried out, after half a second."""
+    """Carried out, a little later."""
     LOST = "answer lost"
     """Carried out; what comes back is an error of the service."""
     REPLACED = "replaced"
@@ -78,14 +78,8 @@ class AwsFault:
     text: str = ""
 
 
-class AwsProxy(AbstractContextManager["AwsProxy"]):
-    """A running proxy.
-
-    Parameters
-    ----------
-    upstream
-        The AWS endpoint's address.
-    """
+class AwsProxy:
+    """What stands before an AWS endpoint; `running` runs one."""
 
     def __init__(self, upstream: str) -> None:
         self._upstream = upstream
@@ -93,20 +87,18 @@ class AwsProxy(AbstractContextManager["AwsProxy"]):
         self._lock = threading.Lock()
         self._faults: list[list[Any]] = []
         self._cleared = threading.Event()
+        self.address = ""
         self.seen: list[Step] = []
-        self._listener = listen(0)
-        self.address = address_of(self._listener)
 
-    def __enter__(self) -> Self:
-        self._server = Server(Request.application(self._answer), self._listener)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.clear()
-        self._server.close()
-        self._http.clear()
+    @classmethod
+    @contextmanager
+    def running(cls, upstream: str) -> Iterator["AwsProxy"]:
+        """Run one before the endpoint at an address."""
+        proxy = cls(upstream)
+        with serving(proxy) as proxy.address:
+            yield proxy
+            proxy.clear()
+        proxy._http.clear()
 
     def fail(self, fault: AwsFault) -> None:
         """Have calls fail from now on."""
@@ -120,11 +112,9 @@ class AwsProxy(AbstractContextManager["AwsProxy"]):
             self._cleared.set()
             self._cleared = threading.Event()
 
-    def count(self, step: Step) -> int:
-        """Count the calls of a kind so far."""
-        return self.seen.count(step)
-
-    def _answer(self, request: Request) -> Response:
+    @Request.application
+    def __call__(self, request: Request) -> Response:
+        """Answer one call."""
         step = step_of(request)
         with self._lock:
             self.seen.append(step)
@@ -138,12 +128,12 @@ class AwsProxy(AbstractContextManager["AwsProxy"]):
                 cleared.wait(_PATIENCE)
                 return _refusal(500, "InternalServerError")
             case Failure.LATE:
-                cleared.wait(0.5)
+                cleared.wait(0.1)
             case Failure.LOST:
                 self._forward(request)
                 return _refusal(500, "InternalServerError")
             case Failure.REPLACED if fault:
-                content = json.loads(self._forward(request).get_data())
+                content = json.loads(self._forward(request).data)
                 return _json(200, {**content, "SecretString": fault.text})
             case _:
                 pass
@@ -161,7 +151,7 @@ class AwsProxy(AbstractContextManager["AwsProxy"]):
 
     def _forward(self, request: Request) -> Response:
         own = {"connection", "content-length", "host", "transfer-encoding"}
-        headers = {name: value for name, value in request.headers if name.lower() not in own}
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in own}
         answer = self._http.request("POST", f"{self._upstream}/", body=request.get_data(), headers=headers)
         kept = [(name, value) for name, value in answer.headers.items() if name.lower() not in own]
         return Response(answer.data, answer.status, kept)
@@ -169,7 +159,7 @@ class AwsProxy(AbstractContextManager["AwsProxy"]):
 
 def step_of(request: Request) -> Step:
     """Tell what a call is for."""
-    operation = request.headers.get("x-amz-target", "").rpartition(".")[2]
+    operation = request.headers["x-amz-target"].rpartition(".")[2]
     content = json.loads(request.get_data() or b"{}")
     match operation:
         case "GetSecretValue":

@@ -3,33 +3,76 @@
 import json
 import os
 import signal
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from local.aws import ACCOUNT_ID
-from local.environment import Pool, WorkerEnvironment
-from local.gateway import Api, Gateway
+from cmpassport.clock import SHANGHAI
+from local.environment import BusyError, FunctionError, Pool, Runtime, WorkerEnvironment
 from local.keys import CustomerKeys
-from local.server import Server
+from local.simulator import Simulator
 from local.stack import VERIFY_FUNCTION, VERIFY_PATH, Stack
 from tests.faults.proxy import AwsProxy, Step
 from tests.faults.table import Address, Again, Attempt, Cause, Effect, Moment, Receipts, Rotation, Token
+from tests.support.in_process import InProcess
 from tests.support.phone import Phone, Reply, Ticket
 from tests.support.receipt_secrets import LONG_AGO, new_key, secret
 from tests.support.stacks import client_of
 from verify.hashing import Salt, keyed_hash
 
 PRESIGN_FUNCTION: Final = "PreSignFunction"
-_ROUTES: Final = {"POST /presign": PRESIGN_FUNCTION, "POST /verify": VERIFY_FUNCTION}
 _NO_NAME: Final = "http://" + "no." * 85 + "name"
 """Longer than a name may be (RFC 1035 section 2.3.4), so that no resolver is asked."""
 
-BRIEF: Final = {"PLATFORM_READ_TIMEOUT": "0.8", "PLATFORM_DEADLINE": "1.2"}
+BRIEF: Final = {"PLATFORM_READ_TIMEOUT": "0.4", "PLATFORM_DEADLINE": "0.8"}
 """Limits of an exchange with the platform that a test can wait for."""
+
+
+class ScenePhone(Phone):
+    """A phone whose page calls a scene's function, without a gateway.
+
+    Attributes
+    ----------
+    network
+        The address that it calls from.
+    """
+
+    network = "203.0.113.7"
+
+    def __init__(self, stack: Stack, pool: Pool, sim: str) -> None:
+        super().__init__(
+            api=stack.api, page=stack.page, platform=stack.platform, app_id=stack.app_id, sim=sim
+        )
+        self._pool = pool
+
+    def post(
+        self,
+        path: str,
+        body: Any = None,
+        *,
+        data: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Send a verification to the function, all else to the stack's API."""
+        if path != "/verify":
+            return super().post(path, body, data=data, headers=headers)
+        event = {
+            "headers": {"origin": self.page, "content-type": "application/json", **(headers or {})},
+            "requestContext": {
+                "domainName": "api.example.com",
+                "http": {"sourceIp": self.network},
+                "requestId": os.urandom(8).hex(),
+            },
+            "body": json.dumps(body) if data is None else data.decode(),
+        }
+        try:
+            answer = self._pool.invoke(event, "id")
+        except (FunctionError, BusyError):
+            return Reply(500, {}, '{"message":"Internal Server Error"}')
+        return Reply(answer["statusCode"], answer["headers"], answer["body"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,40 +89,44 @@ class Sent:
 class Scene:
     """A running scene; `scene` makes one."""
 
-    def __init__(self, ledger: "Ledger", proxy: AwsProxy, pool: Pool, api: str, log: Path) -> None:
-        stack = ledger.stack
-        assert stack.simulator is not None
-        self.stack = stack
-        self.simulator = stack.simulator
+    def __init__(self, ledger: "Ledger", proxy: AwsProxy, pool: Pool, log: Path) -> None:
+        self.stack = ledger.stack
+        self.ledger = ledger
         self.proxy = proxy
         self.pool = pool
-        self._api = api
         self._log = log
-        self.ledger = ledger
 
-    def phone(self, sim: str) -> Phone:
+    @property
+    def simulator(self) -> Simulator:
+        """The platform."""
+        assert self.stack.simulator is not None
+        return self.stack.simulator
+
+    def phone(self, sim: str) -> ScenePhone:
         """Make a phone whose page calls this scene's function."""
-        stack = self.stack
-        return Phone(api=self._api, page=stack.page, platform=stack.platform, app_id=stack.app_id, sim=sim)
+        return ScenePhone(self.stack, self.pool, sim)
 
     def send(self, phone: Phone, ticket: Ticket) -> Sent:
         """Send a verification; give what moved."""
-        arrived, steps, read = self._arrived(ticket), len(self.proxy.seen), self._log.stat().st_size
+        last = self.simulator.journal.entries()[-1:]
+        after = last[0]["id"] if last else 0
+        steps, read = len(self.proxy.seen), self._log.stat().st_size
         reply = phone.verify(phone.sim, ticket)
         with self._log.open(encoding="utf-8") as file:
             file.seek(read)
             lines = file.read().splitlines()
         log, metrics = _read_output(lines)
-        return Sent(reply, self._arrived(ticket) - arrived, tuple(self.proxy.seen[steps:]), log, metrics)
+        # With those that were reset unread, whose token nobody knows.
+        arrived = sum(ticket.token in (body or ticket.token) for body in self._bodies(after))
+        return Sent(reply, arrived, tuple(self.proxy.seen[steps:]), log, metrics)
 
     def attempt(self, number: str) -> Attempt:
         """Tell what became of the one attempt that a number can have had."""
-        items = self.ledger.attempts(number)
-        assert len(items) <= 1
-        if not items:
+        attempts = self.ledger.attempts(number)
+        if attempts is None:
             return Attempt.NOT_RESERVED
-        assert len(items[0]) <= 1
-        return Attempt.SPENT if items[0] else Attempt.GIVEN_BACK
+        assert len(attempts) <= 1
+        return Attempt.SPENT if attempts else Attempt.GIVEN_BACK
 
     def die(self) -> None:
         """Kill the function's newest process, as the machine under it would."""
@@ -92,12 +139,8 @@ class Scene:
         """Count the requests with a token that the platform has read."""
         return sum(ticket.token in (body or "") for body in self._bodies())
 
-    def _arrived(self, ticket: Ticket) -> int:
-        """Count these and all that it has reset unread, whose token nobody knows."""
-        return sum(ticket.token in (body or ticket.token) for body in self._bodies())
-
-    def _bodies(self) -> list[str | None]:
-        entries = self.simulator.journal.entries()
+    def _bodies(self, after: int = 0) -> list[str | None]:
+        entries = self.simulator.journal.entries(after)
         return [entry["request"]["body"] for entry in entries if entry["step"] == 14]
 
 
@@ -115,40 +158,25 @@ class Ledger:
         secrets = client_of(stack, "secretsmanager")
         pepper = secrets.get_secret_value(SecretId=stack.secret_ids["PEPPER_SECRET_ID"])["SecretString"]
         self._pepper = pepper.encode()
-        self._table = stack.table_name
         self._client = client_of(stack, "dynamodb")
 
-    def attempts(self, number: str) -> list[set[str]]:
-        """Give a number's attempts, a set for each day that it has an item of."""
-        found = self._client.scan(
-            TableName=self._table,
-            FilterExpression="begins_with(id, :number)",
-            ExpressionAttributeValues={":number": {"S": f"{keyed_hash(self._pepper, Salt.NUMBER, number)}#"}},
-        )["Items"]
-        return [set(item.get("attempts", {"SS": []})["SS"]) for item in found]
-
-    def all_attempts(self, numbers: Iterable[str]) -> dict[str, set[str]]:
-        """Give every number's attempts of all days."""
-        attempts: dict[str, set[str]] = {}
-        for page in self._client.get_paginator("scan").paginate(TableName=self._table):
-            for item in page["Items"]:
-                if "attempts" in item:
-                    attempts.setdefault(item["id"]["S"].partition("#")[0], set()).update(
-                        item["attempts"]["SS"]
-                    )
-        hashes = {number: keyed_hash(self._pepper, Salt.NUMBER, number) for number in numbers}
-        return {number: attempts.get(digest, set()) for number, digest in hashes.items()}
+    def attempts(self, number: str) -> set[str] | None:
+        """Give a number's attempts of this day; None where it has no item."""
+        key = f"{keyed_hash(self._pepper, Salt.NUMBER, number)}#{datetime.now(SHANGHAI):%Y%m%d}"
+        found = self._client.get_item(TableName=self.stack.table_name, Key={"id": {"S": key}})
+        return set(found["Item"].get("attempts", {"SS": []})["SS"]) if "Item" in found else None
 
     def end_holds(self) -> None:
         """Let the time of every held token pass: each record says when its hold ends."""
         held = self._client.scan(
-            TableName=self._table,
+            TableName=self.stack.table_name,
             FilterExpression="#status = :held",
             ExpressionAttributeNames={"#status": "status"},
             ExpressionAttributeValues={":held": {"S": "INPROGRESS"}},
         )["Items"]
         for item in held:
-            self._client.put_item(TableName=self._table, Item={**item, "in_progress_expiration": {"N": "1"}})
+            ended = {**item, "in_progress_expiration": {"N": "1"}}
+            self._client.put_item(TableName=self.stack.table_name, Item=ended)
 
 
 def _read_output(lines: list[str]) -> tuple[tuple[str, ...], frozenset[str]]:
@@ -173,9 +201,11 @@ def scene(
     ledger: Ledger,
     folder: Path,
     address: str | None = None,
-    limits: Mapping[str, str] = BRIEF,
-    environments: int = 1,
+    variables: Mapping[str, str] = BRIEF,
+    *,
     receipts: Receipts = Receipts.OFF,
+    runtime: Runtime = InProcess,
+    environments: int = 1,
 ) -> Iterator[Scene]:
     """Run a scene on a stack.
 
@@ -187,36 +217,30 @@ def scene(
         Where the function's output goes.
     address
         Where the function looks for the platform; None for the simulator.
-    limits
-        Variables that bound the exchange with the platform; none for the template's.
-    environments
-        Execution environments at most.
+    variables
+        Those that have another value here than in the template.
     receipts
         Whether the function gives receipts.
+    runtime
+        In this process, or in processes of its own, which may die and answer at once.
+    environments
+        Execution environments at most.
     """
     stack, log = ledger.stack, folder / "verify.log"
     log.touch()
-    with AwsProxy(stack.aws) as proxy:
+    with AwsProxy.running(stack.aws) as proxy:
         template = stack.functions[VERIFY_FUNCTION].function
-        variables = {
+        own = {
             **template.variables,
-            **limits,
+            **variables,
             **(_receipt_variables(stack) if receipts is Receipts.ON else {}),
             "AWS_ENDPOINT_URL": proxy.address,
             "PLATFORM_URL": (address or stack.platform) + VERIFY_PATH,
         }
-        pool = Pool(replace(template, variables=variables), environments, log)
-        pools = {VERIFY_FUNCTION: pool, PRESIGN_FUNCTION: stack.functions[PRESIGN_FUNCTION]}
-
-        def invoke(logical_id: str, event: Any, request_id: str) -> Any:
-            return pools[logical_id].invoke(event, request_id)
-
-        api = Api("NumberVerificationApi", "local00001", ACCOUNT_ID, None, _ROUTES)
-        server = Server(Gateway(api, invoke, lambda: datetime.now(UTC)))
+        pool = Pool(replace(template, variables=own), environments, log, runtime)
         try:
-            yield Scene(ledger, proxy, pool, server.url, log)
+            yield Scene(ledger, proxy, pool, log)
         finally:
-            server.close()
             pool.stop()
 
 
@@ -245,10 +269,10 @@ def address_of_platform(where: Address, stack: Stack, stranger: str) -> str | No
 def prepare(stage: Scene, cause: Cause, sim: str) -> Ticket:
     """Bring the function to the moment before the fault; give the ticket for it."""
     phone = stage.phone(sim)
-    if cause.moment is not Moment.COLD:
+    if cause.moment is Moment.REFRESH or (cause.moment is Moment.WARM and not stage.proxy.seen):
         warm = Ticket(f"VM_warm{sim}", "warm")
         if cause.moment is Moment.REFRESH:
-            phone.fault("resultCode", resultCode="130018")
+            stage.simulator.faults.arm({"fault": "resultCode", "resultCode": "130018"})
         stage.phone(f"137{sim[3:]}").verify(f"137{sim[3:]}", warm)
     return Ticket(f"VM_madeup{sim}", "made%2Bup") if cause.token is Token.MADE_UP else phone.ticket()
 
@@ -258,7 +282,7 @@ def provoke(stage: Scene, cause: Cause, sim: str, ticket: Ticket) -> Effect:
     phone = stage.phone(sim)
     customer = stage.simulator.customer
     if cause.platform is not None:
-        phone.fault(cause.platform.name, **cause.platform.parameters)
+        stage.simulator.faults.arm({"fault": cause.platform.name, **cause.platform.parameters})
     if cause.aws is not None:
         stage.proxy.fail(cause.aws)
     if cause.rotation is Rotation.PLATFORM_FIRST:
@@ -267,8 +291,7 @@ def provoke(stage: Scene, cause: Cause, sim: str, ticket: Ticket) -> Effect:
         sent = stage.send(phone, ticket)
     finally:
         stage.proxy.clear()
-        if cause.platform is not None:
-            phone.clear_faults()
+        stage.simulator.faults.clear()
         stage.simulator.customer = customer
     attempt = stage.attempt(sim)
     content = sent.reply.json

@@ -92,11 +92,6 @@ class Cause:
     token: Token = Token.GOOD
     receipts: Receipts = Receipts.OFF
 
-    @property
-    def takes_seconds(self) -> bool:
-        """Whether a client's timeout has to pass that no setting shortens."""
-        return self.aws is not None and self.aws.failure is Failure.SILENT
-
 
 @dataclass(frozen=True, slots=True)
 class Effect:
@@ -372,7 +367,7 @@ _ERRORS: Final = {
 """What boto3 raises for DynamoDB, by what failed."""
 _ONCE: Final = {
     Failure.DOWN: "down for one call",
-    Failure.LATE: "half a second late",
+    Failure.LATE: "a little late",
     Failure.LOST: "the answer lost once",
 }
 _HAD: Final = f"{_UNEXPECTED} (a secret cannot be had: "

@@ -1,21 +1,18 @@
 """Every row of the table of faults, provoked on the local stack: each column as the table says."""
 
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
 from zlib import crc32
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from local.stack import Stack
+from tests.faults.page import PAGE, build
 from tests.faults.scene import Ledger, Scene, address_of_platform, prepare, provoke, scene
 from tests.faults.stranger import stranger
-from tests.faults.table import ROWS, Address, Effect, Moment, Row
-
-SILENT: Final = [row for row in ROWS if row.cause.takes_seconds]
+from tests.faults.table import ROWS, Address, Moment, Row
+from verify import codes
 
 
 def sim_of(row: Row) -> str:
@@ -32,52 +29,30 @@ def impostor(
 
 
 @pytest.fixture(scope="module")
-def ledger(stack: Stack) -> Ledger:
-    return Ledger(stack)
-
-
-@pytest.fixture(scope="module")
-def warm(ledger: Ledger, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def warm(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """The scene of all faults that need no function of their own."""
-    with scene(ledger, tmp_path_factory.mktemp("warm")) as stage:
+    with scene(Ledger(stack), tmp_path_factory.mktemp("warm")) as stage:
         yield stage
 
 
-@pytest.fixture(scope="module")
-def silences(ledger: Ledger, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Effect]:
-    """What comes of the faults whose seconds no setting shortens: they pass all at the same time."""
-    with ExitStack() as stages, ThreadPoolExecutor(len(SILENT)) as threads:
-        ready = []
-        for row in SILENT:
-            stage = stages.enter_context(scene(ledger, tmp_path_factory.mktemp("silent")))
-            stage.pool.warm()
-            ready.append((row, stage, prepare(stage, row.cause, sim_of(row))))
-        results = {
-            row.name: threads.submit(provoke, stage, row.cause, sim_of(row), ticket)
-            for row, stage, ticket in ready
-        }
-        return {name: result.result() for name, result in results.items()}
-
-
-@pytest.fixture
-def effect(row: Row, request: pytest.FixtureRequest, ledger: Ledger, impostor: str, tmp_path: Path) -> Effect:
-    """What comes of a row's fault."""
-    cause, sim = row.cause, sim_of(row)
-    if cause.takes_seconds:
-        results: Mapping[str, Effect] = request.getfixturevalue("silences")
-        return results[row.name]
-    if cause.moment is Moment.WARM and cause.address is Address.PLATFORM:
-        stage: Scene = request.getfixturevalue("warm")
-        return provoke(stage, cause, sim, prepare(stage, cause, sim))
-    address = address_of_platform(cause.address, ledger.stack, impostor)
-    with scene(ledger, tmp_path, address, receipts=cause.receipts) as stage:
-        return provoke(stage, cause, sim, prepare(stage, cause, sim))
-
-
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_a_fault_has_the_effect_that_the_table_says(row: Row, effect: Effect) -> None:
+def test_a_fault_has_the_effect_that_the_table_says(
+    row: Row, warm: Scene, impostor: str, tmp_path: Path
+) -> None:
+    cause, sim = row.cause, sim_of(row)
+    if cause.moment is Moment.WARM and cause.address is Address.PLATFORM:
+        effect = provoke(warm, cause, sim, prepare(warm, cause, sim))
+    else:
+        address = address_of_platform(cause.address, warm.stack, impostor)
+        with scene(warm.ledger, tmp_path, address, receipts=cause.receipts) as stage:
+            effect = provoke(stage, cause, sim, prepare(stage, cause, sim))
+
     assert effect == row.effect
 
 
-def test_every_row_has_a_name_of_its_own() -> None:
-    assert len({row.name for row in ROWS}) == len({sim_of(row) for row in ROWS}) == len(ROWS)
+def test_the_page_is_what_the_table_says_and_has_every_return_code() -> None:
+    names = {row.name for row in ROWS}
+
+    assert len(names) == len({sim_of(row) for row in ROWS}) == len(ROWS)
+    assert {f"return code {code}" for code in codes._KNOWN} <= names  # noqa: SLF001 - the table of codes
+    assert PAGE.read_text(encoding="utf-8") == build(), "run: make docs"
