@@ -156,7 +156,7 @@ def _unreachable(reason: str) -> Effect:
         Attempt.GIVEN_BACK,
         0,
         frozenset({_LATENCY, "PlatformUnreachable"}),
-        (f"ERROR the platform cannot be reached ({reason})",),
+        (f"ERROR the platform is unreachable ({reason})",),
         Again.ANEW,
     )
 
@@ -370,7 +370,7 @@ _ONCE: Final = {
     Failure.LATE: "a little late",
     Failure.LOST: "the answer lost once",
 }
-_HAD: Final = f"{_UNEXPECTED} (a secret cannot be had: "
+_HAD: Final = f"{_UNEXPECTED} (a secret is unavailable: "
 
 _DYNAMODB: Final = Part(
     "DynamoDB",
@@ -470,7 +470,7 @@ _DYNAMODB: Final = Part(
                 0,
                 frozenset({_LATENCY, "PlatformUnreachable", "OutcomeNotStored"}),
                 (
-                    "ERROR the platform cannot be reached (NewConnectionError)",
+                    "ERROR the platform is unreachable (NewConnectionError)",
                     f"{_NOT_STORED} (InternalServerError)",
                 ),
                 Again.HELD,
@@ -531,7 +531,7 @@ _SECRETS: Final = Part(
                     Step.VERIFICATION_SECRET,
                     "with a broken key",
                     '{"appKey": "A", "platformPublicKey": "MIIB"}',
-                    "no RSA public key: SubjectPublicKeyInfo or PKCS#1 is wanted, bare Base64 or PEM",
+                    "this is not an RSA public key: SubjectPublicKeyInfo or PKCS#1 is wanted, bare Base64 or PEM",
                 ),
                 (
                     Step.SIGNING_SECRET,
@@ -543,7 +543,7 @@ _SECRETS: Final = Part(
                     Step.SIGNING_SECRET,
                     "with a broken key",
                     '{"privateKey": "MIIC"}',
-                    "no RSA private key: PKCS#8 or PKCS#1 is wanted, bare Base64 or PEM",
+                    "this is not an RSA private key: PKCS#8 or PKCS#1 is wanted, bare Base64 or PEM",
                 ),
             )
         ),
