@@ -16,9 +16,11 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from moto import mock_aws
 
+from local.stack import Options, Stack
 from tests.support.fakes import FakeClock
 from tests.support.parts import required
-from tests.support.stacks import real_parts, target
+from tests.support.planted import leaks
+from tests.support.stacks import real_parts, start, target
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -60,6 +62,20 @@ def _target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         return
     with required(), real_parts(tmp_path_factory.mktemp("layers")) as real, target(real):
         yield
+
+
+@pytest.fixture(scope="session")
+def function_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file that holds all output of the shared stack's functions."""
+    return tmp_path_factory.mktemp("stack") / "functions.log"
+
+
+@pytest.fixture(scope="session")
+def stack(function_log: Path) -> Iterator[Stack]:
+    """The run's one stack with default settings; what its functions wrote is searched at the end."""
+    with start(Options(log=function_log)) as stack:
+        yield stack
+    assert not leaks(function_log.read_text())
 
 
 @pytest.fixture(scope="session")

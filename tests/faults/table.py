@@ -370,6 +370,7 @@ _ONCE: Final = {
     Failure.LATE: "a little late",
     Failure.LOST: "the answer lost once",
 }
+_WANTED: Final = " or PKCS#1 is wanted, bare Base64 or PEM"
 _HAD: Final = f"{_UNEXPECTED} (a secret is unavailable: "
 
 _DYNAMODB: Final = Part(
@@ -531,7 +532,7 @@ _SECRETS: Final = Part(
                     Step.VERIFICATION_SECRET,
                     "with a broken key",
                     '{"appKey": "A", "platformPublicKey": "MIIB"}',
-                    "this is not an RSA public key: SubjectPublicKeyInfo or PKCS#1 is wanted, bare Base64 or PEM",
+                    f"this is not an RSA public key: SubjectPublicKeyInfo{_WANTED}",
                 ),
                 (
                     Step.SIGNING_SECRET,
@@ -543,7 +544,7 @@ _SECRETS: Final = Part(
                     Step.SIGNING_SECRET,
                     "with a broken key",
                     '{"privateKey": "MIIC"}',
-                    "this is not an RSA private key: PKCS#8 or PKCS#1 is wanted, bare Base64 or PEM",
+                    f"this is not an RSA private key: PKCS#8{_WANTED}",
                 ),
             )
         ),

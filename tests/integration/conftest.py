@@ -1,7 +1,6 @@
-"""What integration tests share: a stack, whose whole output is searched at the end, and an AWS endpoint."""
+"""An AWS endpoint for integration tests, and Secrets Manager on it."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
@@ -9,26 +8,9 @@ import pytest
 
 from local.aws import AwsEndpoint
 from local.server import listen
-from local.stack import Options, Stack
-from tests.support.planted import leaks
-from tests.support.stacks import start
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
-
-
-@pytest.fixture(scope="session")
-def function_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file that holds all output of the shared stack's functions."""
-    return tmp_path_factory.mktemp("stack") / "functions.log"
-
-
-@pytest.fixture(scope="session")
-def stack(function_log: Path) -> Iterator[Stack]:
-    """A running stack with default settings; what its functions wrote is searched at the end."""
-    with start(Options(log=function_log)) as stack:
-        yield stack
-    assert not leaks(function_log.read_text())
 
 
 @pytest.fixture(scope="module")

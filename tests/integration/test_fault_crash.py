@@ -7,6 +7,7 @@ from typing import Final
 
 import pytest
 
+from local.environment import WorkerEnvironment
 from local.stack import Stack
 from tests.faults.proxy import AwsFault, Failure, Step
 from tests.faults.scene import Ledger, Scene, scene
@@ -18,7 +19,8 @@ _PATIENCE: Final = 20.0
 
 @pytest.fixture(scope="module")
 def stage(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with scene(Ledger(stack), tmp_path_factory.mktemp("crash"), limits={}) as stage:
+    folder = tmp_path_factory.mktemp("crash")
+    with scene(Ledger(stack), folder, variables={}, runtime=WorkerEnvironment) as stage:
         stage.pool.warm()
         yield stage
 
@@ -33,17 +35,17 @@ def die_at(stage: Scene, sim: str, ticket: Ticket, step: Step | None) -> int:
     """Have the function die while it waits for AWS, or (None) the platform; give the answer's status."""
     phone = stage.phone(sim)
     if step is None:
-        phone.fault("delay", seconds=_PATIENCE)
+        stage.simulator.faults.arm({"fault": "delay", "seconds": _PATIENCE})
     else:
         stage.proxy.fail(AwsFault(frozenset({step}), Failure.SILENT))
-    seen = 0 if step is None else stage.proxy.count(step)
+    seen = stage.proxy.seen.count(step)
     with ThreadPoolExecutor(1) as thread:
         reply = thread.submit(phone.verify, sim, ticket)
-        wait_for(lambda: stage.calls(ticket) > 0 if step is None else stage.proxy.count(step) > seen)
+        wait_for(lambda: (stage.calls(ticket) if step is None else stage.proxy.seen.count(step)) > seen)
         stage.die()
         status = reply.result().status
     stage.proxy.clear()
-    phone.clear_faults()
+    stage.simulator.faults.clear()
     return status
 
 

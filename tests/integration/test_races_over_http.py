@@ -1,4 +1,4 @@
-"""The same token many times at once, through HTTP: one call, one attempt, one outcome."""
+"""Many requests at once, through HTTP: no more calls than attempts, one outcome for a token."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +27,20 @@ def at_once(send: Callable[[int], Reply]) -> list[Reply]:
 def calls(phone: Phone, token: str) -> int:
     """Count the verifications with a token that reached the platform."""
     return sum(entry["step"] == 14 and token in (entry["request"]["body"] or "") for entry in phone.journal())
+
+
+def test_of_sixty_four_at_once_no_more_than_five_reach_the_platform(stack: Stack) -> None:
+    phone = phone_of(stack, sim="13600000002")
+    with ThreadPoolExecutor(16) as pool:
+        tickets = list(pool.map(lambda _: phone.ticket(), range(64)))
+
+    with ThreadPoolExecutor(64) as pool:
+        replies = list(pool.map(lambda ticket: phone.verify(phone.sim, ticket), tickets))
+
+    verdicts = [reply.json["attemptsLeft"] for reply in replies if reply.status == 200]
+    assert sorted(verdicts) == [0, 1, 2, 3, 4]
+    assert {reply.status for reply in replies} == {200, 429}
+    assert sum(calls(phone, ticket.token) for ticket in tickets) == 5
 
 
 def test_the_same_request_many_times_at_once_is_sent_once(stack: Stack) -> None:

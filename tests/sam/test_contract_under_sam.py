@@ -18,9 +18,6 @@ from local.stack import Options, Stack
 from tests.integration.test_contract import (
     ROWS,
     Row,
-    broken,
-    impatient,
-    limited,
     test_a_matching_number_is_verified,
     test_another_number_is_refused,
     test_invalid_members_are_listed_by_name_and_reason_without_their_values,
@@ -33,9 +30,6 @@ from tests.support.planted import leaks
 from tests.support.stacks import embedded, phone_of, start, target
 
 __all__ = [
-    "broken",
-    "impatient",
-    "limited",
     "test_a_matching_number_is_verified",
     "test_another_number_is_refused",
     "test_invalid_members_are_listed_by_name_and_reason_without_their_values",
@@ -102,8 +96,7 @@ def stack() -> Iterator[Stack]:
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.name != ONE_AFTER_THE_OTHER], ids=_name)
-def test_a_refusal_is_as_the_contract_says(row: Row, request: pytest.FixtureRequest) -> None:
-    stack: Stack = request.getfixturevalue(row.stack)
+def test_a_refusal_is_as_the_contract_says(row: Row, stack: Stack) -> None:
     phone = phone_of(stack, sim=f"139{crc32(row.name.encode()) % 10**8:08d}")
 
     reply = row.provoke(phone)

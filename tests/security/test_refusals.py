@@ -1,0 +1,101 @@
+"""Refusals say what is wrong and nothing of what was sent: neither in the answer nor in the log."""
+
+import base64
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from local.environment import Function
+from tests.support.in_process import InProcess
+
+VARIABLES: Final = {
+    "APP_ID": "000001",
+    "ALLOWED_ORIGINS": "https://www.example.com",
+    "SIGNING_SECRET_ID": "signing",
+    "VERIFICATION_SECRET_ID": "verification",
+    "PEPPER_SECRET_ID": "pepper",
+    "TABLE_NAME": "attempts",
+    "PLATFORM_URL": "http://127.0.0.1:1/verify",
+}
+MEMBERS: Final = ("preSign", "phoneNum", "token", "userInformation", "expandParams", "nonce", "device")
+# What cannot be in an answer by chance.
+CANARIES: Final = st.text("QXZJKqxzjk~<>'&;$", min_size=12, max_size=40)
+VALUES: Final = st.one_of(
+    CANARIES,
+    CANARIES.map(lambda text: [text]),
+    CANARIES.map(lambda text: {text: text}),
+    st.integers(10**11),
+)
+BODIES: Final = st.dictionaries(st.one_of(st.sampled_from(MEMBERS), CANARIES), VALUES)
+HEADERS: Final = st.fixed_dictionaries(
+    {},
+    optional={
+        "origin": CANARIES,
+        "content-type": CANARIES.map(lambda text: f"application/{text}"),
+        "x-forwarded-for": CANARIES,
+        "user-agent": CANARIES,
+    },
+)
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("refusals") / "functions.log"
+
+
+@pytest.fixture(scope="module", params=["presign", "verify"])
+def function(request: pytest.FixtureRequest, log: Path) -> InProcess:
+    """A function that reaches neither AWS nor the platform: what is refused here is refused before."""
+    return InProcess(Function(request.param, "arn", f"{request.param}.app.handler", VARIABLES, (), 20), log)
+
+
+def ask(function: InProcess, body: bytes, headers: Mapping[str, str]) -> tuple[Mapping[str, Any], str]:
+    """Send a body; give the refusal, and all that was answered."""
+    sent = {"origin": VARIABLES["ALLOWED_ORIGINS"], "content-type": "application/json", **headers}
+    event = {"headers": sent, "body": base64.b64encode(body).decode(), "isBase64Encoded": True}
+    answer = function.invoke(event, "id")
+    refusal = json.loads(answer["body"])
+    assert 400 <= answer["statusCode"] < 500
+    assert {"type", "title", "status", "detail", "code", "action"} <= refusal.keys()
+    return refusal, json.dumps(answer, ensure_ascii=False)
+
+
+def texts_of(value: Any) -> Iterator[str]:
+    """Give every text and number in JSON."""
+    if isinstance(value, dict):
+        for name, content in value.items():
+            yield from (*texts_of(name), *texts_of(content))
+    elif isinstance(value, list):
+        for content in value:
+            yield from texts_of(content)
+    else:
+        yield str(value)
+
+
+@settings(max_examples=200)
+@given(body=BODIES, headers=HEADERS)
+def test_a_refusal_repeats_nothing_that_was_sent(
+    function: InProcess, body: dict[str, Any], headers: dict[str, str]
+) -> None:
+    _, answered = ask(function, json.dumps(body).encode(), headers)
+
+    sent = {*texts_of(body), *headers.values()} - {*MEMBERS}
+    assert not [text for text in sent if text in answered]
+
+
+@settings(max_examples=200)
+@given(data=st.binary(max_size=300))
+def test_any_bytes_get_a_refusal_that_can_be_read(function: InProcess, data: bytes) -> None:
+    refusal, _ = ask(function, data, {})
+
+    assert refusal["code"] == "invalid_request"
+
+
+def test_nothing_of_it_was_logged(log: Path) -> None:
+    # After the others of this file, whose canaries have three of these in a row sooner or later.
+    assert "QXZ" not in log.read_text()
