@@ -18,9 +18,9 @@ from moto import mock_aws
 
 from local.stack import Options, Stack
 from tests.support.fakes import FakeClock
-from tests.support.parts import required
+from tests.support.parts import real_parts, required
 from tests.support.planted import leaks
-from tests.support.stacks import real_parts, start, target
+from tests.support.stacks import start, target
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

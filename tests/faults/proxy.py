@@ -3,16 +3,19 @@
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum, StrEnum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import urllib3
 from werkzeug import Request, Response
 
 from tests.support.server import serving
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIEnvironment
 
 _PATIENCE: Final = 20.0
 """Seconds after which a call that is never answered ends here: longer than any client waits."""
@@ -112,9 +115,11 @@ class AwsProxy:
             self._cleared.set()
             self._cleared = threading.Event()
 
-    @Request.application
-    def __call__(self, request: Request) -> Response:
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer one call."""
+        return self._answer(Request(environ))(environ, start_response)
+
+    def _answer(self, request: Request) -> Response:
         step = step_of(request)
         with self._lock:
             self.seen.append(step)

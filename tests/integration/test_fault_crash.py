@@ -38,10 +38,14 @@ def die_at(stage: Scene, sim: str, ticket: Ticket, step: Step | None) -> int:
         stage.simulator.faults.arm({"fault": "delay", "seconds": _PATIENCE})
     else:
         stage.proxy.fail(AwsFault(frozenset({step}), Failure.SILENT))
-    seen = stage.proxy.seen.count(step)
+
+    def arrived() -> int:
+        return stage.calls(ticket) if step is None else stage.proxy.seen.count(step)
+
+    seen = arrived()
     with ThreadPoolExecutor(1) as thread:
         reply = thread.submit(phone.verify, sim, ticket)
-        wait_for(lambda: (stage.calls(ticket) if step is None else stage.proxy.seen.count(step)) > seen)
+        wait_for(lambda: arrived() > seen)
         stage.die()
         status = reply.result().status
     stage.proxy.clear()

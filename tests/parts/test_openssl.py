@@ -12,6 +12,8 @@ from cmpassport.signing import SignatureAlgorithm, SignatureScheme
 from tests.support import openssl
 from verify.message import encrypt
 
+pytestmark = pytest.mark.usefixtures("openssl_command")
+
 VECTORS = Path(__file__).parents[1] / "vectors"
 DIGESTS = {
     SignatureAlgorithm.MD5_WITH_RSA: "md5",

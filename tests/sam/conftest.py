@@ -17,8 +17,10 @@ import pytest
 import urllib3
 
 from local import ROOT
-from local.relay import bridge_address, relay
+from local.emulator import Parts, find_parts
+from local.relay import Relay, bridge_address
 from local.stack import Options, Stack
+from tests.support.parts import required
 from tests.support.planted import leaks
 from tests.support.stacks import start
 
@@ -63,6 +65,13 @@ def bundle() -> Path:
     """The folder that `sam build` filled."""
     assert (BUILD / "template.yaml").exists(), "there is no bundle; `make test-sam` builds it"
     return BUILD
+
+
+@pytest.fixture(scope="session")
+def parts() -> Parts:
+    """Lambda's runtime on this machine."""
+    with required():
+        return find_parts(ROOT)
 
 
 @pytest.fixture(scope="session")

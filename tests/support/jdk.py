@@ -13,9 +13,9 @@ from itertools import product
 from typing import IO, Any, Final
 
 from local import ROOT
-from tests.support.dynamodb_local import java
+from tests.support.parts import PARTS, java
 
-_PROGRAM: Final = ROOT / "tests" / "java" / "Interop.java"
+_PROGRAM: Final = PARTS / "java" / "Interop.java"
 VECTORS: Final = ROOT / "tests" / "vectors" / "jdk.json"
 ALGORITHMS: Final = ("MD5withRSA", "SHA1withRSA", "SHA256withRSA")
 KEY_BITS: Final = (1024, 2048)

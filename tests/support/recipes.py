@@ -20,7 +20,8 @@ import pytest
 
 from benchmarks.emulator import PartMissingError
 from local import ROOT
-from tests.support.dynamodb_local import java
+from local.emulator import PartMissingError
+from tests.support.parts import java
 from tests.support.receipts import AUDIENCE, Attempt, business_key, pem
 
 RECIPES: Final = ROOT / "recipes"

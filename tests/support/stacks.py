@@ -1,19 +1,14 @@
 """Local stacks for tests: on free ports, with a phone for each; of which parts, the target says."""
 
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import boto3
 
-from benchmarks.emulator import Bundle, find_parts
-from local import ROOT
 from local.stack import Options, Stack
-from tests.support.dynamodb_local import dynamodb_local
 from tests.support.phone import Phone
 
 Start = Callable[[Options], AbstractContextManager[Stack]]
@@ -22,31 +17,6 @@ Start = Callable[[Options], AbstractContextManager[Stack]]
 def embedded(options: Options) -> Stack:
     """Make a stack whose every part is in the development environment; a context manager."""
     return Stack(replace(options, api_port=0, web_port=0, platform_port=0, aws_port=0))
-
-
-@contextmanager
-def real_parts(folder: Path) -> Iterator[Start]:
-    """Give what makes stacks of the built bundle, Lambda's runtime and AWS's DynamoDB Local.
-
-    Parameters
-    ----------
-    folder
-        An empty folder for the bundle's layers.
-
-    Raises
-    ------
-    PartMissingError
-        This machine lacks one of them.
-    """
-    bundle = Bundle(ROOT / ".aws-sam" / "build", find_parts(ROOT), folder)
-    with dynamodb_local() as address:
-
-        def start(options: Options) -> Stack:
-            real = replace(options, template=bundle.template, runtime=bundle.start, dynamodb=address)
-            # All share one DynamoDB, each with tables of its own.
-            return embedded(replace(real, name=f"number-verification-{secrets.token_hex(4)}"))
-
-        yield start
 
 
 _target: ContextVar[Start] = ContextVar("_target", default=embedded)

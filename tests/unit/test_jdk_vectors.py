@@ -1,4 +1,4 @@
-"""Keys, signatures and ciphertexts of a JDK, for machines without one; tests/real asks a running one."""
+"""Keys, signatures and ciphertexts of a JDK, for machines without one; tests/parts asks a running one."""
 
 import base64
 import json

@@ -2,7 +2,6 @@
 
 import base64
 import json
-from collections.abc import Iterator
 from typing import Final
 
 import pytest
@@ -19,19 +18,12 @@ from hypothesis.strategies import integers, text
 
 from cmpassport.keys import load_private_key, load_public_key
 from cmpassport.signing import SignatureAlgorithm, SignatureScheme
-from tests.support.jdk import KEY_BITS, MESSAGES, VECTORS, Jdk, Pair, RefusedError, plaintexts, running_jdk
-from tests.support.parts import required
+from tests.support.jdk import KEY_BITS, MESSAGES, VECTORS, Jdk, Pair, RefusedError, plaintexts
 from tools.signatures import SignatureMismatchError, verify
 from verify.message import PlaintextTooLongError, encrypt
 
 # One Java process answers every example in turn; nothing is left over between them.
 EXAMPLES: Final = settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-@pytest.fixture(scope="module")
-def jdk() -> Iterator[Jdk]:
-    with required(), running_jdk() as jdk:
-        yield jdk
 
 
 @pytest.fixture(scope="module", params=[(bits, by) for bits in KEY_BITS for by in ("JDK", "us")], ids=str)

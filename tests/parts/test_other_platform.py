@@ -15,6 +15,8 @@ from tests.support import openssl
 from tests.support.phone import Phone, Ticket, new_pre_sign
 from tests.support.stacks import phone_of, start
 
+pytestmark = pytest.mark.usefixtures("openssl_command")
+
 APP_KEY = "AA03E6C60D0B0D14320B9A3F0B5AAD99"
 SIM = "13812345678"
 

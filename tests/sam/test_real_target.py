@@ -4,8 +4,8 @@ from pathlib import Path
 
 from local import ROOT
 from local.stack import Options
-from tests.support.parts import required
-from tests.support.stacks import client_of, phone_of, real_parts
+from tests.support.parts import real_parts, required
+from tests.support.stacks import client_of, phone_of
 
 
 def state(build: Path) -> dict[str, tuple[int, int]]:
