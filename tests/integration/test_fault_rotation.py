@@ -1,7 +1,6 @@
 """The customer's key is replaced under load: no restart, and no more failures than requests in flight."""
 
 import json
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,12 +11,9 @@ import pytest
 
 from local.environment import WorkerEnvironment
 from local.keys import CustomerKeys
-from local.simulator import SignatureForm
 from local.stack import Stack
-from tests.faults.proxy import Step
-from tests.faults.scene import PRESIGN_FUNCTION, Ledger, Scene, processes, scene
-from tests.support.in_process import InProcess
-from tests.support.phone import Reply, new_pre_sign
+from tests.faults.scene import Ledger, Scene, processes, scene
+from tests.support.phone import Reply
 from tests.support.stacks import client_of
 
 AT_ONCE: Final = 3
@@ -71,42 +67,3 @@ def test_a_key_is_replaced_under_load(stack: Stack, tmp_path: Path) -> None:
     assert 1 <= len(failed) <= AT_ONCE
     assert {(each["code"], each["resultCode"]) for each in failed} == {("platform_rejected", "130018")}
     assert before <= after
-
-
-def test_a_signature_for_the_sdk_is_the_new_keys_once_the_secret_is_old_enough(
-    stack: Stack, tmp_path: Path
-) -> None:
-    function = stack.functions[PRESIGN_FUNCTION].function
-    variables = {**function.variables, "SECRET_MAX_AGE_SECONDS": "1"}
-    keys, pre_sign = CustomerKeys.fresh(), new_pre_sign(stack.app_id)[3]
-    presign = InProcess(replace(function, variables=variables), tmp_path / "presign.log")
-    event = {
-        "headers": {"origin": stack.page, "content-type": "application/json"},
-        "body": json.dumps({"preSign": pre_sign}),
-    }
-
-    def sign() -> str:
-        return str(json.loads(presign.invoke(event, "id")["body"])["sign"])
-
-    old = sign()
-    replace_secret(stack, keys)
-    deadline = time.monotonic() + 20
-    while (new := sign()) == old:
-        assert time.monotonic() < deadline
-
-    SignatureForm().check(keys.public_key, pre_sign, new)
-
-
-def test_while_the_platform_alone_has_the_new_key_the_secret_is_fetched_once_in_ten_seconds(
-    stack: Stack, tmp_path: Path
-) -> None:
-    with scene(Ledger(stack), tmp_path) as stage:
-        phone = stage.phone("13400888888")
-        ready = [phone.ticket() for _ in range(4)]
-        assert stage.send(phone, ready[0]).reply.status == 200
-        replace_at_platform(stage, CustomerKeys.fresh())
-
-        sent = [stage.send(phone, ticket) for ticket in ready[1:]]
-
-        assert [each.reply.json["resultCode"] for each in sent] == ["130018"] * 3
-        assert [each.steps.count(Step.SIGNING_SECRET) for each in sent] == [0, 1, 0]

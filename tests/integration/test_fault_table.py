@@ -1,17 +1,18 @@
 """Every row of the table of faults, provoked on the local stack: each column as the table says."""
 
-from collections.abc import Callable, Iterator
+import ssl
+from collections.abc import Iterator
 from pathlib import Path
 from zlib import crc32
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from werkzeug import Response
 
 from local.stack import Stack
 from tests.faults.page import PAGE, build
 from tests.faults.scene import Ledger, Scene, address_of_platform, prepare, provoke, scene
-from tests.faults.stranger import stranger
-from tests.faults.table import ROWS, Address, Moment, Row
+from tests.faults.table import ROWS, VECTORS, Address, Moment, Row
+from tests.support.server import serving
 from verify import codes
 
 
@@ -21,10 +22,11 @@ def sim_of(row: Row) -> str:
 
 
 @pytest.fixture(scope="module")
-def impostor(
-    rsa_key: Callable[[int], RSAPrivateKey], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    with stranger(rsa_key(2048), tmp_path_factory.mktemp("stranger")) as address:
+def impostor() -> Iterator[str]:
+    """A server whose certificate nobody vouches for."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(VECTORS / "certificate.pem", VECTORS / "rsa-2048.pem")
+    with serving(Response(), context) as address:
         yield address
 
 

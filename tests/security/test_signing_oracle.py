@@ -149,45 +149,6 @@ def test_a_foreign_character_anywhere_is_refused(ask: Ask, form: str, name: str)
             assert "sign" not in ask(pre_sign[:position] + character + pre_sign[position + 1 :])
 
 
-OVERLONG: Final = {
-    "two bytes": lambda code: bytes([0xC0 | code >> 6, 0x80 | code & 0x3F]),
-    "three bytes": lambda code: bytes([0xE0, 0x80 | code >> 6, 0x80 | code & 0x3F]),
-    "four bytes": lambda code: bytes([0xF0, 0x80, 0x80 | code >> 6, 0x80 | code & 0x3F]),
-}
-
-
-@pytest.mark.parametrize("length", OVERLONG)
-def test_an_overlong_form_of_any_character_is_no_text(ask: Ask, length: str) -> None:
-    for position, character in enumerate(CURRENT):
-        text = CURRENT.encode()
-        form = text[:position] + OVERLONG[length](ord(character)) + text[position + 1 :]
-
-        assert ask(b'{"preSign": "' + form + b'"}')["code"] == "invalid_request"
-
-
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "utf-7", "cp037"])
-def test_a_body_in_another_encoding_is_not_taken_for_utf8(ask: Ask, encoding: str) -> None:
-    body = json.dumps({"preSign": CURRENT + "~"}).encode(encoding)
-
-    assert "sign" not in ask(body)
-
-
-def test_a_second_presign_behind_the_first_is_refused_however_it_is_brought(ask: Ask) -> None:
-    evil = "".join(VERIFICATION["our own"])
-
-    for body in (
-        {"preSign": [CURRENT, evil]},
-        {"preSign": {"preSign": CURRENT}},
-        {"preSign": CURRENT, "preSign ": evil},
-        {"preSign": CURRENT, "PRESIGN": evil},
-        [{"preSign": CURRENT}],
-    ):
-        assert ask(json.dumps(body).encode())["code"] == "invalid_request"
-    twice = f'{{"preSign": "{CURRENT}", "preSign": "{evil}"}}'
-    escaped = f'{{"preSign": "{CURRENT}", "\\u0070reSign": "{evil}"}}'
-    assert {ask(body.encode())["code"] for body in (twice, escaped)} == {"invalid_request"}
-
-
 PIECES: Final = st.one_of(
     st.sampled_from([field for fields in (*FIELDS.values(), *VERIFICATION.values()) for field in fields]),
     st.sampled_from(list(HOSTILE.values())),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ssl import SSLContext
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
@@ -13,17 +14,17 @@ if TYPE_CHECKING:
 
 class _Quiet(WSGIRequestHandler):
     def log(self, *_: Any) -> None:
-        """Log nothing."""
+        """Log nothing; of a client that breaks off its handshake, too."""
 
 
 @contextmanager
-def serving(application: "WSGIApplication") -> Iterator[str]:
+def serving(application: "WSGIApplication", tls: SSLContext | None = None) -> Iterator[str]:
     """Serve it, a thread for each request; give the address."""
-    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=_Quiet)
+    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=_Quiet, ssl_context=tls)
     thread = Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.port}"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.port}"
     finally:
         server.shutdown()
         thread.join()
