@@ -249,10 +249,7 @@ def _receipt_variables(stack: Stack) -> dict[str, str]:
     client, name = client_of(stack, "secretsmanager"), "faults-receipts"
     with suppress(client.exceptions.ResourceExistsException):
         client.create_secret(Name=name, SecretString=secret((new_key(), LONG_AGO)))
-    return {
-        "RECEIPT_SECRET_ID": client.describe_secret(SecretId=name)["ARN"],
-        "RECEIPT_NUMBER": "masked",
-    }
+    return {"RECEIPT_SECRET_ID": client.describe_secret(SecretId=name)["ARN"], "RECEIPT_NUMBER": "masked"}
 
 
 def address_of_platform(where: Address, stack: Stack, stranger: str) -> str | None:

@@ -273,10 +273,7 @@ _WAY: Final = Part(
         Row("no TLS where it is expected", Cause(address=Address.NO_TLS), _unreachable("SSLError")),
         Row("certificate of a stranger", Cause(address=Address.STRANGER), _unreachable("SSLError")),
         _platform(
-            "connection reset before the request is read",
-            "reset",
-            _silent("ProtocolError"),
-            when="before",
+            "connection reset before the request is read", "reset", _silent("ProtocolError"), when="before"
         ),
         _platform(
             "connection reset after the verdict, before the answer",
@@ -301,10 +298,7 @@ _ANSWER: Final = Part(
         _platform("no JSON", "notJson", _bad_answer("the answer is not JSON")),
         _platform("an HTML page with status 200", "html", _bad_answer("the answer is not JSON")),
         _platform(
-            "an HTML page with status 502",
-            "html",
-            _bad_answer("the answer has HTTP status 502"),
-            status=502,
+            "an HTML page with status 502", "html", _bad_answer("the answer has HTTP status 502"), status=502
         ),
         _platform(
             "another request's msgId", "wrongMsgId", _bad_answer("the answer's msgId is not the request's")
@@ -579,14 +573,7 @@ _SECRETS: Final = Part(
 )
 
 _RSA_FOR_RECEIPTS: Final = json.dumps(
-    {
-        "keys": [
-            {
-                "privateKey": (VECTORS / "rsa-2048.pem").read_text(),
-                "signFrom": "2026-01-01T00:00:00Z",
-            }
-        ]
-    }
+    {"keys": [{"privateKey": (VECTORS / "rsa-2048.pem").read_text(), "signFrom": "2026-01-01T00:00:00Z"}]}
 )
 
 _RECEIPTS: Final = Part(
@@ -615,11 +602,7 @@ _RECEIPTS: Final = Part(
             for what, text, reason in (
                 ("no JSON", '{"keys": [', "the secret is not JSON"),
                 ("without keys", '{"keys": []}', "the secret has no keys: a list of 1 to 5"),
-                (
-                    "with an RSA key",
-                    _RSA_FOR_RECEIPTS,
-                    "the private key is not on the curve P-256",
-                ),
+                ("with an RSA key", _RSA_FOR_RECEIPTS, "the private key is not on the curve P-256"),
                 (
                     "whose key signs from tomorrow on",
                     secret((new_key(), datetime(2999, 1, 1, tzinfo=UTC))),

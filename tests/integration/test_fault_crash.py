@@ -64,11 +64,7 @@ def verdicts(stage: Scene, ticket: Ticket) -> int:
 
 @pytest.mark.parametrize(
     ("step", "calls", "attempt"),
-    [
-        (Step.RESERVATION, 0, Attempt.NOT_RESERVED),
-        (None, 1, Attempt.SPENT),
-        (Step.STORING, 1, Attempt.SPENT),
-    ],
+    [(Step.RESERVATION, 0, Attempt.NOT_RESERVED), (None, 1, Attempt.SPENT), (Step.STORING, 1, Attempt.SPENT)],
     ids=["before the reservation", "while the platform works", "before the outcome is stored"],
 )
 def test_the_token_of_a_function_that_died_is_held_and_not_sent(

@@ -20,7 +20,6 @@ from tests.integration.test_contract import (
     Row,
     test_a_matching_number_is_verified,
     test_another_number_is_refused,
-    test_invalid_members_are_listed_by_name_and_reason_without_their_values,
     test_user_information_and_expand_params_go_on_verbatim,
 )
 from tests.sam.conftest import ARCHITECTURE, SAM, as_in_containers, in_containers
@@ -32,7 +31,6 @@ from tests.support.stacks import embedded, phone_of, start, target
 __all__ = [
     "test_a_matching_number_is_verified",
     "test_another_number_is_refused",
-    "test_invalid_members_are_listed_by_name_and_reason_without_their_values",
     "test_user_information_and_expand_params_go_on_verbatim",
 ]
 
