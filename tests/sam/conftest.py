@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 import pytest
 import urllib3
 
+from benchmarks.emulator import Parts, find_parts
 from local import ROOT
-from local.emulator import Parts, find_parts
-from local.relay import Relay, bridge_address
+from local.relay import bridge_address, relay
 from local.stack import Options, Stack
 from tests.support.parts import required
 from tests.support.planted import leaks

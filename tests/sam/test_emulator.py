@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from local.emulator import Bundle, PartMissingError, Parts
+from benchmarks.emulator import Bundle, PartMissingError, Parts
 from local.environment import Function, FunctionError, Pool
 
 FILES: Final = {

@@ -15,8 +15,8 @@ from typing import Final
 
 import pytest
 
+from benchmarks.emulator import Bundle, PartMissingError, find_parts
 from local import ROOT
-from local.emulator import Bundle, PartMissingError, find_parts
 from local.stack import Options, Stack
 from tests.support.stacks import embedded
 

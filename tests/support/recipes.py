@@ -20,7 +20,6 @@ import pytest
 
 from benchmarks.emulator import PartMissingError
 from local import ROOT
-from local.emulator import PartMissingError
 from tests.support.parts import java
 from tests.support.receipts import AUDIENCE, Attempt, business_key, pem
 

@@ -86,7 +86,7 @@ def test_a_failure_of_the_table_is_raised_as_it_is(
 ) -> None:
     tokens = Tokens(table, "no-such-table")
 
-    call: dict[str, "Callable[[], object]"] = {
+    call: dict[str, Callable[[], object]] = {
         "claim": lambda: tokens.claim(CLAIM, clock.now()),
         "release": lambda: tokens.release(CLAIM),
     }
