@@ -175,6 +175,7 @@ def test_a_matching_number_is_verified(stack: Stack) -> None:
     verdict = reply.json
     assert verdict.pop("msgId")
     assert verdict.pop("taskId")
+    assert len(verdict.pop("device")) == 44
     assert verdict == {
         "verified": True,
         "resultCode": "000",
