@@ -244,11 +244,17 @@ def _silent_after(data: bytes) -> Behaviour:
     return behave
 
 
-def _endless(connection: Connection) -> None:
-    connection.read_request()
-    connection.send(b"HTTP/1.1 200 OK\r\n\r\n")
-    while not connection._server.ended.is_set():  # noqa: SLF001 - one test, one class
-        connection.send(b"x" * 65536)
+def _endless_after(head: bytes, piece: bytes = b"x" * 65536) -> Behaviour:
+    def behave(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(head)
+        sent = 0
+        while not connection._server.ended.is_set():  # noqa: SLF001 - one test, one class
+            connection.send(piece)
+            sent += len(piece)
+            assert sent < 100 * MAX_ANSWER_BYTES, "the client reads without end"
+
+    return behave
 
 
 def _chunked(*chunks: bytes) -> bytes:
@@ -274,6 +280,7 @@ def test_a_request_is_posted_as_it_is_and_the_body_comes_back() -> None:
     assert ending.answer == b'{"header":{}}'
 
 
+EARLY_HINTS: Final = b"HTTP/1.1 103 Early Hints\r\nLink: </planted>\r\n\r\n"
 FULL: Final = b"x" * MAX_ANSWER_BYTES
 LIMIT: Final = str(MAX_ANSWER_BYTES).encode()
 
@@ -285,6 +292,7 @@ LIMIT: Final = str(MAX_ANSWER_BYTES).encode()
         (_answered(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", b"{", b"}"), b"{}"),
         (_answered(b"HTTP/1.0 200 OK\r\n\r\n{}"), b"{}"),
         (_answered(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"), b"{}"),
+        (_answered(EARLY_HINTS * 3 + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"), b"{}"),
         (_answered(_chunked(b"{", b'"a"', b":1}", b"")), b'{"a":1}'),
         (_answered(b"HTTP/1.1 200 OK\r\nContent-Length: " + LIMIT + b"\r\n\r\n" + FULL), FULL),
         (_answered(_chunked(FULL, b"")), FULL),
@@ -299,6 +307,7 @@ LIMIT: Final = str(MAX_ANSWER_BYTES).encode()
         "pieces",
         "HTTP 1.0",
         "100",
+        "103",
         "chunked",
         "64 KiB",
         "64 KiB chunked",
@@ -589,10 +598,15 @@ BAD: Final[dict[str, Behaviour]] = {
     "a byte too many": _answered(b"HTTP/1.1 200 OK\r\nContent-Length: 65537\r\n\r\n" + FULL + b"x"),
     "a byte too many in chunks": _answered(_chunked(FULL, b"x", b"")),
     "a byte too many to the end": _answered(b"HTTP/1.1 200 OK\r\n\r\n" + FULL + b"x"),
-    "a body without end": _endless,
+    "a body without end": _endless_after(b"HTTP/1.1 200 OK\r\n\r\n"),
     "a length of a terabyte": _answered(
         b"HTTP/1.1 200 OK\r\nContent-Length: 1099511627776\r\n\r\n" + FULL * 2
     ),
+    "a chunk of negative size": _endless_after(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n"
+    ),
+    "interim answers without end": _endless_after(b"", EARLY_HINTS),
+    "trailers without end": _endless_after(_chunked(b"{}", b"")[:-2], b"X: planted\r\n"),
     "words": _answered(b"planted words\r\n\r\n"),
     "JSON without HTTP": _answered(b'{"header": {"planted": 1}}\r\n'),
     "another protocol": _answered(b"SSH-2.0-OpenSSH_9.6 planted\r\n"),
