@@ -7,7 +7,7 @@ version, one after the other, of the configured appId and in the alphabets of th
 =========  ==================================  ===========================================
 part       current SDK                         legacy SDK
 =========  ==================================  ===========================================
-msgId      32 of ``[0-9A-V]``                  decimal fraction ``0.`` and 1 to 20 digits
+msgId      32 of ``[0-9A-V]``                  JavaScript's ``Math.random()``: ``0.8345``, ``5.9e-7``
 timestamp  17 digits, ``yyyyMMddHHmmssSSS``    the same
 uuid       32 of ``[0-9A-V]``                  lower-case 8-4-4-4-12 hex, maybe ``cms-``
 version    ``1.0`` or ``1.2``                  the same
@@ -22,7 +22,9 @@ from cmpassport.clock import SHANGHAI
 from cmpassport.errors import CmpassportError
 
 _CURRENT: Final = r"[0-9A-V]{32}(?P<current>[0-9]{17})[0-9A-V]{32}"
-_LEGACY: Final = r"0\.[0-9]{1,20}(?P<legacy>[0-9]{17})(?:cms-)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_FRACTION: Final = r"(?:0\.[0-9]{1,20}|[1-9](?:\.[0-9]{1,17})?e-(?:[7-9]|1[0-9]))"
+_UUID: Final = r"(?:cms-)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_LEGACY: Final = rf"{_FRACTION}(?P<legacy>[0-9]{{17}}){_UUID}"
 _VERSION: Final = r"1\.[02]"
 
 

@@ -92,7 +92,7 @@ def verify_number(request: Request) -> Mapping[str, Any]:
     began = time.monotonic()
     submission = Submission.from_fields(request.fields)
     if _receipts is None:
-        return _answer(_verify(submission, request, began))
+        return _answer(_verify(submission, request, began), submission)
     login = _receipts.prepare(
         submission.number,
         domain_name=request.domain_name,
@@ -100,7 +100,7 @@ def verify_number(request: Request) -> Mapping[str, Any]:
         nonce=submission.nonce,
     )
     verification = _verify(submission, request, began, login.binding)
-    answer = _answer(verification)
+    answer = _answer(verification, submission)
     receipt = _receipts.issue(verification.outcome, login)
     return answer if receipt is None else {**answer, "receipt": receipt}
 
@@ -112,12 +112,14 @@ def _verify(submission: Submission, request: Request, began: float, binding: str
         raise ProblemError(_PROBLEMS[type(error)], retry_after=error.retry_after) from None
 
 
-def _answer(verification: Verification) -> Mapping[str, Any]:
+def _answer(verification: Verification, submission: Submission) -> Mapping[str, Any]:
     outcome, device = verification.outcome, verification.device
     if outcome.problem is not None:
         limit_reached = outcome.problem is Problem.ATTEMPTS_EXHAUSTED
+        hint = submission.miscoding if outcome.problem is Problem.TOKEN_REJECTED else None
         raise ProblemError(
             outcome.problem,
+            hint and f"{outcome.problem.detail} Here {hint}.",
             retry_after=_PLATFORMS_DAY if limit_reached else None,
             result_code=outcome.result_code or None,
         )

@@ -154,10 +154,10 @@ def read_answer(data: bytes, *, msg_id: str, app_id: str) -> Answer:
     NotTheProtocolError
         It is not JSON of the documented form, has no resultCode, or belongs to another request.
     """
-    # What is no UTF-8 can only be in words for people, and a verdict is worth more than those.
-    text = data.decode("utf-8-sig", errors="replace")
     try:
-        content = json.loads(text, object_pairs_hook=_trimmed)
+        content = json.loads(
+            _decode(data), object_pairs_hook=_trimmed, strict=False
+        )  # raw line breaks in words
     except (ValueError, RecursionError):
         raise NotTheProtocolError("the answer is not JSON") from None
     content = _object(content)
@@ -174,6 +174,16 @@ def read_answer(data: bytes, *, msg_id: str, app_id: str) -> Answer:
     if str(header.get("appId")) != app_id and header.get("appId") not in absent:
         raise NotTheProtocolError("the answer's appId is not the configured one")
     return Answer(result_code, _text(body.get("resultDesc")), _text(body.get("taskId")))
+
+
+def _decode(data: bytes) -> str:
+    """Return the text of an answer: UTF-8, GBK, or one whose words are lost, which a verdict outweighs."""
+    for encoding in ("utf-8-sig", "gb18030"):
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return data.decode("utf-8-sig", errors="replace")
 
 
 def _trimmed(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

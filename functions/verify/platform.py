@@ -11,6 +11,7 @@ import io
 import logging
 import socket
 import ssl
+import zlib
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ _FRAMING_BYTES: Final = 64 * 1024
 MAX_IDLE_SECONDS: Final = 20.0
 """A kept connection older than this is not used: a frozen function does not see it die."""
 _TOO_LONG: Final = f"the answer has more than {MAX_ANSWER_BYTES} bytes"
+_WINDOW_BITS: Final = {"gzip": (31,), "x-gzip": (31,), "deflate": (15, -15)}
+"""How zlib reads each coding (RFC 9110 section 8.4.1); deflate comes with and without zlib's own header."""
 _HEADERS: Final = {"Content-Type": "application/json;charset=utf-8", "Accept": "application/json"}
 
 # urllib3 logs headers that it cannot read, word for word, and a platform may echo what it was sent.
@@ -294,9 +297,28 @@ def _read_body(response: BaseHTTPResponse) -> bytes:
     else:
         if len(data) > MAX_ANSWER_BYTES:
             raise BadAnswerError(_TOO_LONG)
-        return data
+        return _decoded(data, response.headers.get("Content-Encoding", ""))
     finally:
         if response.closed:
             response.release_conn()
         else:  # unread bytes would be taken for the next answer
             response.close()
+
+
+def _decoded(data: bytes, coding: str) -> bytes:
+    """Undo a coding that was not asked for: a verdict that was billed is not thrown away over it.
+
+    Raises
+    ------
+    BadAnswerError
+        It is more than 64 KiB when decoded.
+    """
+    for window_bits in _WINDOW_BITS.get(coding.strip().lower(), ()):
+        try:
+            text = zlib.decompressobj(window_bits).decompress(data, MAX_ANSWER_BYTES + 1)
+        except zlib.error:
+            continue
+        if len(text) > MAX_ANSWER_BYTES:
+            raise BadAnswerError(_TOO_LONG)
+        return text
+    return data

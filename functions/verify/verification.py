@@ -324,7 +324,7 @@ class Verifier:
             attempts_left=min(left, reservation.mismatches_left) if ending is Ending.MISMATCH else left,
             verified_at=self._seconds(),
         )
-        _report(code, outcome, attempt.number_hash)  # first: from here on it is found by its msgId
+        _report(code, outcome, attempt)  # first: from here on it is found by its msgId
         self._settle(reservation, ending, outcome)
         if ending is Ending.MISMATCH:
             self._count_mismatch(attempt)
@@ -367,10 +367,11 @@ def _refused(error: RefusedError, attempt: _Attempt) -> None:
     )
 
 
-def _report(code: ReturnCode, outcome: Outcome, number_hash: str) -> None:
+def _report(code: ReturnCode, outcome: Outcome, attempt: _Attempt) -> None:
     count(_VERDICTS.get(code.code) or _CODES[code.who])
     if code.problem is Problem.ATTEMPTS_EXHAUSTED:
         count(Metric.PLATFORM_LIMIT_REACHED)
+    hint = attempt.submission.miscoding
     log = logger.error if code.who in {Who.OPERATOR, Who.PLATFORM} else logger.info
     log(
         "the platform answered",
@@ -379,9 +380,10 @@ def _report(code: ReturnCode, outcome: Outcome, number_hash: str) -> None:
             "who": code.who.value,
             "attempt": code.settlement.value,
             "attemptsLeft": outcome.attempts_left,
-            "number": number_hash[:LOGGED_HASH_DIGITS],
+            "number": attempt.number_hash[:LOGGED_HASH_DIGITS],
             "msgId": outcome.msg_id,
             "taskId": outcome.task_id,
+            **({"hint": hint} if code.problem is Problem.TOKEN_REJECTED and hint else {}),
         },
     )
 

@@ -25,7 +25,7 @@ _NUMBER: Final = re.compile(r"1[0-9]{10}")
 
 # The parts of a preSign as the SDK's builds make them, current and legacy, each on its own: they come apart
 # in the request, so that this reading needs none of the product's grammar of the joined string.
-_MSG_ID: Final = re.compile(r"[0-9A-V]{32}|0\.[0-9]{1,20}")
+_MSG_ID: Final = re.compile(r"[0-9A-V]{32}|0\.[0-9]{1,20}|[1-9](\.[0-9]{1,17})?e-[0-9]{1,2}")
 _UUID: Final = re.compile(r"[0-9A-V]{32}|(?:cms-)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _VERSION: Final = re.compile(r"[0-9]{1,2}\.[0-9]{1,2}")
 

@@ -51,12 +51,21 @@ def is_presign(text: str) -> bool:
     if [len(group) for group in groups] != [8, 4, 4, 4, 12] or not all(_all(group, _HEX) for group in groups):
         return False
     rest = rest.removesuffix("cms-")
-    fraction = rest[2:-17]
+    return _is_moment(rest[-17:]) and _is_random(rest[:-17])
+
+
+def _is_random(text: str) -> bool:
+    """Read what JavaScript writes of a random number below one: plain, or small ones with an exponent."""
+    mantissa, small, exponent = text.partition("e-")
+    whole, point, digits = mantissa.partition(".")
+    if not small:
+        return whole == "0" and 1 <= len(digits) <= 20 and _all(digits, _DIGITS)
     return (
-        rest.startswith("0.")
-        and 1 <= len(fraction) <= 20
-        and _all(fraction, _DIGITS)
-        and _is_moment(rest[-17:])
+        len(whole) == 1
+        and whole in "123456789"
+        and exponent in {str(number) for number in range(7, 20)}
+        and _all(digits, _DIGITS)
+        and (1 <= len(digits) <= 17 if point else not digits)
     )
 
 

@@ -31,6 +31,7 @@ HEX_UUID: Final = "3f0e9a52-8a1b-4e0f-9c37-0d5b8a7c6e21"
 FIELDS: Final = {
     "current": (APP_ID, MSG_ID, STAMP, UUID, "1.2"),
     "legacy": (APP_ID, "0.8345021879311264", STAMP, HEX_UUID, "1.0"),
+    "legacy with an exponent": (APP_ID, "5.9e-7", STAMP, HEX_UUID, "1.0"),
     "legacy with its prefix": (APP_ID, "0.5", STAMP, f"cms-{HEX_UUID}", "1.0"),
 }
 PHONE_NUM: Final = base64.b64encode(bytes(range(128))).decode()

@@ -248,13 +248,23 @@ def test_an_answer_to_another_request_is_refused(name: str, code: str, other: An
     assert "planted" not in str(refusal.value)
 
 
-def test_words_in_another_encoding_do_not_cost_the_verdict() -> None:
-    data = json.dumps(answer_of(), ensure_ascii=False).encode("gbk")
+@pytest.mark.parametrize(
+    ("words", "encoding", "read_as"),
+    [
+        ("是本机号码", "gbk", "是本机号码"),
+        ("誠实", "gbk", "誠实"),  # whose second byte in GBK is a backslash
+        ("a raw\ttab", "utf-8", "a raw\ttab"),
+        ("a raw\nline", "utf-8", "a raw\nline"),
+        ("\ufffd", "utf-8", ""),
+        ("ÿ", "latin-1", ""),
+    ],
+)
+def test_words_do_not_cost_the_verdict(words: str, encoding: str, read_as: str) -> None:
+    text = json.dumps(answer_of(body={"taskId": "t1", "resultDesc": "WORDS"})).replace("WORDS", words)
 
-    answer = read_answer(data, msg_id=MSG_ID, app_id=APP_ID)
+    answer = read(text.encode(encoding))
 
-    assert answer.result_code == "000"
-    assert answer.result_desc == ""
+    assert answer == Answer("000", read_as, "t1")
 
 
 # What is no answer.
