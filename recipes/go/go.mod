@@ -1,3 +1,0 @@
-module numberverification
-
-go 1.19

@@ -1,0 +1,134 @@
+"""The code of docs/receipts.md in Node.js, Java and Go, on receipts that the product signed and on forged ones."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Final
+
+import pytest
+
+from tests.support.attacks import ATTACKS, REPLAYS
+from tests.support.receipt_secrets import HASH_KEY, part
+from tests.support.receipts import NONCE, NUMBER, Issuer, publishing_issuer, snippet
+
+DRIVERS: Final = Path(__file__).parent / "receipts"
+JARS: Final = [
+    Path.home() / ".m2/repository" / jar
+    for jar in ("org/bitbucket/b_c/jose4j/0.9.6/jose4j-0.9.6.jar", "org/slf4j/slf4j-api/1.7.36/slf4j-api-1.7.36.jar")
+]
+GO_SOURCES: Final = Path("/usr/share/gocode")  # where Debian's packages put libraries
+
+
+def node(folder: Path, code: str) -> Sequence[str]:
+    (folder / "receipts.js").write_text(code)
+    for name in ("driver.js", "package.json"):
+        shutil.copy(DRIVERS / name, folder)
+    (folder / "node_modules").symlink_to(DRIVERS / "node_modules")
+    return ["node", str(folder / "driver.js")]
+
+
+def java(folder: Path, code: str) -> Sequence[str]:
+    (folder / "Receipts.java").write_text(code)
+    path = os.pathsep.join(map(str, [folder, *JARS]))
+    sources = [str(folder / "Receipts.java"), str(DRIVERS / "Driver.java")]
+    options = ["-Xlint:all", "-Werror", "--release", "17", "-classpath", path, "-d", str(folder)]
+    subprocess.run(["javac", *options, *sources], check=True)
+    return ["java", "-XX:TieredStopAtLevel=1", "-classpath", path, "Driver"]
+
+
+def go(folder: Path, code: str) -> Sequence[str]:
+    library = folder / "src/github.com/go-jose/go-jose/v4"
+    library.parent.mkdir(parents=True)
+    library.symlink_to(GO_SOURCES / "src/github.com/go-jose/go-jose")
+    (folder / "src/receipts").mkdir()
+    (folder / "src/receipts/receipts.go").write_text(code)
+    settings = {"GO111MODULE": "off", "GOPATH": f"{folder}:{GO_SOURCES}", "GOFLAGS": "", "GOTOOLCHAIN": "local"}
+    environment = {**os.environ, **settings}
+    assert not subprocess.check_output(["gofmt", "-l", folder / "src/receipts"])
+    subprocess.run(["go", "vet", "receipts"], env=environment, check=True)
+    driver = str(folder / "driver")
+    subprocess.run(["go", "build", "-o", driver, str(DRIVERS / "driver.go")], env=environment, check=True)
+    return [driver]
+
+
+class BackEnd:
+    """A process with the page's code and a store of used receipts."""
+
+    def __init__(self, commands: IO[str], answers: IO[str]) -> None:
+        self._commands, self._answers = commands, answers
+
+    def check(self, receipt: str, nonce: str = NONCE, number: str = NUMBER) -> dict[str, Any]:
+        """Return `claims` and `isOf`, or the reason for which it is `refused`."""
+        asked = {"receipt": receipt, "nonce": nonce, "number": number, "hashKey": HASH_KEY}
+        self._commands.write(json.dumps(asked) + "\n")
+        self._commands.flush()
+        line = self._answers.readline()
+        assert line, "the process has ended: see its standard error"
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+@contextmanager
+def running(command: Sequence[str]) -> Iterator[BackEnd]:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        yield BackEnd(process.stdin, process.stdout)
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[Issuer]:
+    with publishing_issuer() as issuer:
+        yield issuer
+
+
+@pytest.fixture(scope="module", params=[("js", node), ("java", java), ("go", go)], ids=["node", "java", "go"])
+def back_end(
+    request: pytest.FixtureRequest, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[BackEnd]:
+    language, prepare = request.param
+    command = prepare(tmp_path_factory.mktemp(language), snippet(language, issuer.address))
+    issuer.fetched = 0
+    with running(command) as back_end:
+        yield back_end
+
+
+def test_a_receipt_logs_in_once_and_for_its_number(issuer: Issuer, back_end: BackEnd) -> None:
+    good, another = issuer.genuine(), issuer.genuine()
+
+    answer = back_end.check(good.receipt)
+
+    assert answer["isOf"] is True
+    for claim in ("jti", "phoneNumHash"):
+        assert answer["claims"][claim] == part(good.receipt, 1)[claim]
+    assert back_end.check(another.receipt, number="13912345679")["isOf"] is False
+    for name, replay in REPLAYS.items():
+        assert "refused" in back_end.check(replay(good)), name
+
+
+def test_every_attack_is_refused_and_uses_nothing_up(issuer: Issuer, back_end: BackEnd) -> None:
+    good = issuer.genuine()
+
+    taken = [name for name, attack in ATTACKS.items() if "refused" not in back_end.check(attack(good))]
+
+    assert not taken
+    assert "claims" in back_end.check(good.receipt)
+
+
+def test_a_receipt_for_another_login_is_refused(issuer: Issuer, back_end: BackEnd) -> None:
+    for nonce in ("another", ""):
+        for claims in ({}, {"nonce": ""}, {"nonce": None}):
+            receipt = issuer.genuine().changed(claims=claims)
+            assert "refused" in back_end.check(receipt, nonce)
+
+
+def test_forgers_do_not_have_the_keys_fetched_for_each_forgery(issuer: Issuer, back_end: BackEnd) -> None:
+    for kid in map(str, range(50)):
+        back_end.check(issuer.genuine().changed(header={"kid": kid}))
+
+    assert issuer.fetched <= 2
