@@ -5,7 +5,7 @@ BIN := .venv/bin
 # What is locked is all there is: nothing to resolve, and errors alone are worth a line.
 INSTALL := pip install --quiet --quiet --disable-pip-version-check --no-deps --require-hashes --requirement
 
-.PHONY: help venv sam-venv real-parts recipe-parts demo test soak screenshots lint validate plan build \
+.PHONY: help venv sam-venv real-parts receipt-parts demo test soak screenshots lint validate plan build \
   test-real test-sam lock openapi fuzz audit sbom licences bench scaling docs clean
 
 help:  ## what there is
@@ -75,17 +75,21 @@ tests/real/node_modules/stamp: tests/real/package-lock.json
 	@npm ci --silent --prefix tests/real
 	@touch $@
 
-recipe-parts: venv recipes/node/node_modules/stamp  ## bring the libraries of recipes/ for Node.js and Java
-	@$(BIN)/python -m tests.support.recipes || mvn --quiet --batch-mode --file recipes/java/pom.xml dependency:resolve
+JOSE4J = $(HOME)/.m2/repository/org/bitbucket/b_c/jose4j/0.9.6/jose4j-0.9.6.jar
 
-recipes/node/node_modules/stamp: recipes/node/package-lock.json
-	@npm ci --silent --prefix recipes/node
+receipt-parts: tests/parts/receipts/node_modules/stamp $(JOSE4J)  ## bring the libraries of docs/receipts.md for Node.js and Java
+
+$(JOSE4J):
+	@mvn --quiet --batch-mode dependency:get -Dartifact=org.bitbucket.b_c:jose4j:0.9.6
+
+tests/parts/receipts/node_modules/stamp: tests/parts/receipts/package-lock.json
+	@npm ci --silent --prefix tests/parts/receipts
 	@touch $@
 
 # What goes through HTTP, and the page.
 REAL_TESTS = tests/real tests/e2e/test_login_page.py tests/e2e/test_receipt_login.py $(addprefix tests/integration/, \
   test_contract.py test_budget_over_http.py test_races_over_http.py test_leaks.py test_other_implementations.py \
-  test_receipts_of_the_api.py test_local_receipts.py)
+  test_receipts_page.py test_local_receipts.py)
 
 test-real: venv build real-parts  ## the bundle under Lambda's runtime, with DynamoDB Local, a JDK and a browser
 	@$(WITH_PYTHON313) $(BIN)/python -m pytest --target real $(REAL_TESTS)
@@ -137,5 +141,5 @@ docs: venv  ## docs/faults.md, what happens when something fails, from its table
 	@$(BIN)/python -m tests.faults
 
 clean:  ## remove what was made
-	@rm -rf .venv .venv-sam .venv-runtime .venv-fuzz .venv-audit .aws-sam .local .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/*/node_modules \
-	  benchmarks/naive/node/node_modules recipes/node/node_modules
+	@rm -rf .venv .venv-sam .venv-runtime .venv-fuzz .venv-audit .aws-sam .local .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/*/node_modules tests/parts/*/node_modules \
+	  benchmarks/naive/node/node_modules

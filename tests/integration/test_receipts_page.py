@@ -1,23 +1,18 @@
 """The Python code of docs/receipts.md, on receipts that the product signed and on forged ones."""
 
-import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Any
 
 import jwt
 import pytest
 
-from local import ROOT
 from local.keys import ReceiptNumber
 from local.stack import Options
 from tests.support.attacks import ATTACKS, REPLAYS, Attack
 from tests.support.receipt_secrets import HASH_KEY
-from tests.support.receipts import NONCE, NUMBER, Genuine, Issuer, publishing_issuer, snippet
-from tests.support.stacks import client_of, phone_of, start
-
-PAGES: Final = [ROOT / "docs" / name for name in ("receipts.md", "receipts.zh-CN.md")]
+from tests.support.receipts import NONCE, NUMBER, Issuer, publishing_issuer, snippet
+from tests.support.stacks import phone_of, start
 
 
 class BackEnd:
@@ -25,7 +20,8 @@ class BackEnd:
 
     def __init__(self, issuer: str, **addresses: str) -> None:
         code: Any = ModuleType("receipts")
-        exec(compile(snippet("python", issuer, **addresses), "docs/receipts.md", "exec"), code.__dict__)
+        compiled = compile(snippet("python", issuer, **addresses), "docs/receipts.md", "exec")
+        exec(compiled, code.__dict__)  # noqa: S102 - the page's code
         self.is_of: Callable[[dict[str, Any], str, str], bool] = code.is_of
         self._check = code.check
         self._used: set[str] = set()
@@ -64,6 +60,21 @@ def test_a_receipt_logs_in_once(issuer: Issuer, back_end: BackEnd) -> None:
         back_end.check(good.receipt)
 
 
+def test_keys_that_cannot_be_fetched_are_told_from_a_refusal(issuer: Issuer) -> None:
+    with pytest.raises(jwt.PyJWKClientConnectionError):
+        BackEnd("http://127.0.0.1:9").check(issuer.genuine().receipt)
+
+
+def test_forgers_do_not_have_the_keys_fetched_for_each_forgery(issuer: Issuer, back_end: BackEnd) -> None:
+    fetched = issuer.fetched
+
+    for kid in map(str, range(50)):
+        with pytest.raises(jwt.PyJWTError, match="signing key"):
+            back_end.check(issuer.genuine().changed(header={"kid": kid}))
+
+    assert issuer.fetched <= fetched + 1
+
+
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=list(ATTACKS))
 def test_an_attack_is_refused_and_uses_nothing_up(issuer: Issuer, back_end: BackEnd, attack: Attack) -> None:
     good = issuer.genuine()
@@ -88,3 +99,19 @@ def test_a_receipt_for_another_login_is_refused(issuer: Issuer, back_end: BackEn
     for claims in ({}, {"nonce": ""}):
         with pytest.raises(jwt.InvalidTokenError, match="nonce"):
             back_end.check(issuer.genuine().changed(claims=claims), nonce)
+
+
+def test_a_receipt_of_a_running_api_logs_in_once_and_for_its_login_alone() -> None:
+    with start(Options(receipts=ReceiptNumber.MASKED)) as stack:
+        phone = phone_of(stack)
+        back_end = BackEnd(stack.api, audience=stack.page)
+        ticket = phone.ticket()
+        receipts = [phone.verify(phone.sim, ticket, nonce=NONCE).json["receipt"] for _ in range(2)]
+        taken_elsewhere = phone.verify(phone.sim, ticket, nonce="another")
+        of_another_number = phone.verify("13600000000", phone.ticket(), nonce=NONCE)
+
+        assert back_end.check(receipts[0])["phoneNumMasked"] == "139****4444"
+        with pytest.raises(jwt.InvalidTokenError, match="jti"):
+            back_end.check(receipts[1])
+    assert (taken_elsewhere.status, taken_elsewhere.json["code"]) == (409, "token_reused")
+    assert "receipt" not in of_another_number.json

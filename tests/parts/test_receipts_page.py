@@ -1,10 +1,10 @@
-"""The code of docs/receipts.md in Node.js, Java and Go, on receipts that the product signed and on forged ones."""
+"""The code of docs/receipts.md in Node.js, Java and Go, on good receipts and on forged ones."""
 
 import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final
@@ -18,7 +18,10 @@ from tests.support.receipts import NONCE, NUMBER, Issuer, publishing_issuer, sni
 DRIVERS: Final = Path(__file__).parent / "receipts"
 JARS: Final = [
     Path.home() / ".m2/repository" / jar
-    for jar in ("org/bitbucket/b_c/jose4j/0.9.6/jose4j-0.9.6.jar", "org/slf4j/slf4j-api/1.7.36/slf4j-api-1.7.36.jar")
+    for jar in (
+        "org/bitbucket/b_c/jose4j/0.9.6/jose4j-0.9.6.jar",
+        "org/slf4j/slf4j-api/1.7.36/slf4j-api-1.7.36.jar",
+    )
 ]
 GO_SOURCES: Final = Path("/usr/share/gocode")  # where Debian's packages put libraries
 
@@ -46,8 +49,13 @@ def go(folder: Path, code: str) -> Sequence[str]:
     library.symlink_to(GO_SOURCES / "src/github.com/go-jose/go-jose")
     (folder / "src/receipts").mkdir()
     (folder / "src/receipts/receipts.go").write_text(code)
-    settings = {"GO111MODULE": "off", "GOPATH": f"{folder}:{GO_SOURCES}", "GOFLAGS": "", "GOTOOLCHAIN": "local"}
-    environment = {**os.environ, **settings}
+    environment = {
+        **os.environ,
+        "GO111MODULE": "off",
+        "GOFLAGS": "",
+        "GOTOOLCHAIN": "local",
+        "GOPATH": f"{folder}:{GO_SOURCES}",
+    }
     assert not subprocess.check_output(["gofmt", "-l", folder / "src/receipts"])
     subprocess.run(["go", "vet", "receipts"], env=environment, check=True)
     driver = str(folder / "driver")
@@ -73,7 +81,9 @@ class BackEnd:
 
 
 @contextmanager
-def running(command: Sequence[str]) -> Iterator[BackEnd]:
+def running(language: str, issuer: str, folder: Path) -> Iterator[BackEnd]:
+    """Run the page's code in a language, told the issuer's address."""
+    command = {"js": node, "java": java, "go": go}[language](folder, snippet(language, issuer))
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
         assert process.stdin is not None
@@ -87,14 +97,17 @@ def issuer() -> Iterator[Issuer]:
         yield issuer
 
 
-@pytest.fixture(scope="module", params=[("js", node), ("java", java), ("go", go)], ids=["node", "java", "go"])
-def back_end(
-    request: pytest.FixtureRequest, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[BackEnd]:
-    language, prepare = request.param
-    command = prepare(tmp_path_factory.mktemp(language), snippet(language, issuer.address))
+@pytest.fixture(scope="module", params=["js", "java", "go"])
+def language(request: pytest.FixtureRequest) -> str:
+    """Each language of the page that has a driver here."""
+    language: str = request.param
+    return language
+
+
+@pytest.fixture(scope="module")
+def back_end(language: str, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackEnd]:
     issuer.fetched = 0
-    with running(command) as back_end:
+    with running(language, issuer.address, tmp_path_factory.mktemp(language)) as back_end:
         yield back_end
 
 
@@ -109,6 +122,15 @@ def test_a_receipt_logs_in_once_and_for_its_number(issuer: Issuer, back_end: Bac
     assert back_end.check(another.receipt, number="13912345679")["isOf"] is False
     for name, replay in REPLAYS.items():
         assert "refused" in back_end.check(replay(good)), name
+
+
+def test_keys_that_cannot_be_fetched_are_told_from_a_refusal(
+    language: str, issuer: Issuer, back_end: BackEnd, tmp_path: Path
+) -> None:
+    with running(language, "http://127.0.0.1:9", tmp_path) as cut_off:
+        assert cut_off.check(issuer.genuine().receipt)["unavailable"] is True
+    assert back_end.check(issuer.genuine().receipt, "another")["unavailable"] is False
+    assert back_end.check(issuer.genuine().changed(header={"kid": "other"}))["unavailable"] is False
 
 
 def test_every_attack_is_refused_and_uses_nothing_up(issuer: Issuer, back_end: BackEnd) -> None:

@@ -53,8 +53,6 @@ LOOKS_LIKE_ONE: Final[Mapping[str, str]] = {
     "tests/security/audit.py": "the patterns themselves",
     "tests/unit/test_keys.py": "PEM's first lines, with no key or with one made for the test",
     "tests/integration/test_doctor_local.py": "an address with user:secret, of which the doctor says so",
-    "tests/integration/test_receipts_of_the_api.py": "PEM's armour, once put around a key made for the test",
-    "tests/integration/test_recipes.py": "an address with user:secret, which the recipes refuse",
     "tests/unit/test_tools_command.py": "PEM's first line around words, put where no key belongs",
     "tests/unit/test_settings.py": "addresses with user:password, which the settings refuse",
     "tests/security/test_supply_chain.py": "made up to see that the search finds them",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
@@ -19,13 +19,14 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from local import ROOT
 from tests.support.receipt_secrets import HASH_KEY, LONG_AGO, new_key, part, secret
+from verify.outcome import Outcome
 from verify.receipt import Receipts, parse_keys
 from verify.settings import NumberForm, ReceiptSettings
-from verify.verification import Outcome
 
 AUDIENCE: Final = "https://www.example.com"
 NUMBER: Final = "13912345678"
 NONCE: Final = "k3s9_Q~Jd.7!x"
+PAGE: Final = ROOT / "docs" / "receipts.md"
 _CODE_BLOCK: Final = r"^```{language}\n(.*?)^```$"
 
 
@@ -112,18 +113,9 @@ def publishing_issuer() -> Iterator[Issuer]:
             server.shutdown()
 
 
-def snippet(language: str, issuer: str, audience: str = AUDIENCE, page: str = "docs/receipts.md") -> str:
+def snippet(language: str, issuer: str, audience: str = AUDIENCE) -> str:
     """Take a language's code out of the page, with the two addresses replaced as the page asks."""
-    found = re.search(_CODE_BLOCK.format(language=language), (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
-    assert found is not None, f"{page} has no code in {language}"
+    block = re.compile(_CODE_BLOCK.format(language=language), re.DOTALL | re.MULTILINE)
+    found = block.search(PAGE.read_text(encoding="utf-8"))
+    assert found is not None, f"{PAGE} has no code in {language}"
     return found[1].replace("https://api.example.com", issuer).replace("https://www.abc.com", audience)
-
-
-class Checker(Protocol):
-    """The page's code in a language, with a store of used receipts."""
-
-    def check(self, receipt: str, nonce: str) -> dict[str, Any] | None:
-        """Return the claims, or None where the code refuses the receipt as the page says it does."""
-
-    def is_of(self, receipt: str, number: str, hash_key: str) -> bool:
-        """Tell whether the code takes the hash in an accepted receipt for that of a number."""

@@ -18,11 +18,11 @@ from tools.__main__ import _parser
 
 PAGES: Final = sorted(
     path
-    for pattern in ("*.md", "docs/**/*.md", "events/*.md", "recipes/**/*.md")
+    for pattern in ("*.md", "docs/**/*.md", "events/*.md")
     for path in ROOT.glob(pattern)
     if "node_modules" not in path.parts
 )
-LANGUAGES: Final = ("README", "docs/deploy", "docs/integration", "docs/runbook", "recipes/README")
+LANGUAGES: Final = ("README", "docs/deploy", "docs/integration", "docs/receipts", "docs/runbook")
 
 _FENCE: Final = re.compile(r"^[ ]*```(\w*)\n(.*?)^[ ]*```$", re.MULTILINE | re.DOTALL)
 _SPAN: Final = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")

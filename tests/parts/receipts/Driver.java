@@ -1,4 +1,5 @@
 import java.io.BufferedReader;
+import java.io.IOException;
 import java.io.InputStreamReader;
 import java.security.GeneralSecurityException;
 import java.util.HashMap;
@@ -8,6 +9,7 @@ import java.util.Set;
 import org.jose4j.json.JsonUtil;
 import org.jose4j.jwt.JwtClaims;
 import org.jose4j.jwt.consumer.InvalidJwtException;
+import org.jose4j.lang.UnresolvableKeyException;
 
 /** Tries the page's code: a receipt a line in JSON on standard input, an answer a line. */
 public final class Driver {
@@ -23,6 +25,8 @@ public final class Driver {
                 answer.put("isOf", Receipts.isOf(claims, (String) asked.get("number"), (String) asked.get("hashKey")));
             } catch (InvalidJwtException | GeneralSecurityException refusal) {
                 answer.put("refused", refusal.toString());
+                answer.put("unavailable", refusal.getCause() instanceof UnresolvableKeyException key
+                        && key.getCause() instanceof IOException);
             }
             System.out.println(JsonUtil.toJson(answer));
         }

@@ -4,6 +4,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"os"
 
 	"receipts"
@@ -27,7 +28,7 @@ func main() {
 		}
 		claims, err := receipts.Check(asked.Receipt, asked.Nonce, firstUse)
 		if err != nil {
-			answers.Encode(map[string]string{"refused": err.Error()})
+			answers.Encode(map[string]any{"refused": err.Error(), "unavailable": errors.Is(err, receipts.ErrKeys)})
 			continue
 		}
 		answers.Encode(map[string]any{"claims": claims, "isOf": receipts.IsOf(claims, asked.Number, asked.HashKey)})

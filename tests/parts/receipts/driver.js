@@ -1,5 +1,6 @@
 // Tries the page's code: a receipt a line in JSON on standard input, an answer a line.
 import { createInterface } from 'node:readline';
+import { errors } from 'jose';
 import { check, isOf } from './receipts.js';
 
 const used = new Set();
@@ -12,7 +13,8 @@ for await (const line of createInterface({ input: process.stdin })) {
     const claims = await check(receipt, nonce, firstUse);
     answer = { claims, isOf: isOf(claims, number, hashKey) };
   } catch (error) {
-    answer = { refused: String(error) };
+    const unavailable = error instanceof errors.JWKSTimeout || !(error instanceof errors.JOSEError);
+    answer = { refused: String(error), unavailable };
   }
   process.stdout.write(`${JSON.stringify(answer)}\n`);
 }
