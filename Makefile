@@ -77,19 +77,19 @@ tests/real/node_modules/stamp: tests/real/package-lock.json
 
 JOSE4J = $(HOME)/.m2/repository/org/bitbucket/b_c/jose4j/0.9.6/jose4j-0.9.6.jar
 
-receipt-parts: tests/parts/receipts/node_modules/stamp $(JOSE4J)  ## bring the libraries of docs/receipts.md for Node.js and Java
+receipt-parts: tests/parts/node_modules/stamp $(JOSE4J)  ## bring the libraries of docs/receipts.md
 
 $(JOSE4J):
 	@mvn --quiet --batch-mode dependency:get -Dartifact=org.bitbucket.b_c:jose4j:0.9.6
 
-tests/parts/receipts/node_modules/stamp: tests/parts/receipts/package-lock.json
-	@npm ci --silent --prefix tests/parts/receipts
+tests/parts/node_modules/stamp: tests/parts/package-lock.json
+	@npm ci --silent --prefix tests/parts
 	@touch $@
 
 # What goes through HTTP, and the page.
 REAL_TESTS = tests/real tests/e2e/test_login_page.py tests/e2e/test_receipt_login.py $(addprefix tests/integration/, \
   test_contract.py test_budget_over_http.py test_races_over_http.py test_leaks.py test_other_implementations.py \
-  test_receipts_page.py test_local_receipts.py)
+  test_receipts_page.py)
 
 test-real: venv build real-parts  ## the bundle under Lambda's runtime, with DynamoDB Local, a JDK and a browser
 	@$(WITH_PYTHON313) $(BIN)/python -m pytest --target real $(REAL_TESTS)
@@ -141,5 +141,5 @@ docs: venv  ## docs/faults.md, what happens when something fails, from its table
 	@$(BIN)/python -m tests.faults
 
 clean:  ## remove what was made
-	@rm -rf .venv .venv-sam .venv-runtime .venv-fuzz .venv-audit .aws-sam .local .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/*/node_modules tests/parts/*/node_modules \
+	@rm -rf .venv .venv-sam .venv-runtime .venv-fuzz .venv-audit .aws-sam .local .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/*/node_modules \
 	  benchmarks/naive/node/node_modules

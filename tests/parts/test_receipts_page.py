@@ -11,7 +11,9 @@ from typing import IO, Any, Final
 
 import pytest
 
+from benchmarks.emulator import PartMissingError
 from tests.support.attacks import ATTACKS, REPLAYS
+from tests.support.parts import command, required
 from tests.support.receipt_secrets import HASH_KEY, part
 from tests.support.receipts import NONCE, NUMBER, Issuer, publishing_issuer, snippet
 
@@ -26,27 +28,33 @@ JARS: Final = [
 GO_SOURCES: Final = Path("/usr/share/gocode")  # where Debian's packages put libraries
 
 
+def found(path: Path) -> Path:
+    if not path.exists():
+        raise PartMissingError(f"{path} is missing: make receipt-parts or .ci/run brings it")
+    return path
+
+
 def node(folder: Path, code: str) -> Sequence[str]:
     (folder / "receipts.js").write_text(code)
-    for name in ("driver.js", "package.json"):
-        shutil.copy(DRIVERS / name, folder)
-    (folder / "node_modules").symlink_to(DRIVERS / "node_modules")
-    return ["node", str(folder / "driver.js")]
+    shutil.copy(DRIVERS / "driver.js", folder)
+    (folder / "package.json").write_text('{"type": "module"}')
+    (folder / "node_modules").symlink_to(found(DRIVERS.parent / "node_modules/jose").parent)
+    return [command("node", "nodejs"), str(folder / "driver.js")]
 
 
 def java(folder: Path, code: str) -> Sequence[str]:
     (folder / "Receipts.java").write_text(code)
-    path = os.pathsep.join(map(str, [folder, *JARS]))
+    path = os.pathsep.join(map(str, [folder, *map(found, JARS)]))
     sources = [str(folder / "Receipts.java"), str(DRIVERS / "Driver.java")]
     options = ["-Xlint:all", "-Werror", "--release", "17", "-classpath", path, "-d", str(folder)]
-    subprocess.run(["javac", *options, *sources], check=True)
+    subprocess.run([command("javac", "default-jdk-headless"), *options, *sources], check=True)
     return ["java", "-XX:TieredStopAtLevel=1", "-classpath", path, "Driver"]
 
 
 def go(folder: Path, code: str) -> Sequence[str]:
     library = folder / "src/github.com/go-jose/go-jose/v4"
     library.parent.mkdir(parents=True)
-    library.symlink_to(GO_SOURCES / "src/github.com/go-jose/go-jose")
+    library.symlink_to(found(GO_SOURCES / "src/github.com/go-jose/go-jose"))
     (folder / "src/receipts").mkdir()
     (folder / "src/receipts/receipts.go").write_text(code)
     environment = {
@@ -57,7 +65,7 @@ def go(folder: Path, code: str) -> Sequence[str]:
         "GOPATH": f"{folder}:{GO_SOURCES}",
     }
     assert not subprocess.check_output(["gofmt", "-l", folder / "src/receipts"])
-    subprocess.run(["go", "vet", "receipts"], env=environment, check=True)
+    subprocess.run([command("go", "golang-go"), "vet", "receipts"], env=environment, check=True)
     driver = str(folder / "driver")
     subprocess.run(["go", "build", "-o", driver, str(DRIVERS / "driver.go")], env=environment, check=True)
     return [driver]
@@ -83,9 +91,9 @@ class BackEnd:
 @contextmanager
 def running(language: str, issuer: str, folder: Path) -> Iterator[BackEnd]:
     """Run the page's code in a language, told the issuer's address."""
-    command = {"js": node, "java": java, "go": go}[language](folder, snippet(language, issuer))
+    program = {"js": node, "java": java, "go": go}[language](folder, snippet(language, issuer))
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+    with subprocess.Popen(program, stdin=pipe, stdout=pipe, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         yield BackEnd(process.stdin, process.stdout)
@@ -107,7 +115,8 @@ def language(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def back_end(language: str, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackEnd]:
     issuer.fetched = 0
-    with running(language, issuer.address, tmp_path_factory.mktemp(language)) as back_end:
+    folder = tmp_path_factory.mktemp(language)
+    with required(), running(language, issuer.address, folder) as back_end:
         yield back_end
 
 

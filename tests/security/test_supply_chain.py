@@ -31,7 +31,6 @@ NODE_LOCKS: Final = sorted(
     [
         *ROOT.glob("tests/*/package-lock.json"),
         *ROOT.glob("benchmarks/*/*/package-lock.json"),
-        *ROOT.glob("tests/parts/*/package-lock.json"),
     ]
 )
 

@@ -34,6 +34,11 @@ def _claims(**changes: Any) -> Attack:
     return lambda good: good.changed(claims=changes)
 
 
+def _values(*values: Any) -> tuple[Any, ...]:
+    """Return values of several types."""
+    return values
+
+
 def _parts(change: Callable[[str, str, str], str]) -> Attack:
     """Rearrange header, payload and signature."""
     return lambda good: change(*good.receipt.split("."))
@@ -130,7 +135,10 @@ _KINDS: Final[dict[str, dict[str, Attack]]] = {
         "signature a byte long": _signature(lambda r, s: _raw(r, s) + b"\0"),
     },
     "alg": {
-        **{str(alg): _header(alg=alg) for alg in ("none", "NONE", "ES384", "es256", "HS256", "", 1, [], {})},
+        **{
+            str(alg): _header(alg=alg)
+            for alg in _values("none", "NONE", "ES384", "es256", "HS256", "", 1, [], {})
+        },
         "left out": _header(alg=None),
         "none, unsigned": _parts(lambda _, payload, __: f"{b64(_json({'alg': 'none'}))}.{payload}."),
         "HS256 with the PEM": _hmac("HS256", _pem),
@@ -140,9 +148,11 @@ _KINDS: Final[dict[str, dict[str, Attack]]] = {
         "RS256": _by_rsa("RS256"),
         "PS256": _by_rsa("PS256"),
     },
-    "typ": {str(typ): _header(typ=typ) for typ in ("JWT", "at+jwt", "", 1, None)},
+    "typ": {str(typ): _header(typ=typ) for typ in _values("JWT", "at+jwt", "", 1, None)},
     "kid": {
-        **{str(kid): _header(kid=kid) for kid in ("", "other", "../../etc/passwd", "__proto__", 1, [])},
+        **{
+            str(kid): _header(kid=kid) for kid in _values("", "other", "../../etc/passwd", "__proto__", 1, [])
+        },
         "right, of another key": _own_key(lambda _: {}),
         "left out, of another key": _own_key(lambda _: {"kid": None}),
         "of another key": _own_key(lambda key: {"kid": key.thumbprint()}),
@@ -173,7 +183,9 @@ _KINDS: Final[dict[str, dict[str, Attack]]] = {
         "without exp": _claims(exp=None),
         "exp a text": _claims(exp="tomorrow"),
     },
-    "nonce": {str(nonce): _claims(nonce=nonce) for nonce in ("another", NONCE[:-1], "", 1, [NONCE], None)},
+    "nonce": {
+        str(nonce): _claims(nonce=nonce) for nonce in _values("another", NONCE[:-1], "", 1, [NONCE], None)
+    },
     "jti": {"left out": _claims(jti=None)},
 }
 ATTACKS: Final[dict[str, Attack]] = {

@@ -45,9 +45,15 @@ class Genuine:
         key: EllipticCurvePrivateKey | None = None,
     ) -> str:
         """Return it with other members, signed anew by the same key or another; None leaves a member out."""
-        parts = ({**part(self.receipt, 0), **(header or {})}, {**part(self.receipt, 1), **(claims or {})})
-        texts = ({name: value for name, value in each.items() if value is not None} for each in parts)
-        return signed(*(json.dumps(each).encode() for each in texts), key or self.key)
+        head, payload = (
+            {
+                name: value
+                for name, value in {**part(self.receipt, index), **(new or {})}.items()
+                if value is not None
+            }
+            for index, new in enumerate((header, claims))
+        )
+        return signed(json.dumps(head).encode(), json.dumps(payload).encode(), key or self.key)
 
 
 def signed(header: bytes, payload: bytes, key: EllipticCurvePrivateKey) -> str:
