@@ -79,6 +79,8 @@ class Options:
     """Addresses of other pages that may use the API and the simulator, such as one that is being written."""
     parameters: Mapping[str, str] = field(default_factory=dict)
     """Values of the template's parameters, beside those that the stack sets."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables of the functions, beside those that the template sets."""
     environments: int = min(8, 2 * (os.cpu_count() or 1))
     """Execution environments of each function at most."""
     log: Path | None = None
@@ -223,7 +225,7 @@ class Stack(AbstractContextManager["Stack"]):
             origins=frozenset(self.origins),
             referers=frozenset({f"{self.page}/index.html", *_referers(self.origins, options.pages)}),
         )
-        form = _signature_form(options.parameters)
+        form = _signature_form(options.variables)
         self.simulator = Simulator(customer, clock=options.now, samples=True, signature_form=form)
         self.platform = cleanup.enter_context(Server(self.simulator, listener)).url
         return self.platform + VERIFY_PATH, self.simulator.public_key
@@ -238,7 +240,6 @@ class Stack(AbstractContextManager["Stack"]):
             "AllowedOrigins": ",".join(self.origins),
             "SigningSecretArn": endpoint.create_secret(f"{name}-signing", signing),
             "VerificationSecretArn": endpoint.create_secret(f"{name}-verification", verification),
-            "AwsEndpointUrl": endpoint.address,
             **self._receipt_parameters(endpoint),
         }
         declared = template.document.get("Parameters", {})
@@ -255,7 +256,6 @@ class Stack(AbstractContextManager["Stack"]):
         if receipts is None:
             return {}
         return {
-            "Receipts": "on",
             "ReceiptSecretArn": endpoint.create_secret(f"{self._options.name}-receipts", receipts.text),
             "ReceiptNumber": receipts.number.value,
         }
@@ -272,7 +272,7 @@ class Stack(AbstractContextManager["Stack"]):
         for logical_id in deployment.resources(FUNCTION):
             function = _function(deployment, logical_id, options.roots)
             own = {**here, **verifying} if "PLATFORM_URL" in function.variables else here
-            function = replace(function, variables={**function.variables, **own})
+            function = replace(function, variables={**function.variables, **own, **options.variables})
             functions[logical_id] = Pool(function, options.environments, options.log, options.runtime)
             cleanup.callback(functions[logical_id].stop)
         return functions
@@ -359,15 +359,15 @@ def _referers(origins: list[str], pages: tuple[str, ...]) -> list[str]:
     return [*addresses, *(f"{origin}/" for origin in origins)]
 
 
-def _signature_form(parameters: Mapping[str, str]) -> SignatureForm:
+def _signature_form(variables: Mapping[str, str]) -> SignatureForm:
     """Have the simulator expect what the functions are told to sign with."""
     try:
         return SignatureForm(
-            Algorithm(parameters.get("SignatureAlgorithm", "MD5withRSA")),
-            Encoding(parameters.get("SignatureEncoding", "base64")),
+            Algorithm(variables.get("SIGNATURE_ALGORITHM", "MD5withRSA")),
+            Encoding(variables.get("SIGNATURE_ENCODING", "base64")),
         )
     except ValueError:
-        return SignatureForm()  # the template refuses such a value, with its own words
+        return SignatureForm()  # the functions refuse such a value, with their own words
 
 
 def _function(deployment: Deployment, logical_id: str, roots: tuple[Path, ...]) -> Function:

@@ -47,8 +47,8 @@ def browser() -> Iterator[Browser]:
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack whose functions are less patient with the platform, so that a slow one is soon found out."""
     log = tmp_path_factory.mktemp("e2e") / "functions.log"
-    patience = {"PlatformReadTimeout": "0.5", "PlatformDeadline": "1"}
-    with start(Options(parameters=patience, log=log)) as stack:
+    patience = {"PLATFORM_READ_TIMEOUT": "0.5", "PLATFORM_DEADLINE": "1"}
+    with start(Options(variables=patience, log=log)) as stack:
         yield stack
     assert not leaks(log.read_text())
 

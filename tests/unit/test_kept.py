@@ -37,9 +37,9 @@ def _reasons(resource: Mapping[str, Any] | None, facts: Mapping[str, Any]) -> li
     if "Condition" in resource:
         reasons.append(f"it is there only where {resource['Condition']} holds")
     reasons += [
-        f"its {policy} is not Retain, so what is in it would be deleted"
-        for policy in ("DeletionPolicy", "UpdateReplacePolicy")
-        if resource.get(policy) != "Retain"
+        f"its {policy} is not {kept}, so what is in it would be deleted"
+        for policy, kept in (("DeletionPolicy", "RetainExceptOnCreate"), ("UpdateReplacePolicy", "Retain"))
+        if resource.get(policy) != kept
     ]
     return reasons + [
         f"its {each} has changed"
@@ -96,7 +96,7 @@ def test_a_change_beside_the_properties_is_told_too(name: str) -> None:
     for resources, reason in (
         (renamed, "under another name"),
         (conditional, "only where HasReceipts holds"),
-        (deletable, "its DeletionPolicy is not Retain"),
+        (deletable, "its DeletionPolicy is not RetainExceptOnCreate"),
     ):
         (told,) = replacements(resources)
         assert reason in told
