@@ -66,7 +66,7 @@ export type ClientCode =
   | 'wifi'
   /** The SDK did not load, or is not what it should be. */
   | 'sdk_unavailable'
-  /** getTokenInfo failed; `resultCode` is the SDK's (500). */
+  /** getTokenInfo failed; `resultCode` is the SDK's: 500, or 103111 where a VPN or a proxy is in the way. */
   | 'token_unavailable'
   /** The page's own nonce could not be had; nothing was sent. */
   | 'nonce_unavailable'
@@ -174,7 +174,7 @@ export type Outcome = Verified | Refused | Setback;
 
 /**
  * The nonce that your back end gave this session: 1 to 256 printable ASCII characters. Best a function, which
- * is called at the tap and again where it failed; its signal is for the fetch, and aborts when time is up.
+ * is called at the tap and again where it failed; its signal, undefined where the engine has none, is for the fetch.
  */
 export type Nonce = string | PromiseLike<string> | ((signal: AbortSignal) => string | PromiseLike<string>);
 
@@ -192,9 +192,17 @@ export interface Verifier {
    * is sent.
    */
   verify(phoneNum: string, options?: { nonce?: Nonce }): Promise<Outcome>;
-  /** Stop whatever is under way and forget the token. */
+  /** Stop whatever is under way and forget the token; the verifier can be used again at once. */
   dispose(): void;
+  /** Remove what the API gave this phone to be known by, as on a shared phone or when the user asks for it. */
+  forget(): void;
 }
+
+/**
+ * The 11 digits of a mainland mobile number as people type and paste it, or null: the API's own rule. A country code,
+ * spaces, hyphens, full width and invisible marks are no mistakes; `17951…` and other countries' numbers are.
+ */
+export function normalise(typed: string): string | null;
 
 /** @throws TypeError where `api` or `appId` is missing. */
 export function createVerifier(config: Config): Verifier;

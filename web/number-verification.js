@@ -1,16 +1,10 @@
 /**
- * The browser's side of H5 number verification, steps 2 to 13 and 16 of the guide's section 1.2:
- * load the platform's SDK, look at the network, have the preSign signed, fetch a token, hand it to
- * the business server with the number. No dependency, no build step; types in the .d.ts beside it.
- *
- *     const verifier = createVerifier({ api: 'https://api.example.com', appId: '300000000000' });
- *     verifier.prepare();                               // when the page opens
- *     const outcome = await verifier.verify(phoneNum);  // when the user taps
- *
- * Where a back end logs in by receipt: `verify(phoneNum, { nonce })`, and hand it `outcome.receipt`.
+ * The browser's side of H5 number verification, steps 2 to 13 and 16 of the guide's section 1.2. No dependency, and
+ * the syntax of 2017: it runs as it is from Chromium 61 and iOS 11.3 on. What pages use is described in the .d.ts.
  *
  * @import { Nonce, Outcome, Ready, Sdk, SdkAnswer, Setback, Step, Timeouts, Verifier } from './number-verification.d.ts'
  * @typedef {{ status: number, answer: any, headers: Headers }} Answer
+ * @typedef {AbortSignal | undefined} Signal
  */
 
 /** The platform keeps a token for 60 s; the rest is for the way there. */
@@ -24,19 +18,36 @@ const PATIENCE = 12000;
 /** @type {Timeouts} */
 const TIMEOUTS = { sdk: 8000, network: 2000, sign: 8000, token: 10000, nonce: 8000, verify: 15000 };
 
-/** The API's actions that are no verdict: they are the kinds of setbacks. */
+/** The API's actions that are no verdict. */
 const ACTIONS = ['use_other_method', 'fix_request', 'retry', 'wait'];
 
-/** These may have cost one of the number's attempts of the day: tried again once, so that a tap costs two at most. */
+/** May have cost an attempt: tried again once, so that a tap costs two at most. */
 const COSTLY = ['platform_error', 'platform_timeout'];
 
-/** After these nobody knows whether the request arrived, or none was sent: the same one again gets its one outcome. */
+/** Nobody knows whether the request arrived: the same one again gets its one outcome. */
 const LOST = ['api_unreachable', 'api_timeout', 'api_error', 'offline', 'in_progress', 'nonce_unavailable'];
+
+const DEVICE = 'number-verification:device';
 
 /** @type {Setback} */
 const CANCELLED = { kind: 'cancelled', code: 'cancelled' };
 
-/** Thrown inside, caught at the border: the flow ends here, in this outcome. */
+/** Spaces, hyphens, and the marks that a copied contact brings along. */
+const DROPPED =
+  /[ \t\u00a0\u2002\u2003\u2007\u2009\u202f\u3000\-\u2010-\u2014\u2212\uff0d\u00ad\u200b-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]/g;
+const FULL_WIDTH = /[\uff08\uff09\uff0b\uff0e\uff10-\uff19]/g;
+const MAINLAND_MOBILE = /^(?:(?:(?:\+|00)?86|\((?:\+|00)?86\))\.?(?:\(0\))?)?(1[3-9]\d)\.?(\d{4})\.?(\d{4})$/;
+const MAX_TYPED_CHARACTERS = 64;
+
+/** @type {typeof import('./number-verification.d.ts').normalise} */
+export function normalise(typed) {
+  if (Array.from(typed).length > MAX_TYPED_CHARACTERS) return null;
+  const ascii = typed.replace(FULL_WIDTH, (wide) => String.fromCharCode(wide.charCodeAt(0) - 0xfee0));
+  const found = MAINLAND_MOBILE.exec(ascii.replace(DROPPED, ''));
+  return found && found[1] + found[2] + found[3];
+}
+
+/** Ends the flow in this outcome. */
 class Stop {
   /** @param {Setback} outcome */
   constructor(outcome) {
@@ -58,7 +69,21 @@ const sdk = () => (typeof YDRZ === 'object' && YDRZ ? YDRZ : undefined);
 const offline = () => typeof navigator === 'object' && navigator.onLine === false;
 
 /**
- * What an answer of /verify means: a verdict only if all of it says so. With a nonce a receipt is expected.
+ * Read, replace or (with null) remove the text by which the API knows this device.
+ *
+ * @param {unknown} [text]
+ */
+function device(text) {
+  try {
+    if (text === undefined) return localStorage.getItem(DEVICE) || undefined;
+    text ? localStorage.setItem(DEVICE, String(text)) : localStorage.removeItem(DEVICE);
+  } catch (error) {
+    // Storage is blocked or full.
+  }
+}
+
+/**
+ * A verdict only if all of it says so. With a nonce a receipt is expected.
  *
  * @param {Answer} response
  * @param {string} [nonce]
@@ -73,6 +98,7 @@ function outcomeOf(response, nonce) {
       const code = signed || nonce === undefined ? 'match' : 'match_without_receipt';
       const outcome = withDetails({ kind: 'verified', code }, response);
       if (signed) outcome.receipt = signed;
+      if ('device' in answer) device(answer.device || null);
       return outcome;
     }
     if (resultCode === '001' && verified === false && action === 'refuse') {
@@ -83,7 +109,7 @@ function outcomeOf(response, nonce) {
 }
 
 /**
- * What a refusal means, by its `action` alone; by its status where a gateway spoke instead.
+ * By its `action` alone; by its status where a gateway spoke instead.
  *
  * @param {Answer} response
  * @returns {Setback}
@@ -114,287 +140,331 @@ function withDetails(outcome, { answer, headers }) {
 
 /** @type {typeof import('./number-verification.d.ts').createVerifier} */
 export function createVerifier(config) {
-  const { api, appId, onStep, now = Date.now } = config;
+  const { api, appId, onStep = () => {}, now = () => Date.now() } = config;
   if (!api || !appId) throw new TypeError(`createVerifier: ${api ? 'appId' : 'api'} is missing`);
   const base = api.replace(/\/+$/, '');
   const version = config.version || '1.2';
-  const timeouts = { ...TIMEOUTS, ...config.timeouts };
+  /** @type {Timeouts} */
+  const timeouts = Object.assign({}, TIMEOUTS, config.timeouts);
 
-  /** @type {{ token: string, userInformation: string, since: number, sent?: boolean } | undefined} */
-  let held;
-  /** @type {Promise<Ready | Setback> | undefined} */
-  let preparing;
-  /** @type {{ phoneNum: string, end: Promise<Outcome> } | undefined} */
-  let running;
-  let sdkSince = 0;
-  let life = new AbortController();
+  /** An SDK of the page's own was loaded with the page. */
+  let sdkSince = (typeof performance === 'object' && performance.timeOrigin) || now();
+  /** Whether the API has let this page read an answer: then its origin is allowed. */
+  let answered = false;
 
-  /**
-   * Run a task that may take so many milliseconds; rejects where it takes longer, or on dispose.
-   *
-   * @template T
-   * @param {number} milliseconds
-   * @param {(signal: AbortSignal) => T | PromiseLike<T>} task
-   * @returns {Promise<T>}
-   */
-  function within(milliseconds, task) {
-    const { signal } = life;
-    return new Promise((resolve, reject) => {
-      const limit = new AbortController();
-      /** @param {unknown} reason */
-      const end = (reason) => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', cancel);
-        reject(reason);
-        limit.abort();
-      };
-      const cancel = () => end(new Stop(CANCELLED));
-      const timer = setTimeout(() => end(stop('retry', 'api_timeout')), milliseconds);
-      signal.addEventListener('abort', cancel);
-      if (signal.aborted) return cancel();
-      new Promise((done) => done(task(limit.signal))).then((value) => {
-        resolve(/** @type {T} */ (value));
-        end(undefined);
-      }, end);
-    });
-  }
+  /** What one `dispose()` ends: its runs leave nothing to the next session. */
+  function begin() {
+    /** @type {{ token: string, userInformation: string, since: number, sent?: boolean } | undefined} */
+    let held;
+    /** @type {Promise<Ready | Setback> | undefined} */
+    let preparing;
+    /** @type {{ phoneNum: string, end: Promise<Outcome> } | undefined} */
+    let running;
+    /** @type {Set<() => void>} */
+    const tasks = new Set();
+    let over = false;
 
-  /**
-   * @template T
-   * @param {Step['name']} name
-   * @param {(signal: AbortSignal) => T | PromiseLike<T>} task
-   */
-  async function step(name, task) {
-    onStep?.({ name, state: 'start' });
-    try {
-      const value = await within(timeouts[name === 'presign' ? 'sdk' : name], task);
-      onStep?.({ name, state: 'done' });
-      return value;
-    } catch (reason) {
-      onStep?.({ name, state: 'failed' });
-      throw reason;
-    }
-  }
-
-  /**
-   * A step of the SDK's: however it fails, the outcome is this one.
-   *
-   * @template T
-   * @param {Step['name']} name
-   * @param {Setback['code']} code
-   * @param {(signal: AbortSignal) => T | PromiseLike<T>} task
-   */
-  const sdkStep = (name, code, task) =>
-    step(name, task).catch((reason) => {
-      const known = reason instanceof Stop && reason.outcome.code !== 'api_timeout';
-      throw known ? reason : stop('use_other_method', code, reason?.code && String(reason.code));
-    });
-
-  /** @param {AbortSignal} signal @returns {Promise<Sdk>} */
-  function loadSdk(signal) {
-    return new Promise((resolve, reject) => {
-      const script = document.createElement('script');
-      script.onload = () => {
-        const loaded = sdk();
-        loaded ? resolve(loaded) : reject();
-      };
-      script.onerror = reject;
-      signal.addEventListener('abort', () => script.remove());
-      script.src = config.sdkUrl || 'https://www.cmpassport.com/NumberAbility/jssdk/jssdk.min.js';
-      document.head.append(script);
-    });
-  }
-
-  /**
-   * @param {'sign' | 'verify'} name
-   * @param {string} path
-   * @param {Record<string, string | undefined>} body
-   */
-  async function post(name, path, body) {
-    try {
-      return await step(name, async (signal) => {
-        const response = await (config.fetch || fetch)(base + path, {
-          method: 'POST',
-          headers: { 'content-type': 'application/json' },
-          body: JSON.stringify(body),
-          credentials: 'omit',
-          cache: 'no-store',
-          // The guide's meta tag makes pages send their whole address to everybody; not from here.
-          referrerPolicy: 'no-referrer',
-          signal,
-        });
-        const text = await response.text();
-        let answer;
-        try {
-          answer = JSON.parse(text);
-        } catch {
-          // A gateway's own words: the status has to do.
-        }
-        return { status: response.status, answer: answer || {}, headers: response.headers };
-      });
-    } catch (reason) {
-      throw reason instanceof Stop ? reason : stop('retry', offline() ? 'offline' : 'api_unreachable');
-    }
-  }
-
-  /** Steps 2 to 12. The network is looked at first, so that on Wi-Fi nothing is signed in vain. */
-  async function acquire() {
-    let ydrz = sdk();
-    if (!ydrz || (sdkSince && now() - sdkSince > SDK_LIFE)) {
-      ydrz = await sdkStep('sdk', 'sdk_unavailable', loadSdk);
-      sdkSince = now();
-    }
-    const { getSign, getConnection, getTokenInfo } = ydrz;
-    if (!getSign || !getTokenInfo) throw stop('use_other_method', 'sdk_unavailable');
-
-    if (getConnection) {
-      const network = await step('network', () => getConnection.call(ydrz, appId)).catch((reason) => {
-        if (life.signal.aborted) throw reason;
-      });
-      const { netType } = /** @type {any} */ (network || {});
-      if (/^wi-?fi$/i.test(netType)) throw stop('use_other_method', 'wifi');
-    } else {
-      onStep?.({ name: 'network', state: 'skipped' });
-    }
-
-    const preSign = await sdkStep('presign', 'sdk_unavailable', () => getSign.call(ydrz, appId, version));
-    const signed = await post('sign', '/presign', { preSign });
-    const { sign } = signed.answer;
-    if (signed.status !== 200 || !sign) {
-      throw new Stop(setbackOf(signed));
-    }
-
-    const since = now();
-    /** @type {SdkAnswer} */
-    const { token, userInformation } = await sdkStep('token', 'token_unavailable', () =>
-      new Promise((success, error) => {
-        const data = {
-          version,
-          appId,
-          sign,
-          openType: config.openType || '1',
-          expandParams: config.expandParams || '',
-          isTest: config.line === 'test' ? '0' : '1',
+    /**
+     * @template T
+     * @param {number} milliseconds
+     * @param {(signal: Signal) => T | PromiseLike<T>} task
+     * @returns {Promise<T>}
+     */
+    function within(milliseconds, task) {
+      return new Promise((resolve, reject) => {
+        // Where there is none, a request runs on and nobody listens.
+        const limit = typeof AbortController === 'function' ? new AbortController() : undefined;
+        /** @param {(value: any) => void} settle @param {unknown} value */
+        const end = (settle, value) => {
+          clearTimeout(timer);
+          tasks.delete(cancel);
+          settle(value);
+          if (limit) limit.abort();
         };
-        /** @param {SdkAnswer} answer */
-        const answered = (answer) => (answer.token && answer.userInformation ? success : error)(answer);
-        getTokenInfo.call(ydrz, { data, success: answered, error });
-      }),
-    );
-    held = { token: String(token), userInformation: String(userInformation), since };
-  }
-
-  /** Whether the token at hand will do. One that was sent stays the one to ask again with. */
-  function usable() {
-    if (!held || held.sent) return !!held;
-    const age = now() - held.since;
-    return age >= 0 && age < TOKEN_LIFE;
-  }
-
-  /**
-   * The nonce, from wherever the page has it. Without one nothing is sent: the back end would refuse the receipt.
-   *
-   * @param {Nonce} [source]
-   */
-  async function obtain(source) {
-    if (source === undefined) return source;
-    try {
-      return await step('nonce', async (signal) => {
-        const nonce = await (typeof source === 'function' ? source(signal) : source);
-        if (typeof nonce !== 'string' || !nonce) throw nonce;
-        return nonce;
+        const cancel = () => end(reject, new Stop(CANCELLED));
+        const timer = setTimeout(() => end(reject, stop('retry', 'api_timeout')), milliseconds);
+        tasks.add(cancel);
+        new Promise((done) => done(task(limit && limit.signal))).then(
+          (value) => end(resolve, value),
+          (reason) => end(reject, reason),
+        );
       });
-    } catch {
-      throw stop('retry', offline() ? 'offline' : 'nonce_unavailable');
     }
-  }
 
-  /** @param {string} phoneNum @param {string} [nonce] @returns {Promise<Outcome>} */
-  async function send(phoneNum, nonce) {
-    const { token, userInformation } = /** @type {NonNullable<typeof held>} */ (held);
-    /** @type {NonNullable<typeof held>} */ (held).sent = true;
-    // userInformation comes URI-encoded and goes on as it is: encoding it again is a known 120020.
-    // A nonce that is undefined is left out of the body.
-    return outcomeOf(await post('verify', '/verify', { phoneNum, token, userInformation, nonce }), nonce);
-  }
+    function proceed() {
+      if (over) throw new Stop(CANCELLED);
+    }
 
-  /**
-   * Attempt, and attempt again where the outcome says so, within bounds.
-   *
-   * @template {Ready | Outcome} T
-   * @param {() => Promise<T>} attempt
-   * @returns {Promise<T | Setback>}
-   */
-  async function persist(attempt) {
-    const { signal } = life;
-    const end = now() + PATIENCE;
-    for (let tries = 0; ; tries++) {
-      /** @type {T | Setback} */
-      let outcome;
+    /**
+     * @template T
+     * @param {Step['name']} name
+     * @param {(signal: Signal) => T | PromiseLike<T>} task
+     */
+    async function step(name, task) {
+      proceed();
+      onStep({ name, state: 'start' });
       try {
-        outcome = signal.aborted ? CANCELLED : await attempt();
+        const value = await within(timeouts[name === 'presign' ? 'sdk' : name], task);
+        proceed();
+        onStep({ name, state: 'done' });
+        return value;
       } catch (reason) {
-        outcome = reason instanceof Stop ? reason.outcome : { kind: 'use_other_method', code: 'unexpected_answer' };
+        onStep({ name, state: 'failed' });
+        throw reason;
       }
-      if (signal.aborted) outcome = CANCELLED;
-      if (!LOST.includes(outcome.code) && outcome.kind !== 'ready') held = undefined;
-      const retries = COSTLY.includes(outcome.code) ? 1 : RETRIES;
-      const asked = outcome.code === 'in_progress' ? POLLS : outcome.kind === 'retry' ? retries : 0;
-      if (tries >= asked || now() > end || outcome.code === 'offline') return explain(outcome);
-      await new Promise((resume) => setTimeout(resume, asked === POLLS ? 1000 : 400 * (tries + 1)));
     }
-  }
 
-  /**
-   * A browser tells a page nothing about a failed request. If the API answers a request that asks
-   * for no permission, then the network is well and CORS refused this page's origin.
-   *
-   * @template {Ready | Outcome} T
-   * @param {T | Setback} outcome
-   * @returns {Promise<T | Setback>}
-   */
-  async function explain(outcome) {
-    if (outcome.code !== 'api_unreachable') return outcome;
-    return within(3000, (signal) =>
-      (config.fetch || fetch)(base + '/presign', { mode: 'no-cors', credentials: 'omit', referrerPolicy: 'no-referrer', signal }),
-    ).then(() => ({ kind: 'fix_request', code: 'origin_not_allowed' }), () => outcome);
-  }
+    /**
+     * However it fails, the outcome is this one.
+     *
+     * @template T
+     * @param {Step['name']} name
+     * @param {Setback['code']} code
+     * @param {(signal: Signal) => T | PromiseLike<T>} task
+     */
+    const sdkStep = (name, code, task) =>
+      step(name, task).catch((reason) => {
+        const known = reason instanceof Stop && reason.outcome.code !== 'api_timeout';
+        throw known ? reason : stop('use_other_method', code, reason && reason.code && String(reason.code));
+      });
 
-  /** @type {Verifier} */
-  const verifier = {
-    prepare() {
-      if (!preparing) {
-        preparing = persist(async () => {
-          if (!usable()) await acquire();
-          return /** @type {Ready} */ ({ kind: 'ready', code: 'ready' });
-        }).finally(() => (preparing = undefined));
+    /** @param {Signal} signal @returns {Promise<Sdk>} */
+    function loadSdk(signal) {
+      return new Promise((resolve, reject) => {
+        const script = document.createElement('script');
+        script.onload = () => {
+          const loaded = sdk();
+          loaded ? resolve(loaded) : reject();
+        };
+        script.onerror = reject;
+        if (signal) signal.addEventListener('abort', () => script.remove());
+        script.src = config.sdkUrl || 'https://www.cmpassport.com/NumberAbility/jssdk/jssdk.min.js';
+        document.head.appendChild(script);
+      });
+    }
+
+    /**
+     * @param {'sign' | 'verify'} name
+     * @param {string} path
+     * @param {Record<string, string | undefined>} body
+     */
+    async function post(name, path, body) {
+      try {
+        return await step(name, async (signal) => {
+          const response = await (config.fetch || fetch)(base + path, {
+            method: 'POST',
+            headers: { 'content-type': 'application/json' },
+            body: JSON.stringify(body),
+            credentials: 'omit',
+            cache: 'no-store',
+            // In spite of the guide's meta tag.
+            referrerPolicy: 'no-referrer',
+            signal,
+          });
+          answered = true;
+          const text = await response.text();
+          let answer;
+          try {
+            answer = JSON.parse(text);
+          } catch (error) {
+            // The status has to do.
+          }
+          return { status: response.status, answer: answer || {}, headers: response.headers };
+        });
+      } catch (reason) {
+        throw reason instanceof Stop ? reason : stop('retry', offline() ? 'offline' : 'api_unreachable');
       }
-      return preparing;
-    },
+    }
 
-    verify(phoneNum, { nonce: source } = {}) {
-      if (running) {
-        if (running.phoneNum === phoneNum) return running.end;
-        return Promise.resolve({ kind: 'wait', code: 'in_progress' });
+    /** The network is looked at first, so that on Wi-Fi nothing is signed in vain. */
+    async function acquire() {
+      let ydrz = sdk();
+      if (!ydrz || now() - sdkSince > SDK_LIFE) {
+        ydrz = await sdkStep('sdk', 'sdk_unavailable', loadSdk);
+        sdkSince = now();
       }
-      /** @type {string | undefined} */
-      let nonce;
-      const end = persist(async () => {
-        // One for all attempts, fetched while the token is: the API wants a repeated request to be the same.
-        const [given] = await Promise.all([nonce || obtain(source), preparing]);
-        nonce = given;
-        if (!usable()) await acquire();
+      const { getSign, getConnection, getTokenInfo } = ydrz;
+      if (!getSign || !getTokenInfo) throw stop('use_other_method', 'sdk_unavailable');
+
+      if (getConnection) {
+        const network = await step('network', () => getConnection.call(ydrz, appId)).catch(() => undefined);
+        const { netType } = /** @type {any} */ (network || {});
+        if (/^wi-?fi$/i.test(netType)) throw stop('use_other_method', 'wifi');
+      } else {
+        onStep({ name: 'network', state: 'skipped' });
+      }
+
+      const preSign = await sdkStep('presign', 'sdk_unavailable', () => getSign.call(ydrz, appId, version));
+      const signed = await post('sign', '/presign', { preSign });
+      const { sign } = signed.answer;
+      if (signed.status !== 200 || !sign) {
+        const setback = setbackOf(signed);
+        // Perhaps the SDK is as old as the tab: the next attempt loads it again.
+        if (setback.code === 'presign_rejected') sdkSince = -Infinity;
+        throw new Stop(setback);
+      }
+
+      const since = now();
+      /** @type {SdkAnswer} */
+      const { token, userInformation } = await sdkStep('token', 'token_unavailable', () =>
+        new Promise((success, error) => {
+          const data = {
+            version,
+            appId,
+            sign,
+            openType: config.openType || '1',
+            expandParams: config.expandParams || '',
+            isTest: config.line === 'test' ? '0' : '1',
+          };
+          /** @param {SdkAnswer} answer */
+          const given = (answer) => (answer.token && answer.userInformation ? success : error)(answer);
+          getTokenInfo.call(ydrz, { data, success: given, error });
+        }),
+      );
+      held = { token: String(token), userInformation: String(userInformation), since };
+    }
+
+    /** One that was sent stays the one to ask again with. */
+    function usable() {
+      if (!held || held.sent) return !!held;
+      const age = now() - held.since;
+      return age >= 0 && age < TOKEN_LIFE;
+    }
+
+    /**
+     * @param {Nonce} [source]
+     */
+    async function obtain(source) {
+      if (source === undefined) return source;
+      try {
+        return await step('nonce', async (signal) => {
+          const nonce = await (typeof source === 'function' ? source(/** @type {AbortSignal} */ (signal)) : source);
+          if (typeof nonce !== 'string' || !nonce) throw nonce;
+          return nonce;
+        });
+      } catch (reason) {
+        throw stop('retry', offline() ? 'offline' : 'nonce_unavailable');
+      }
+    }
+
+    /**
+     * @param {string} phoneNum
+     * @param {string} [nonce]
+     * @returns {Promise<Outcome>}
+     */
+    async function send(phoneNum, nonce) {
+      const token = /** @type {NonNullable<typeof held>} */ (held);
+      const known = device();
+      token.sent = true;
+      // userInformation goes on as it came; what is undefined is left out.
+      const body = { phoneNum, token: token.token, userInformation: token.userInformation, nonce, device: known };
+      const response = await post('verify', '/verify', body);
+      const { errors } = response.answer;
+      if (known && Array.isArray(errors) && errors.some(({ field }) => field === 'device')) {
+        device(null); // an API that knows no devices any more
         return send(phoneNum, nonce);
-      }).finally(() => (running = held = undefined));
-      running = { phoneNum, end };
-      return end;
-    },
+      }
+      return outcomeOf(response, nonce);
+    }
 
+    /**
+     * @template {Ready | Outcome} T
+     * @param {() => Promise<T>} attempt
+     * @returns {Promise<T | Setback>}
+     */
+    async function persist(attempt) {
+      const end = now() + PATIENCE;
+      for (let tries = 0; ; tries++) {
+        /** @type {T | Setback} */
+        let outcome;
+        try {
+          proceed();
+          outcome = await attempt();
+        } catch (reason) {
+          outcome = reason instanceof Stop ? reason.outcome : { kind: 'use_other_method', code: 'unexpected_answer' };
+        }
+        if (over) return CANCELLED;
+        if (!LOST.includes(outcome.code) && outcome.kind !== 'ready') held = undefined;
+        const retries = COSTLY.includes(outcome.code) ? 1 : RETRIES;
+        const asked = outcome.code === 'in_progress' ? POLLS : outcome.kind === 'retry' ? retries : 0;
+        if (tries >= asked || now() > end || outcome.code === 'offline') return explain(outcome);
+        await new Promise((resume) => setTimeout(resume, asked === POLLS ? 1000 : 400 * (tries + 1)));
+      }
+    }
+
+    /**
+     * Browsers tell pages nothing of a failed request. If one that asks for no permission is answered, then CORS
+     * refuses this page's origin, or a gateway speaks without CORS.
+     *
+     * @template {Ready | Outcome} T
+     * @param {T | Setback} outcome
+     * @returns {Promise<T | Setback>}
+     */
+    async function explain(outcome) {
+      if (outcome.code !== 'api_unreachable' || answered) return outcome;
+      /** @type {RequestInit} */
+      const probe = { mode: 'no-cors', credentials: 'omit', referrerPolicy: 'no-referrer' };
+      return within(3000, (signal) =>
+        (config.fetch || fetch)(base + '/presign', Object.assign(probe, { signal })),
+      ).then(
+        () => ({ kind: 'fix_request', code: 'origin_not_allowed' }),
+        () => (over ? CANCELLED : outcome),
+      );
+    }
+
+    return {
+      /** @type {Verifier['prepare']} */
+      prepare() {
+        if (!preparing) {
+          preparing = persist(async () => {
+            if (!usable()) await acquire();
+            return /** @type {Ready} */ ({ kind: 'ready', code: 'ready' });
+          }).then((outcome) => {
+            preparing = undefined;
+            return outcome;
+          });
+        }
+        return preparing;
+      },
+
+      /** @type {Verifier['verify']} */
+      verify(phoneNum, { nonce: source } = {}) {
+        if (running) {
+          if (running.phoneNum === phoneNum) return running.end;
+          return Promise.resolve({ kind: 'wait', code: 'in_progress' });
+        }
+        /** @type {string | undefined} */
+        let nonce;
+        const end = persist(async () => {
+          // One for all attempts: a repeated request has to be the same.
+          const [given] = await Promise.all([nonce || obtain(source), preparing]);
+          nonce = given;
+          if (!usable()) await acquire();
+          return send(phoneNum, nonce);
+        }).then((outcome) => {
+          running = held = undefined;
+          return outcome;
+        });
+        running = { phoneNum, end };
+        return end;
+      },
+
+      end() {
+        over = true;
+        for (const cancel of Array.from(tasks)) cancel();
+      },
+    };
+  }
+
+  let session = begin();
+  return {
+    prepare: () => session.prepare(),
+    verify: (phoneNum, options) => session.verify(phoneNum, options),
     dispose() {
-      life.abort();
-      life = new AbortController();
-      held = undefined;
+      const ended = session;
+      session = begin();
+      ended.end();
     },
+    forget: () => device(null),
   };
-  return verifier;
 }
