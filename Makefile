@@ -87,7 +87,7 @@ tests/parts/node_modules/stamp: tests/parts/package-lock.json
 	@touch $@
 
 # What goes through HTTP, and the page.
-REAL_TESTS = tests/real tests/e2e/test_login_page.py tests/e2e/test_receipt_login.py $(addprefix tests/integration/, \
+REAL_TESTS = tests/real tests/e2e/test_flows.py tests/e2e/test_page.py $(addprefix tests/integration/, \
   test_contract.py test_budget_over_http.py test_races_over_http.py test_leaks.py test_other_implementations.py \
   test_receipts_page.py)
 

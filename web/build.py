@@ -1,11 +1,10 @@
-#!/usr/bin/env python3
 """Write what is made in this folder: the classic script of the client, and the hashes in the page's policy.
 
 ``number-verification.classic.js`` is the module as a plain script for ``<script src>``, with the global
 ``NumberVerification``: the module is in the syntax of 2017 already, so nothing is translated. The policy of
-``index.html`` lets the browser run exactly the inline style and scripts that were reviewed; the JSON block, which no
-browser executes, needs no hash. Whoever edits the module, the style or a script runs ``python3 build.py`` afterwards;
-``--check`` only says whether it is needed.
+``index.html`` lets the browser run exactly the inline style and scripts that were reviewed; the JSON block,
+which no browser executes, needs no hash. Whoever edits the module, the style or a script runs
+``python3 build.py`` afterwards; ``--check`` only says whether it is needed.
 """
 
 import base64
@@ -36,14 +35,16 @@ def with_hashes(page: str) -> str:
     # What the browser hashes: the text between the tags, with line ends as its parser makes them.
     blocks = [(tag, code.replace("\r\n", "\n").encode()) for tag, code in _INLINE.findall(page)]
     for tag in ("style", "script"):
-        digests = [base64.b64encode(hashlib.sha256(code).digest()).decode() for name, code in blocks if name == tag]
+        digests = [
+            base64.b64encode(hashlib.sha256(code).digest()).decode() for name, code in blocks if name == tag
+        ]
         sources = "".join(f" 'sha256-{digest}'" for digest in digests)
         page = re.sub(rf"({tag}-src [^;\"]*?){_HASHES}", rf"\g<1>{sources}", page, count=1)
     return page
 
 
 def main(arguments: list[str]) -> int:
-    """Write or check what is made of the files in this folder, as far as they are there; 0 when it is right."""
+    """Write or check what is made of the files in this folder, as far as there; 0 when it is right."""
     module, page = HERE / "number-verification.js", HERE / "index.html"
     made = {}
     if module.exists():

@@ -8,42 +8,47 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Literal, Self
-from urllib.request import Request, urlopen
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 from playwright.sync_api import (
     Browser,
     BrowserContext,
     ConsoleMessage,
+    Error,
     Locator,
     Page,
     Route,
+    ViewportSize,
     expect,
     sync_playwright,
 )
 from playwright.sync_api import Request as PageRequest
 
 from local.stack import Stack
+from tests.e2e.flows import Phone
 
-PHONE = (390, 844)
-SMALL_PHONE = (320, 568)
-DESK = (1280, 900)
+PHONE: Final = ViewportSize(width=390, height=844)
+SMALL_PHONE: Final = ViewportSize(width=320, height=568)
+DESK: Final = ViewportSize(width=1280, height=900)
+FAILED_REQUEST: Final = "Failed to load resource"
+BLOCKED_BY_CORS: Final = "Access to fetch at"
 
 expect.set_options(timeout=15_000)  # milliseconds; a busy machine is slow, not wrong
 
-Network = Literal["cellular", "wifi", "unknown"]
-
-_NOTE_VIOLATIONS = """
-  window.cspViolations = [];
+_NOTES: Final = """
+  window.violations = [];
   document.addEventListener('securitypolicyviolation', (event) =>
-    window.cspViolations.push(`${event.violatedDirective} ${event.blockedURI}`));
+    violations.push(`${event.violatedDirective} ${event.blockedURI}`));
+  window.steps = [];
+  document.addEventListener('number-verification:step', ({ detail }) =>
+    steps.push(`${detail.name} ${detail.state}`));
 """
 
 
 def find_chromium() -> str | None:
-    """Give the path of a Chromium: what CHROMIUM says, or the first one on the PATH."""
+    """Return the path of a Chromium: what CHROMIUM says, or the first one on the PATH."""
     names = (os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome")
     return next((path for name in names if name and (path := shutil.which(name))), None)
 
@@ -68,9 +73,22 @@ def chromium(path: str) -> Iterator[Browser]:
             browser.close()
 
 
-@dataclass
-class LoginPage:
-    """The login page of a stack, on a phone.
+class ChromiumPage:
+    """Playwright's page in the words of the flows."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self.run = page.evaluate
+        self.press = page.keyboard.press
+        self.tap = page.click
+
+    def open(self, address: str) -> None:
+        """Open an address, and wait until the page has run its scripts."""
+        self._page.goto(address, wait_until="domcontentloaded")
+
+
+class LoginPage(Phone):
+    """The login page of a stack in Chromium.
 
     Attributes
     ----------
@@ -80,133 +98,110 @@ class LoginPage:
         What the console and the scripts have said.
     requests
         What the page has asked for.
-    verified_bodies
-        What it has posted to /verify.
     """
 
-    stack: Stack
-    page: Page
-    tolerated: tuple[str, ...] = ()
-    complaints: list[str] = field(default_factory=list)
-    requests: list[PageRequest] = field(default_factory=list)
-    verified_bodies: list[dict[str, Any]] = field(default_factory=list)
-    _inserted: int = 0
-    _hanging: list[Route] = field(default_factory=list)
+    def __init__(self, stack: Stack, context: BrowserContext, sim: str) -> None:
+        self.page = context.new_page()
+        super().__init__(stack, ChromiumPage(self.page), sim)
+        self.tolerated: tuple[str, ...] = ()
+        self.complaints: list[str] = []
+        self.requests: list[PageRequest] = []
+        self._hanging: list[Route] = []
+        self.page.add_init_script(_NOTES)
+        # A tab has its session storage for itself: a new one finds the phone as it came from the shop.
+        self.page.add_init_script(
+            "if (!sessionStorage.begun) { sessionStorage.begun = true; localStorage.clear();"
+            f"localStorage['simulator.sim'] = '{sim}'; }}"
+        )
+        self.page.on("console", self._heard)
+        self.page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
+        self.page.on("request", self._saw)
 
-    @classmethod
-    def on(cls, stack: Stack, context: BrowserContext) -> Self:
-        """Make a page that notes what it complains about and what it posts to /verify."""
-        page = context.new_page()
-        phone = cls(stack, page)
-        page.add_init_script(_NOTE_VIOLATIONS)
-        page.on("console", phone._heard)
-        page.on("pageerror", lambda error: phone.complaints.append(f"uncaught: {error}"))
-        page.on("request", phone._saw)
-        return phone
+    def _saw(self, request: PageRequest) -> None:
+        self.requests.append(request)
+
+    def _hold(self, route: Route) -> None:
+        self._hanging.append(route)
 
     def _heard(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
             self.complaints.append(f"{message.type}: {message.text}")
 
-    def _saw(self, request: PageRequest) -> None:
-        self.requests.append(request)
-        if request.method == "POST" and request.url == f"{self.stack.api}/verify":
-            self.verified_bodies.append(json.loads(request.post_data or ""))
+    def show(self, query: str = "?panel=off", **configuration: object) -> None:
+        """Open the page, with another configuration if need be: None leaves a member out."""
+        address = f"{self.stack.page}/{query}"
+        if configuration:
+            self.page.route(address, lambda route: self._configured(route, configuration))
+        self.engine.open(address)
 
-    # ---- the phone
+    def _configured(self, route: Route, configuration: dict[str, Any]) -> None:
+        response = route.fetch()
+        head, mark, rest = response.text().partition('id="configuration">')
+        text, end, tail = rest.partition("</script>")
+        members = {
+            name: value for name, value in {**json.loads(text), **configuration}.items() if value is not None
+        }
+        route.fulfill(response=response, body=f"{head}{mark}{json.dumps(members)}{end}{tail}")
 
-    def insert(self, sim: str, network: Network = "cellular") -> None:
-        """Insert a SIM (empty: its number is never told) and choose the network, from the next page on."""
-        self._inserted += 1
-        self.page.add_init_script(
-            f"""if (!sessionStorage['inserted.{self._inserted}']) {{
-                  sessionStorage['inserted.{self._inserted}'] = true;
-                  localStorage['simulator.sim'] = {json.dumps(sim)};
-                  localStorage['simulator.network'] = {json.dumps(network)};
-                }}"""
-        )
+    def agree(self) -> None:
+        """Open the page and accept the terms."""
+        self.show()
+        self.page.check("#consent")
 
-    def hang(self, pattern: str) -> None:
-        """Have requests to these addresses get no answer, until `let_go`."""
-        self.page.route(pattern, self._hold)
-
-    def _hold(self, route: Route) -> None:
-        self._hanging.append(route)
-
-    def let_go(self) -> None:
-        """Drop what hangs."""
-        while self._hanging:
-            self._hanging.pop().abort()
-
-    def open(self, query: str = "?panel=off", origin: str | None = None) -> None:
-        """Open the page, without the developer's panel unless the query says otherwise."""
-        self.page.goto(f"{origin or self.stack.page}/{query}", wait_until="domcontentloaded")
-
-    # ---- what the user sees and does
+    def enter(self, number: str) -> None:
+        """Write a number at once, and tap."""
+        self.number.fill(number)
+        self.page.click("#submit")
 
     @property
     def number(self) -> Locator:
         """The field of the number."""
         return self.page.locator("#phone")
 
-    @property
-    def submit(self) -> Locator:
-        """The button that signs in, or tries again."""
-        return self.page.locator("#submit")
+    def says(self, selector: str, text: str) -> None:
+        """Wait until an element says this, among other things."""
+        expect(self.page.locator(selector)).to_contain_text(text)
 
-    @property
-    def other(self) -> Locator:
-        """The button of the other way to sign in."""
-        return self.page.locator("#other")
+    def hang(self, pattern: str) -> None:
+        """Have requests to these addresses get no answer, until `let_go`."""
+        self.page.route(pattern, self._hold)
 
-    @property
-    def text(self) -> Locator:
-        """The sentence under the notice's title."""
-        return self.page.locator("#text")
+    def let_go(self) -> None:
+        """Drop what hangs."""
+        while self._hanging:
+            with suppress(Error):  # the page has gone on
+                self._hanging.pop().abort()
 
-    def shows(self, title: str) -> None:
-        """Wait until the notice has this title."""
-        expect(self.page.locator("#title")).to_have_text(title)
-
-    def ready(self) -> None:
-        """Wait until the page has a token."""
-        self.shows("可以登录了")
-
-    def sign_in(self, number: str) -> None:
-        """Type a number and tap."""
-        self.number.fill(number)
-        self.submit.click()
-
-    def signed_in(self) -> None:
-        """Wait until the page says that it is done."""
-        expect(self.page.locator("#signed-in")).to_be_visible()
-
-    # ---- the platform
+    def answer(self, status: int, body: dict[str, Any], path: str = "/verify") -> None:
+        """Have the API answer like this."""
+        headers = {
+            "access-control-allow-origin": self.stack.page,
+            "access-control-allow-headers": "content-type",
+        }
+        self.page.route(
+            f"{self.stack.api}{path}", lambda route: route.fulfill(status=status, headers=headers, json=body)
+        )
 
     def fault(self, name: str, **parameters: object) -> None:
         """Have the platform fail, the next time unless `times` says otherwise."""
         self.control("POST", "faults", {"fault": name, **parameters})
 
-    def journal(self, name: str) -> list[dict[str, Any]]:
-        """Give what the platform saw of one kind."""
-        return [entry for entry in self.control("GET", "journal")["entries"] if entry["name"] == name]
-
-    def control(self, method: str, path: str, body: object = None) -> Any:
-        """Ask the simulator's developer side."""
-        data = None if body is None else json.dumps(body).encode()
-        request = Request(f"{self.stack.platform}/simulator/{path}", data=data, method=method)  # noqa: S310 - loopback
-        with urlopen(request, timeout=10) as response:  # noqa: S310 - loopback
-            return json.load(response)
-
-    # ---- silence
+    def posted(self, address: str) -> list[dict[str, Any]]:
+        """Return what the page has posted to an address of the API or of its own origin."""
+        paths = {f"{self.stack.api}{address}", f"{self.stack.page}{address}"}
+        return [
+            json.loads(request.post_data or "")
+            for request in self.requests
+            if request.method == "POST" and urlsplit(request.url)._replace(query="").geturl() in paths
+        ]
 
     def violations(self) -> list[str]:
-        """Give what the page's Content-Security-Policy has refused."""
-        found: list[str] = self.page.evaluate("window.cspViolations")
+        """Return what the page's Content-Security-Policy has refused."""
+        found: list[str] = self.page.evaluate("window.violations || []")
         return found
 
     def unprovoked(self) -> list[str]:
-        """Give the complaints that the test did not provoke."""
+        """Return the complaints that the test did not provoke."""
         return [
             complaint
             for complaint in self.complaints

@@ -1,22 +1,21 @@
 """One browser and one stack for all browser tests; a fresh phone for each, which may not complain."""
 
 import os
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
 from itertools import count
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, BrowserContext
 
+from local.keys import ReceiptNumber
 from local.stack import Options, Stack
-from tests.e2e.browser import PHONE, LoginPage, chromium, find_chromium
+from tests.e2e.browser import DESK, PHONE, LoginPage, chromium, find_chromium
 from tests.support.planted import leaks, plant
 from tests.support.stacks import start
 
-HERE = Path(__file__).parent
 AXE_OPTIONS = {
     "runOnly": {
         "type": "tag",
@@ -27,44 +26,38 @@ AXE_OPTIONS = {
 _numbers = count(13_700_000_000)
 
 
-def _missing(part: str) -> NoReturn:
-    """Skip where a machine lacks a part; fail where all of them were promised, as in CI."""
-    if os.environ.get("ALL_PARTS"):
-        pytest.fail(part)
-    pytest.skip(part)
+class LateClock:
+    """The stack's clock: this machine's, and ahead of it when told to be."""
+
+    ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
 
 
-@pytest.fixture(scope="module")  # its event loop must not run on through other tests
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     path = find_chromium()
     if path is None:
-        _missing("no Chromium on this machine")
+        (pytest.fail if os.environ.get("ALL_PARTS") else pytest.skip)("no Chromium on this machine")
     with chromium(path) as browser:
         yield browser
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack whose functions are less patient with the platform, so that a slow one is soon found out."""
-    log = tmp_path_factory.mktemp("e2e") / "functions.log"
-    patience = {"PLATFORM_READ_TIMEOUT": "0.5", "PLATFORM_DEADLINE": "1"}
-    with start(Options(variables=patience, log=log)) as stack:
-        yield stack
-    assert not leaks(log.read_text())
+def late_clock() -> LateClock:
+    return LateClock()
 
 
 @pytest.fixture(scope="session")
-def node_modules() -> Path:
-    """What the tests need from npm, as locked."""
-    npm = shutil.which("npm")
-    if npm is None:
-        _missing("no npm on this machine")
-    modules, lock = HERE / "node_modules", HERE / "package-lock.json"
-    installed = modules / ".package-lock.json"
-    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
-        subprocess.run([npm, "ci", "--silent"], cwd=HERE, check=True)
-        installed.touch()
-    return modules
+def stack(tmp_path_factory: pytest.TempPathFactory, late_clock: LateClock) -> Iterator[Stack]:
+    """The demo's stack, whose functions are less patient: a slow platform is soon found out."""
+    log = tmp_path_factory.mktemp("e2e") / "functions.log"
+    patience = {"PlatformReadTimeout": "0.5", "PlatformDeadline": "1"}
+    options = Options(receipts=ReceiptNumber.ENCRYPTED, parameters=patience, log=log, now=late_clock)
+    with start(options) as stack:
+        yield stack
+    assert not leaks(log.read_text())
 
 
 @pytest.fixture
@@ -75,41 +68,47 @@ def sim() -> str:
     return number
 
 
-@pytest.fixture
-def phone(browser: Browser, stack: Stack, sim: str) -> Iterator[LoginPage]:
-    """A phone with that SIM, on mobile data, on a platform without faults."""
-    width, height = PHONE
-    context = browser.new_context(
-        viewport={"width": width, "height": height},
-        device_scale_factor=2,
-        is_mobile=True,
-        has_touch=True,
-        locale="zh-CN",
-        reduced_motion="reduce",
+@pytest.fixture(scope="session")
+def context(browser: Browser) -> BrowserContext:
+    return browser.new_context(
+        viewport=PHONE, is_mobile=True, has_touch=True, locale="zh-CN", reduced_motion="reduce"
     )
-    phone = LoginPage.on(stack, context)
+
+
+@pytest.fixture
+def phone(context: BrowserContext, stack: Stack, sim: str) -> Iterator[LoginPage]:
+    """A phone with that SIM, on mobile data, on a platform without faults."""
+    context.clear_cookies()
+    phone = LoginPage(stack, context, sim)
     phone.control("DELETE", "faults")
     phone.control("DELETE", "journal")
-    phone.insert(sim)
     yield phone
     violations, complaints = phone.violations(), phone.unprovoked()
     phone.let_go()
-    context.close()
-    phone.control("DELETE", "faults")
+    phone.page.close()
     assert violations == []
     assert complaints == []
 
 
 @pytest.fixture
-def axe(node_modules: Path, phone: LoginPage) -> Callable[[], None]:
-    """Check what the phone shows, in both schemes."""
-    source = (node_modules / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+def desk(phone: LoginPage) -> LoginPage:
+    """The page with its panel, on a screen wide enough for both, its terms accepted."""
+    phone.page.set_viewport_size(DESK)
+    phone.show(query="")
+    phone.page.check("#consent")
+    return phone
 
-    def check() -> None:
-        for scheme in ("light", "dark"):
+
+@pytest.fixture
+def axe(phone: LoginPage) -> Callable[..., None]:
+    """Check what the phone shows, in the given colour schemes."""
+    source = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+
+    def check(*schemes: str) -> None:
+        if not phone.page.evaluate("typeof axe === 'object'"):
+            phone.page.evaluate(source)
+        for scheme in schemes or ("light",):
             phone.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-            if not phone.page.evaluate("typeof axe === 'object'"):
-                phone.page.evaluate(source)
             found = phone.page.evaluate("(options) => axe.run(document, options)", AXE_OPTIONS)
             assert [_summary(violation) for violation in found["violations"]] == [], scheme
 

@@ -1,0 +1,536 @@
+/**
+ * A scene for the client by itself: an API and an SDK that answer as the scenario says, and a time that passes
+ * only while something is waited for. Runs in a page of the stack's origin: test_client.py.
+ */
+const API = 'https://api.example.com';
+const NUMBER = '13999994444';
+const MATCH = { verified: true, resultCode: '000', action: 'login', msgId: 'm', taskId: 't', attemptsLeft: 4 };
+const MISMATCH = { verified: false, resultCode: '001', action: 'refuse', attemptsLeft: 3 };
+const refusal = (status, code, action, more) => ({ status, body: Object.assign({ code, action, requestId: 'r' }, more) });
+const down = () => Promise.reject(new TypeError('Failed to fetch'));
+const never = () => new Promise(() => {});
+
+const real = { setTimeout: window.setTimeout, clearTimeout: window.clearTimeout };
+const turn = () =>
+  new Promise((resume) => {
+    const channel = new MessageChannel();
+    channel.port1.onmessage = resume;
+    channel.port2.postMessage(0);
+  });
+
+class Scene {
+  constructor(answers = {}) {
+    this.answers = Object.assign({ '/presign': [{ sign: 'c2lnbg==' }], '/verify': [MATCH], probe: down }, answers);
+    this.posted = [];
+    this.steps = [];
+    this.tokens = 0;
+    this.scripts = 0;
+    this.now = 1_700_000_000_000;
+    this.timers = new Map();
+    localStorage.clear();
+    window.setTimeout = (task, milliseconds) => {
+      const id = {};
+      this.timers.set(id, { task, due: this.now + (milliseconds || 0) });
+      return id;
+    };
+    window.clearTimeout = (id) => this.timers.delete(id);
+    document.head.appendChild = (script) => {
+      this.scripts++;
+      script.onload();
+    };
+    this.ydrz = window.YDRZ = {
+      getSign: (appId, version) => `${appId}…${version}`,
+      getConnection: () => ({ netType: 'cellular' }),
+      getTokenInfo: (request) => {
+        this.tokens++;
+        this.data = request.data;
+        request.success({ code: '000000', token: `VM_${this.tokens}`, userInformation: 'a%2Bb%3D%3D' });
+      },
+    };
+  }
+
+  verifier(config) {
+    return NumberVerification.createVerifier(
+      Object.assign(
+        {
+          api: `${API}/`,
+          appId: '000001',
+          fetch: (url, options) => this.fetch(url.slice(API.length), options),
+          now: () => this.now,
+          onStep: ({ name, state }) => this.steps.push(`${name} ${state}`),
+        },
+        config,
+      ),
+    );
+  }
+
+  async fetch(path, { body, signal, mode }) {
+    this.posted.push({ path, mode, text: body, body: body && JSON.parse(body) });
+    if (mode === 'no-cors') return this.answers.probe();
+    const queue = this.answers[path];
+    const answer = queue.length > 1 ? queue.shift() : queue[0];
+    if (answer === 'hang') return new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('aborted'))));
+    if (answer === 'lost') return down();
+    const { status = 200, headers = {}, text = JSON.stringify(answer.body || answer) } = answer;
+    return new Response(text, { status, headers });
+  }
+
+  sent(path) {
+    return this.posted.filter((request) => request.path === path && !request.mode);
+  }
+
+  async pass(turns) {
+    for (let left = turns; left > 0; left--) await turn();
+  }
+
+  /** Let time pass until a promise has settled. */
+  async end(promise) {
+    let settled = false;
+    const done = promise.finally(() => (settled = true));
+    for (let rounds = 0; !settled && rounds < 500; rounds++) {
+      await this.pass(4);
+      if (settled || !this.timers.size) continue;
+      const [id, { task, due }] = [...this.timers].sort(([, a], [, b]) => a.due - b.due)[0];
+      this.timers.delete(id);
+      this.now = Math.max(this.now, due);
+      task();
+    }
+    if (!settled) throw new Error('nothing came of it');
+    return done;
+  }
+
+  close() {
+    Object.assign(window, real);
+    delete document.head.appendChild;
+    delete window.YDRZ;
+    localStorage.clear();
+  }
+}
+
+/** What /verify answers, one after the other: the kind and the code, requests, tokens. */
+const NO_VERDICT = ['use_other_method', 'unexpected_answer', 1, 1];
+const ANSWERS = [
+  [[MATCH], ['verified', 'match', 1, 1]],
+  [[MISMATCH], ['refused', 'mismatch', 1, 1]],
+  [[{ verified: true, action: 'login' }], NO_VERDICT],
+  [[{ verified: true, resultCode: '001', action: 'login' }], NO_VERDICT],
+  [[{ verified: false, resultCode: '000', action: 'login' }], NO_VERDICT],
+  [[{ verified: true, resultCode: '000', action: 'constructor' }], NO_VERDICT],
+  [[{}], NO_VERDICT],
+  [[{ text: '<html>' }], NO_VERDICT],
+  [[{ status: 400, body: MATCH }], NO_VERDICT],
+  [[{ status: 403, text: 'x' }], NO_VERDICT],
+  [[{ status: 429, text: 'x' }], ['wait', 'too_many_requests', 1, 1]],
+  [[{ status: 503, text: 'x' }], ['retry', 'api_error', 3, 1]],
+  [[refusal(422, 'token_rejected', 'retry')], ['retry', 'token_rejected', 3, 3]],
+  [[refusal(502, 'platform_error', 'retry')], ['retry', 'platform_error', 2, 2]],
+  [[refusal(504, 'platform_timeout', 'retry')], ['retry', 'platform_timeout', 2, 2]],
+  [
+    [refusal(409, 'token_reused', 'retry'), MATCH],
+    ['verified', 'match', 2, 2],
+  ],
+  [[refusal(409, 'in_progress', 'wait')], ['wait', 'in_progress', 7, 1]],
+  [
+    [refusal(409, 'in_progress', 'wait'), MATCH],
+    ['verified', 'match', 2, 1],
+  ],
+  [[refusal(429, 'too_many_requests', 'wait')], ['wait', 'too_many_requests', 1, 1]],
+  [[refusal(429, 'attempts_exhausted', 'use_other_method')], ['use_other_method', 'attempts_exhausted', 1, 1]],
+  [[refusal(500, 'internal_error', 'use_other_method')], ['use_other_method', 'internal_error', 1, 1]],
+  [[refusal(413, 'body_too_large', 'fix_request')], ['fix_request', 'body_too_large', 1, 1]],
+  [
+    ['lost', MATCH],
+    ['verified', 'match', 2, 1],
+  ],
+  [['hang'], ['retry', 'api_timeout', 1, 1]],
+];
+
+const SCENARIOS = {
+  'nothing personal is in the outcome of a match': async (s) => [
+    await s.end(s.verifier().verify(NUMBER)),
+    { kind: 'verified', code: 'match', resultCode: '000', msgId: 'm', taskId: 't', attemptsLeft: 4 },
+  ],
+  async "the request is the wire's, to the byte"(s) {
+    await s.end(s.verifier().verify(NUMBER));
+    return [
+      s.posted.map(({ path, text }) => path + text),
+      ['/presign{"preSign":"000001…1.2"}', '/verify{"phoneNum":"13999994444","token":"VM_1","userInformation":"a%2Bb%3D%3D"}'],
+    ];
+  },
+  async "a gateway's request identifier and Retry-After are handed on"(s) {
+    s.answers['/verify'] = [{ status: 429, text: '', headers: { 'apigw-requestid': 'g', 'retry-after': '7' } }];
+    return [await s.end(s.verifier().verify(NUMBER)), { kind: 'wait', code: 'too_many_requests', requestId: 'g', retryAfter: 7 }];
+  },
+  async 'a typing error comes with its field'(s) {
+    s.answers['/verify'] = [refusal(400, 'invalid_request', 'fix_request', { errors: [{ field: 'phoneNum', reason: 'x' }] })];
+    return [(await s.end(s.verifier().verify('139'))).errors, [{ field: 'phoneNum', reason: 'x' }]];
+  },
+  async 'a refused preSign ends it before any token, and the SDK is loaded again'(s) {
+    s.answers['/presign'] = [refusal(400, 'presign_rejected', 'fix_request'), { sign: 'c2lnbg==' }];
+    const v = s.verifier();
+    const { code } = await s.end(v.verify(NUMBER));
+    const { kind } = await s.end(v.verify(NUMBER));
+    return [
+      [code, kind, s.tokens, s.scripts],
+      ['presign_rejected', 'verified', 1, 1],
+    ];
+  },
+  async 'an SDK that the page loaded half a day ago is loaded again'(s) {
+    s.now = performance.timeOrigin + 11 * 3600e3;
+    const v = s.verifier();
+    await s.end(v.verify(NUMBER));
+    const before = s.scripts;
+    s.now += 2 * 3600e3;
+    await s.end(v.verify(NUMBER));
+    return [
+      [before, s.scripts],
+      [0, 1],
+    ];
+  },
+  async 'a verdict in the answer to a preSign signs nobody in'(s) {
+    s.answers['/presign'] = [MATCH];
+    return [(await s.end(s.verifier().verify(NUMBER))).kind, 'use_other_method'];
+  },
+  async 'on Wi-Fi nothing is signed'(s) {
+    s.ydrz.getConnection = () => ({ netType: 'WIFI' });
+    const { code } = await s.end(s.verifier().prepare());
+    return [
+      [code, s.posted.length],
+      ['wifi', 0],
+    ];
+  },
+  async 'a getConnection that is missing, fails, hangs or tells nothing is no obstacle'(s) {
+    const kinds = [];
+    for (const f of [
+      undefined,
+      () => {
+        throw new Error();
+      },
+      never,
+      () => 'wifi?',
+      () => null,
+    ]) {
+      s.ydrz.getConnection = f;
+      kinds.push((await s.end(s.verifier().verify(NUMBER))).kind);
+    }
+    return [kinds, ['verified', 'verified', 'verified', 'verified', 'verified']];
+  },
+  async 'however getTokenInfo fails, there is the other method'(s) {
+    const ends = [];
+    for (const f of [
+      ({ error }) => error({ code: '500' }),
+      ({ error }) => error({ code: 103111 }),
+      ({ success }) => success({ code: '110028' }),
+      () => {
+        throw new TypeError();
+      },
+      () => {},
+    ]) {
+      s.ydrz.getTokenInfo = f;
+      const { kind, code, resultCode } = await s.end(s.verifier().prepare());
+      ends.push([kind, code, resultCode || '']);
+    }
+    return [
+      ends,
+      [
+        ['use_other_method', 'token_unavailable', '500'],
+        ['use_other_method', 'token_unavailable', '103111'],
+        ['use_other_method', 'token_unavailable', '110028'],
+        ['use_other_method', 'token_unavailable', ''],
+        ['use_other_method', 'token_unavailable', ''],
+      ],
+    ];
+  },
+  async 'the SDK is told line, carriers and expandParams as it wants them'(s) {
+    await s.end(s.verifier().prepare());
+    const one = s.data;
+    await s.end(s.verifier({ line: 'test', openType: '0', version: '1.0', expandParams: 'phoneNum=1' }).prepare());
+    return [
+      [one, s.data],
+      [
+        { version: '1.2', appId: '000001', sign: 'c2lnbg==', openType: '1', expandParams: '', isTest: '1' },
+        { version: '1.0', appId: '000001', sign: 'c2lnbg==', openType: '0', expandParams: 'phoneNum=1', isTest: '0' },
+      ],
+    ];
+  },
+  async 'steps are told by name as they start and end'(s) {
+    s.ydrz.getConnection = undefined;
+    const v = s.verifier();
+    await s.end(v.prepare());
+    await s.end(v.verify(NUMBER, { nonce: 'n' }));
+    return [
+      s.steps.join(),
+      'network skipped,presign start,presign done,sign start,sign done,token start,token done,' +
+        'nonce start,nonce done,verify start,verify done',
+    ];
+  },
+  async 'prepare fetches one token however often it is called, and verify uses it'(s) {
+    const v = s.verifier();
+    await s.end(Promise.all([v.prepare(), v.prepare()]));
+    await s.end(v.prepare());
+    await s.end(v.verify(NUMBER));
+    return [s.tokens, 1];
+  },
+  async 'a token serves one verification'(s) {
+    const v = s.verifier();
+    await s.end(v.verify(NUMBER));
+    await s.end(v.verify(NUMBER));
+    return [s.tokens, 2];
+  },
+  async 'a token is used for fifty seconds'(s) {
+    const used = [];
+    for (const age of [49999, 50000, -1]) {
+      const v = s.verifier();
+      s.tokens = 0;
+      await s.end(v.prepare());
+      s.now += age;
+      await s.end(v.verify(NUMBER));
+      used.push(s.tokens);
+    }
+    return [used, [1, 2, 2]];
+  },
+  async 'a lost answer is asked for again with the same token, even when it has grown old'(s) {
+    s.answers['/verify'] = ['hang', MATCH];
+    const v = s.verifier({ timeouts: { verify: 11000 } });
+    await s.end(v.prepare());
+    s.now += 49000;
+    await s.end(v.verify(NUMBER));
+    return [s.sent('/verify').map(({ body }) => body.token), ['VM_1', 'VM_1']];
+  },
+  async "a second tap gets the first one's outcome, and another number has to wait"(s) {
+    const v = s.verifier();
+    const [a, b] = [v.verify(NUMBER), v.verify(NUMBER)];
+    const { code } = await v.verify('13999990000');
+    return [
+      [(await s.end(a)) === (await s.end(b)), code, s.sent('/verify').length],
+      [true, 'in_progress', 1],
+    ];
+  },
+  async 'a second mount in the same tick works, and the first one fetches nothing more'(s) {
+    const v = s.verifier();
+    const first = v.prepare();
+    v.dispose();
+    const second = v.prepare();
+    const ends = [(await s.end(first)).kind, (await s.end(second)).kind];
+    return [
+      [...ends, s.sent('/presign').length, s.tokens],
+      ['cancelled', 'ready', 1, 1],
+    ];
+  },
+  async 'dispose ends what is under way, wherever it is, and the verifier can be used again'(s) {
+    const found = [];
+    for (let turns = 0; turns < 24; turns++) {
+      const v = s.verifier();
+      const first = v.verify(NUMBER);
+      await s.pass(turns / 4);
+      for (let n = 0; n < turns; n++) await null;
+      v.dispose();
+      const at = s.steps.length;
+      const { kind } = await s.end(first);
+      const started = s.steps.slice(at).filter((step) => step.endsWith('start')).length;
+      const again = await s.end(v.verify(NUMBER));
+      found.push(`${kind} ${started} ${again.kind}`);
+    }
+    return [[...new Set(found)].filter((end) => !end.startsWith('verified')), ['cancelled 0 verified']];
+  },
+  async 'a token that comes after dispose is not kept'(s) {
+    let late;
+    const { getTokenInfo } = s.ydrz;
+    s.ydrz.getTokenInfo = ({ success }) => (late = success);
+    const v = s.verifier();
+    const first = v.prepare();
+    await s.pass(20);
+    v.dispose();
+    late({ token: 'VM_late', userInformation: 'u' });
+    const { kind } = await s.end(first);
+    s.ydrz.getTokenInfo = getTokenInfo;
+    await s.end(v.verify(NUMBER));
+    return [
+      [kind, s.sent('/verify')[0].body.token],
+      ['cancelled', 'VM_1'],
+    ];
+  },
+  async 'an unreachable API is told from one that refuses this origin'(s) {
+    s.answers['/presign'] = ['lost'];
+    const one = await s.end(s.verifier().prepare());
+    s.answers.probe = async () => new Response('');
+    const two = await s.end(s.verifier().prepare());
+    return [
+      [one.code, two.code],
+      ['api_unreachable', 'origin_not_allowed'],
+    ];
+  },
+  async 'an outage is never told as a refused origin once the API has answered'(s) {
+    s.answers['/verify'] = ['lost'];
+    s.answers.probe = async () => new Response('');
+    const v = s.verifier();
+    const one = await s.end(v.verify(NUMBER));
+    s.answers['/presign'] = ['lost'];
+    v.dispose();
+    const two = await s.end(v.prepare());
+    return [
+      [one.code, two.code],
+      ['api_unreachable', 'api_unreachable'],
+    ];
+  },
+  async 'the nonce is sent and the receipt handed on'(s) {
+    s.answers['/verify'] = [Object.assign({ receipt: 'h.c.s' }, MATCH)];
+    const found = [];
+    const v = s.verifier();
+    for (const nonce of ['n', Promise.resolve('n'), () => 'n', async () => 'n', undefined]) {
+      const { code, receipt } = await s.end(v.verify(NUMBER, { nonce }));
+      found.push([code, receipt, s.sent('/verify').pop().body.nonce || '']);
+    }
+    return [
+      found,
+      [
+        ['match', 'h.c.s', 'n'],
+        ['match', 'h.c.s', 'n'],
+        ['match', 'h.c.s', 'n'],
+        ['match', 'h.c.s', 'n'],
+        ['match', 'h.c.s', ''],
+      ],
+    ];
+  },
+  async 'a nonce that comes back in no receipt is told'(s) {
+    const found = [];
+    for (const receipt of [undefined, '', null, 7, {}]) {
+      s.answers['/verify'] = [Object.assign({ receipt }, MATCH)];
+      const end = await s.end(s.verifier().verify(NUMBER, { nonce: 'n' }));
+      found.push(`${end.code} ${'receipt' in end}`);
+    }
+    return [[...new Set(found)], ['match_without_receipt false']];
+  },
+  async 'a refused number has no receipt'(s) {
+    s.answers['/verify'] = [Object.assign({ receipt: 'h.c.s' }, MISMATCH)];
+    return [
+      await s.end(s.verifier().verify(NUMBER, { nonce: 'n' })),
+      { kind: 'refused', code: 'mismatch', resultCode: '001', attemptsLeft: 3 },
+    ];
+  },
+  async 'without a nonce nothing is sent'(s) {
+    const found = [];
+    for (const nonce of [
+      down,
+      never,
+      () => {
+        throw new Error();
+      },
+      () => 7,
+      () => '',
+      () => undefined,
+      null,
+    ]) {
+      const { kind, code } = await s.end(s.verifier().verify(NUMBER, { nonce }));
+      found.push(`${kind} ${code}`);
+    }
+    return [
+      [...new Set(found), s.sent('/verify').length],
+      ['retry nonce_unavailable', 0],
+    ];
+  },
+  async 'the nonce is fetched at the tap, once for all attempts, and again where it failed'(s) {
+    let asked = 0;
+    const nonce = async () => {
+      if (++asked === 1) throw 0;
+      return `n-${asked}`;
+    };
+    s.answers['/verify'] = [refusal(422, 'token_rejected', 'retry'), 'lost', MATCH];
+    const v = s.verifier();
+    await s.end(v.prepare());
+    const before = asked;
+    await s.end(v.verify(NUMBER, { nonce }));
+    return [
+      [before, asked, s.sent('/verify').map(({ body }) => body.nonce)],
+      [0, 2, ['n-2', 'n-2']],
+    ];
+  },
+  async 'a token that grows too old while the nonce is fetched is replaced'(s) {
+    const v = s.verifier();
+    await s.end(v.prepare());
+    await s.end(
+      v.verify(NUMBER, {
+        nonce: () => {
+          s.now += 50000;
+          return 'n';
+        },
+      }),
+    );
+    return [s.sent('/verify').map(({ body }) => body.token), ['VM_2']];
+  },
+  async "a device's text is kept, sent along, replaced, and removed when asked"(s) {
+    const given = ['d-1', 'd-2', undefined];
+    s.answers['/verify'] = [...given.map((device) => Object.assign({ device }, MATCH)), MISMATCH];
+    const v = s.verifier();
+    const ends = [];
+    for (let n = 0; n < 4; n++) ends.push(Object.keys(await s.end(v.verify(NUMBER))).includes('device'));
+    v.forget();
+    await s.end(v.verify(NUMBER));
+    return [
+      [s.sent('/verify').map(({ body }) => body.device || ''), ends.includes(true)],
+      [['', 'd-1', 'd-2', 'd-2', ''], false],
+    ];
+  },
+  async "an API that takes a device's text away, or knows none, is asked without it"(s) {
+    localStorage['number-verification:device'] = 'd-0';
+    const unknown = refusal(400, 'invalid_request', 'fix_request', { errors: [{ field: 'device', reason: 'unknown' }] });
+    s.answers['/verify'] = [unknown, MATCH, Object.assign({ device: 'd-1' }, MATCH), Object.assign({ device: null }, MATCH), MATCH];
+    const v = s.verifier();
+    for (let n = 0; n < 4; n++) await s.end(v.verify(NUMBER));
+    return [s.sent('/verify').map(({ body }) => body.device || ''), ['d-0', '', '', 'd-1', '']];
+  },
+  async 'storage that fails is no obstacle'(s) {
+    s.answers['/verify'] = [Object.assign({ device: 'd-1' }, MATCH)];
+    const { getItem, setItem } = Storage.prototype;
+    Storage.prototype.getItem = Storage.prototype.setItem = () => {
+      throw new DOMException('full');
+    };
+    const { kind } = await s.end(s.verifier().verify(NUMBER));
+    Object.assign(Storage.prototype, { getItem, setItem });
+    return [kind, 'verified'];
+  },
+  async 'without api or appId there is no verifier'(s) {
+    const messages = ['api', 'appId'].map((name) => {
+      try {
+        return s.verifier({ [name]: '' });
+      } catch (error) {
+        return error.message;
+      }
+    });
+    return [messages, ['createVerifier: api is missing', 'createVerifier: appId is missing']];
+  },
+};
+
+async function played(scenario) {
+  const scene = new Scene();
+  try {
+    return await scenario(scene);
+  } catch (error) {
+    return [String(error), 'no error'];
+  } finally {
+    scene.close();
+  }
+}
+
+async function answered(answers) {
+  return played(async (s) => {
+    s.answers['/verify'] = answers.slice();
+    const { kind, code } = await s.end(s.verifier().verify(NUMBER));
+    return [kind, code, s.sent('/verify').length, s.tokens];
+  });
+}
+
+/** The order of an object's members means nothing. */
+const text = (value) =>
+  JSON.stringify(value, (_, part) =>
+    part && typeof part === 'object' && !Array.isArray(part) ? Object.fromEntries(Object.entries(part).sort()) : part,
+  );
+
+/** Play everything; return what was not as expected, and how much was played. */
+window.play = async () => {
+  const found = [];
+  for (const [answers, expected] of ANSWERS) found.push([JSON.stringify(answers), await answered(answers), expected]);
+  for (const name of Object.keys(SCENARIOS)) found.push([name, ...(await played(SCENARIOS[name]))]);
+  const wrong = found.filter(([, got, expected]) => text(got) !== text(expected));
+  return { wrong, played: found.length };
+};

@@ -1,0 +1,295 @@
+"""What a user does on the login page, in the few words that every browser engine understands.
+
+One table for all of them: `make test` plays it in Chromium, tests/parts in the other engines that users have.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any, Final, Protocol
+from urllib.request import Request, urlopen
+
+from local.stack import Stack
+
+PATIENCE: Final = 20.0  # seconds; a busy machine is slow, not wrong
+
+
+class Engine(Protocol):
+    """A browser with one page."""
+
+    def open(self, address: str) -> None:
+        """Open an address, and wait until the page has run its scripts."""
+
+    def run(self, expression: str) -> Any:
+        """Return the value of a JavaScript expression."""
+
+    def press(self, key: str) -> None:
+        """Press a key: a digit, or `Backspace`, `Delete`, `Enter`."""
+
+    def tap(self, selector: str) -> None:
+        """Tap what a CSS selector names."""
+
+
+@dataclass
+class Phone:
+    """A phone with a SIM, and the login page of a stack on it."""
+
+    stack: Stack
+    engine: Engine
+    sim: str
+
+    def insert(self, network: str) -> None:
+        """Insert the SIM, and choose the network: `cellular`, `wifi` or `unknown`."""
+        self.engine.open(f"{self.stack.page}/config.json")
+        settings = {"simulator.sim": self.sim, "simulator.network": network, "language": "zh"}
+        self.engine.run(f"localStorage.clear() || Object.assign(localStorage, {json.dumps(settings)})")
+
+    def open(self, network: str = "cellular") -> None:
+        """Open the page, and accept the terms."""
+        self.insert(network)
+        self.engine.open(f"{self.stack.page}/?panel=off")
+        self.engine.run(
+            "window.steps = [], document.addEventListener('number-verification:step',"
+            "(event) => steps.push(event.detail.name + ' ' + event.detail.state))"
+        )
+        self.engine.tap("#consent")
+
+    def ready(self) -> None:
+        """Wait until the page has a token."""
+        self.until("steps.indexOf('token done') >= 0")
+
+    def type(self, digits: str) -> None:
+        """Type into the field of the number."""
+        self.engine.tap("#phone")
+        for digit in digits:
+            self.engine.press(digit)
+
+    def sign_in(self, number: str) -> None:
+        """Type a number and tap."""
+        self.type(number)
+        self.engine.tap("#submit")
+
+    def until(self, expression: str) -> None:
+        """Wait until an expression is true."""
+        end = time.monotonic() + PATIENCE
+        while not self.engine.run(f"Boolean({expression})"):
+            assert time.monotonic() < end, f"{expression}: {self.engine.run('document.body.innerText')}"
+            time.sleep(0.05)
+
+    def shows(self, selector: str, text: str) -> None:
+        """Wait until an element holds a text."""
+        self.until(f"document.querySelector('{selector}').textContent.indexOf('{text}') >= 0")
+
+    def is_seen(self, selector: str) -> bool:
+        """Return whether an element takes up room on the page."""
+        seen: bool = self.engine.run(f"document.querySelector('{selector}').offsetHeight > 0")
+        return seen
+
+    def signed_in(self) -> None:
+        """Wait until the page says that it is done."""
+        self.until("document.querySelector('#signed-in').offsetHeight > 0")
+
+    def control(self, method: str, path: str, body: object = None) -> Any:
+        """Ask the simulator's developer side."""
+        data = None if body is None else json.dumps(body).encode()
+        request = Request(f"{self.stack.platform}/simulator/{path}", data=data, method=method)  # noqa: S310 - loopback
+        with urlopen(request, timeout=10) as response:  # noqa: S310 - loopback
+            return json.load(response)
+
+    def journal(self, name: str) -> list[dict[str, Any]]:
+        """Return what the platform saw of one kind."""
+        return [entry for entry in self.control("GET", "journal")["entries"] if entry["name"] == name]
+
+
+def other(number: str) -> str:
+    """Return a number that is another one."""
+    return number[:10] + str((int(number[10]) + 1) % 10)
+
+
+@contextmanager
+def without_the_client(stack: Stack) -> Iterator[str]:
+    """Serve the page of a stack, whose client is not there; yield its address."""
+    with urlopen(f"{stack.page}/?panel=off", timeout=10) as response:  # noqa: S310 - loopback
+        page = response.read()
+
+    class Site(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(404 if self.path.endswith(".js") else 200)
+            self.send_header("content-type", "text/html; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(page)
+
+        def log_message(self, *_: object) -> None:
+            """Keep quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+# ---- the flows
+
+
+def match(phone: Phone) -> None:
+    """The SIM's number signs in, shown masked; what the platform sees of the page was reported to it."""
+    phone.open()
+    phone.sign_in(phone.sim)
+    phone.signed_in()
+
+    assert (
+        phone.engine.run("document.querySelector('#account').textContent")
+        == f"{phone.sim[:3]} **** {phone.sim[7:]}"
+    )
+    assert not phone.is_seen("#terms")
+    requests = [entry["request"] for name in ("getMobile", "getToken") for entry in phone.journal(name)]
+    assert {seen["origin"] for seen in requests if seen["origin"]} <= {phone.stack.page}
+    assert {seen["referer"].partition("?")[0] for seen in requests} == {f"{phone.stack.page}/"}
+
+
+def mismatch(phone: Phone) -> None:
+    """Another number is refused at the field, and the right one signs in afterwards."""
+    phone.open()
+    phone.sign_in(other(phone.sim))
+    phone.shows("#phone-error", "这不是本机号码，今天还可核对 4 次")
+    assert phone.engine.run("document.activeElement.id") == "phone"
+
+    phone.engine.press("Backspace")
+    assert phone.engine.run("document.querySelector('#phone-error').textContent") == ""
+    phone.engine.press(phone.sim[10])
+    phone.engine.tap("#submit")
+    phone.signed_in()
+
+
+def wifi(phone: Phone) -> None:
+    """On Wi-Fi the other way is on top; the field's own error comes and goes beside the notice."""
+    phone.open("wifi")
+    phone.shows("#notice", "您正在使用 Wi-Fi")
+    phone.sign_in(phone.sim[:4])
+    phone.shows("#phone-error", "请填写 11 位手机号")
+    phone.type(phone.sim[4])
+    assert phone.engine.run("document.querySelector('#phone-error').textContent") == ""
+    phone.shows("#notice", "您正在使用 Wi-Fi")
+    assert phone.journal("getMobile") == []
+
+    phone.engine.tap("#other")
+    phone.until("document.querySelector('#sms').offsetHeight > 0")
+    assert phone.engine.run("document.querySelector('#sms-phone').value.replace(/ /g, '')") == phone.sim[:5]
+    phone.engine.tap("#back")
+    phone.until("document.querySelector('#sign-in').offsetHeight > 0")
+    assert not phone.is_seen("#sms")
+
+
+def sdk_failure(phone: Phone) -> None:
+    """Without the SDK another way is offered, and another try loads it."""
+    phone.control("POST", "faults", {"fault": "unavailable", "on": "sdk"})
+    phone.open()
+    phone.shows("#notice", "安全组件没有加载成功")
+    phone.sign_in(phone.sim)
+    phone.signed_in()
+
+
+def double_tap(phone: Phone) -> None:
+    """Two taps are one verification."""
+    phone.open()
+    phone.type(phone.sim)
+    phone.engine.run("[1, 2].forEach(() => document.querySelector('#submit').click())")
+    phone.signed_in()
+
+    assert len(phone.journal("verify")) == 1
+
+
+def token_ageing(phone: Phone) -> None:
+    """A token that grows too old while the user types is replaced, unnoticed."""
+    phone.open()
+    phone.ready()
+    phone.engine.run("void (Date.now = ((now) => () => now() + 51000)(Date.now))")
+    phone.sign_in(phone.sim)
+    phone.signed_in()
+
+    assert len(phone.journal("getToken")) == 2
+
+
+def editing_at_every_caret(phone: Phone) -> None:
+    """At every caret a key changes the digit that it should, and the caret stays between the same digits."""
+    phone.open()
+    full, short = "13712340999", "1371234099"
+    wrong = []
+    for number, key in ((full, "Backspace"), (full, "Delete"), (full, "5"), (short, "5")):
+        for caret in range(len(number) + 3):
+            shown = f"{number[:3]} {number[3:7]} {number[7:]}"
+            phone.engine.run(
+                f"(function (field) {{ field.value = '{number}'; field.dispatchEvent(new Event('input'));"
+                f" field.focus(); field.setSelectionRange({caret}, {caret});"
+                " })(document.querySelector('#phone'))"
+            )
+            phone.engine.press(key)
+            value, at = phone.engine.run(
+                "[document.querySelector('#phone').value, document.querySelector('#phone').selectionStart]"
+            )
+            before = len(shown[:caret].replace(" ", ""))
+            if key == "Backspace":
+                expected = number[: max(before - 1, 0)], number[before:]
+            elif key == "Delete":
+                expected = number[:before], number[before + 1 :]
+            elif number is short:
+                expected = number[:before] + key, number[before:]
+            else:
+                expected = number[:before], number[before:]
+            if (value[:at].replace(" ", ""), value[at:].replace(" ", "")) != expected:
+                wrong.append((number, key, caret, value, at))
+    assert not wrong, wrong
+
+
+def outage(phone: Phone) -> None:
+    """An API that breaks down after it answered is an outage, not a page that was not enabled."""
+    phone.open()
+    phone.ready()
+    phone.engine.run(
+        "void (window.fetch = ((fetch) => (url, options) => /verify$/.test(url)"
+        " ? Promise.reject(new TypeError('dropped')) : fetch(url, options))(window.fetch))"
+    )
+    phone.sign_in(phone.sim)
+    phone.shows("#notice", "连接不上服务器")
+
+
+def without_its_script(phone: Phone) -> None:
+    """Where the page's script does not run, the other way is there, and works."""
+    with without_the_client(phone.stack) as address:
+        phone.engine.open(address)
+        phone.until("document.querySelector('#stuck').offsetHeight > 0")
+        assert not phone.is_seen("#submit")
+        phone.engine.tap("#other")
+        phone.until("document.querySelector('#sms').offsetHeight > 0")
+        assert not phone.is_seen("#sign-in")
+
+
+def large_fonts(phone: Phone) -> None:
+    """However large the font, the whole number is seen, and nothing is wider than the screen."""
+    phone.open()
+    for size in (100, 130, 160, 200):
+        phone.engine.run(f"void (document.documentElement.style.fontSize = '{size}%')")
+        phone.engine.run("document.querySelector('#phone').value = ''")
+        phone.type("13800001388")
+        cut = phone.engine.run(
+            "[document.querySelector('.measure').offsetWidth, document.querySelector('#phone').clientWidth,"
+            "document.documentElement.scrollWidth - innerWidth]"
+        )
+        assert cut[0] <= cut[1], (size, cut)
+        assert cut[2] <= 0, (size, cut)
+
+
+FLOWS: Final[dict[str, Callable[[Phone], None]]] = {
+    flow.__name__: flow
+    for flow in (
+        *(match, mismatch, wifi, sdk_failure, double_tap, token_ageing, editing_at_every_caret),
+        *(outage, without_its_script, large_fonts),
+    )
+}

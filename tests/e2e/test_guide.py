@@ -1,0 +1,104 @@
+"""docs/integration.md: its samples run as they stand there, and its tables name every outcome."""
+
+import re
+from typing import Final
+
+import pytest
+from playwright.sync_api import expect
+
+from local import ROOT
+from tests.e2e.browser import LoginPage
+from tests.e2e.flows import other
+
+GUIDES: Final = ("integration.md", "integration.zh-CN.md")
+DECLARATIONS: Final = (ROOT / "web" / "number-verification.d.ts").read_text(encoding="utf-8")
+
+
+def guide(name: str) -> str:
+    return (ROOT / "docs" / name).read_text(encoding="utf-8")
+
+
+def sample(after: str, language: str) -> str:
+    """Return the guide's first code block of a language after a heading."""
+    section = guide("integration.md").partition(f"## {after}")[2]
+    found = re.search(rf"```{language}\n(.*?)```", section, re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def serve(phone: LoginPage, html: str) -> None:
+    """Put a page in the place of index.html, and pages where it leads."""
+    stack = phone.stack
+    sdk = f"{stack.platform}/NumberAbility/jssdk/jssdk.min.js"
+    for example, address in {
+        "https://api.example.com": stack.api,
+        "https://www.cmpassport.com": stack.platform,
+        "appId: '300000000000'": f"appId: '{stack.app_id}', sdkUrl: '{sdk}'",
+    }.items():
+        html = html.replace(example, address)
+    html = f"<!doctype html><html lang='zh-CN'><link rel='icon' href='data:,'>{html}"
+    phone.page.route(
+        f"{stack.page}/", lambda route: route.fulfill(body=html, content_type="text/html; charset=utf-8")
+    )
+    for path in ("home", "login/sms"):
+        phone.page.route(f"{stack.page}/{path}", lambda route: route.fulfill(body="there"))
+
+
+def test_the_plain_page_signs_in_refuses_and_goes_another_way(phone: LoginPage, sim: str) -> None:
+    serve(phone, sample("Your own page, plain script", "html"))
+    phone.show(query="")
+    for number in (other(sim), sim):
+        phone.page.get_by_label("手机号").fill(number)
+        phone.page.get_by_role("button", name="登录").click()
+        if number != sim:
+            expect(phone.page.get_by_role("status")).to_contain_text("今天还可核对 4 次")
+    phone.page.wait_for_url("**/home")
+
+    phone.page.evaluate("localStorage['simulator.network'] = 'wifi'")
+    phone.show(query="")
+    phone.page.wait_for_url("**/login/sms")
+
+
+def test_the_finished_pages_events_take_over(phone: LoginPage, sim: str) -> None:
+    phone.page.add_init_script(sample("The finished page", "js"))
+    for path in ("home", "login/sms"):
+        phone.page.route(f"{phone.stack.page}/{path}", lambda route: route.fulfill(body="there"))
+    phone.show(business=None)
+    phone.page.check("#consent")
+    phone.enter(sim)
+    phone.page.wait_for_url("**/home")
+
+    phone.show(query="?panel=off&again")
+    phone.page.click("#other")
+    phone.page.wait_for_url("**/login/sms")
+
+
+def test_the_back_ends_sample_logs_in(phone: LoginPage, sim: str) -> None:
+    serve(
+        phone,
+        f"""<meta name="referrer" content="always"><script type="module">
+          import {{ createVerifier }} from './number-verification.js';
+          const verifier = createVerifier({{ api: 'https://api.example.com', appId: '300000000000' }});
+          {sample("Your back end", "js")}
+          window.logIn = logIn;
+        </script>""",
+    )
+    phone.show(query="")
+    phone.until("window.logIn")
+
+    assert phone.page.evaluate("(number) => logIn(number)", other(sim)) is False
+    assert phone.page.evaluate("(number) => logIn(number)", sim) is True
+    assert phone.page.evaluate("fetch('/business/session').then((answer) => answer.json())") == {
+        "phoneNum": sim
+    }
+
+
+@pytest.mark.parametrize("name", GUIDES)
+def test_every_outcome_is_in_the_guide(name: str) -> None:
+    codes = re.findall(r"^  \| '(\w+)'", DECLARATIONS, re.MULTILINE)
+    kinds = re.findall(r"^  kind: '(\w+)'", DECLARATIONS, re.MULTILINE)
+    assert len(codes) > 20
+    assert len(kinds) == 8
+
+    text = guide(name)
+    assert [word for word in codes + kinds if f"`{word}`" not in text] == []
