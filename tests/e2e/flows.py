@@ -158,7 +158,7 @@ def mismatch(phone: Phone) -> None:
     """Another number is refused at the field, and the right one signs in afterwards."""
     phone.open()
     phone.sign_in(other(phone.sim))
-    phone.shows("#phone-error", "这不是本机号码，今天还可核对 4 次")
+    phone.shows("#phone-error", "这不是本机号码，今天还可核对")
     assert phone.engine.run("document.activeElement.id") == "phone"
 
     phone.engine.press("Backspace")
