@@ -9,8 +9,7 @@ import urllib3
 from botocore.exceptions import ClientError
 
 from local import ROOT
-from local.aws import AwsEndpoint, AwsError
-from local.server import listen
+from local.aws import AwsEndpoint
 from local.template import Deployment, Pseudo, Template
 
 TEMPLATE = """
@@ -140,22 +139,6 @@ def test_a_name_that_the_web_has_led_here_is_told_nothing(endpoint: AwsEndpoint,
 
     assert response.status == 403
     assert "access-control-allow-origin" not in response.headers
-
-
-def test_a_call_that_is_refused_says_which_and_why(endpoint: AwsEndpoint, deployment: Deployment) -> None:
-    del deployment  # which has made the secret
-    with pytest.raises(
-        AwsError, match=r"^the AWS endpoint refuses secretsmanager\.CreateSecret: ResourceExists"
-    ):
-        endpoint.create_secret("a-name", "another text")
-
-
-def test_an_endpoint_that_has_ended_is_said_to_be_gone() -> None:
-    endpoint = AwsEndpoint(listen(0))
-    endpoint.stop()
-
-    with pytest.raises(AwsError, match="does not answer dynamodb"):
-        endpoint.call("dynamodb.ListTables")
 
 
 PARENT = """

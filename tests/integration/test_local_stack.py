@@ -311,14 +311,6 @@ def test_a_receipt_logs_in_at_the_back_end_and_the_page_may_read_the_keys(receip
     assert receipts.variables["VerifyFunction"]["RECEIPT_ISSUER"] == receipts.api
 
 
-def test_without_receipts_there_is_neither_key_nor_back_end(stack: Stack) -> None:
-    assert "business" not in stack.addresses()
-    assert "ReceiptKeysFunction" not in stack.functions
-    assert not [name for name in stack.variables["VerifyFunction"] if name.startswith("RECEIPT")]
-    for address in (f"{stack.api}/.well-known/jwks.json", f"{stack.page}/business/session"):
-        assert urllib3.request("GET", address, retries=False).status == 404
-
-
 def test_a_number_that_was_used_up_logs_in_again(stack: Stack) -> None:
     while verify(stack).status == 200:
         pass
@@ -333,24 +325,6 @@ def test_a_number_that_was_used_up_logs_in_again(stack: Stack) -> None:
     give_back(stack)
     assert phone.verify(SIM, ticket).json["msgId"] == first["msgId"]  # outcomes stay known
     assert verify(stack, EXHAUSTED_NUMBER).json["code"] == "attempts_exhausted"
-
-
-def test_a_table_of_several_pages_is_gone_through_to_the_end(stack: Stack) -> None:
-    table = client_of(stack, "dynamodb")
-    filler = {"text": {"S": "x" * 300_000}}  # a page of a scan has a megabyte
-    kinds: dict[str, dict[str, Any]] = {"filler": {}, "spent": {"attempts": {"SS": ["a"]}}}
-    names = [f"{kind}-{item}" for item in range(4) for kind in kinds]
-    for name in names:
-        own = kinds[name.partition("-")[0]]
-        table.put_item(TableName=stack.table_name, Item={"id": {"S": name}, **filler, **own})
-
-    assert give_back(stack) == 204
-
-    keys = {name: {"id": {"S": name}} for name in names}
-    left = [name for name in names if "Item" in table.get_item(TableName=stack.table_name, Key=keys[name])]
-    assert left == [f"filler-{item}" for item in range(4)]
-    for name in left:
-        table.delete_item(TableName=stack.table_name, Key=keys[name])
 
 
 def test_the_sample_numbers_attempts_are_used_up_for_a_month(receipts: Stack) -> None:
