@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
 ATTEMPTS_PATH: Final = "/panel/attempts"
+_KEPT: Final = frozenset({"id", "expiration"})
 
 
 def attempts_control(origin: str, *forget: Callable[[], None]) -> "WSGIApplication":
@@ -44,7 +45,9 @@ def attempts_control(origin: str, *forget: Callable[[], None]) -> "WSGIApplicati
 
 
 def forget_attempts(endpoint: AwsEndpoint, table_name: str) -> None:
-    """Delete what the table counts of every number, but for the sample that is to be exhausted.
+    """Forget what the table counts of every number, but for the sample that is to be exhausted.
+
+    Outcomes stay known: a token that was used stays used.
 
     Raises
     ------
@@ -57,13 +60,21 @@ def forget_attempts(endpoint: AwsEndpoint, table_name: str) -> None:
             "DynamoDB_20120810.Scan",
             TableName=table_name,
             ConsistentRead=True,
-            FilterExpression="attribute_exists(attempts) AND NOT contains(attempts, :sample)",
+            FilterExpression="(attribute_exists(attempts) OR attribute_exists(unjudged)) "
+            "AND NOT contains(attempts, :sample)",
             ExpressionAttributeValues={":sample": {"S": SAMPLE_ATTEMPT}},
-            ProjectionExpression="id",
             **start,
         )
         for item in page["Items"]:
-            endpoint.call("DynamoDB_20120810.DeleteItem", TableName=table_name, Key={"id": item["id"]})
+            counted = [name for name in item if name not in _KEPT and not name.startswith("outcome ")]
+            names = {f"#counted{index}": name for index, name in enumerate(counted)}
+            endpoint.call(
+                "DynamoDB_20120810.UpdateItem",
+                TableName=table_name,
+                Key={"id": item["id"]},
+                UpdateExpression=f"REMOVE {', '.join(names)}",
+                ExpressionAttributeNames=names,
+            )
         if "LastEvaluatedKey" not in page:
             return
         start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
