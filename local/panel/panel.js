@@ -71,20 +71,24 @@ const WORDS = {
   zh: {
     title: '开发者面板', lead: '只在本地环境出现：用户手机背后发生的一切，都在这里。', restart: '重新打开页面',
     phone: '手机', sim: 'SIM 卡号码', simWrong: '要 11 位手机号，以 1 开头；留空就是取不到号。', noSim: '取不到号（其他运营商）', network: '网络',
-    cellular: '移动数据', wifi: 'Wi-Fi', unknown: '未知', typeMatch: '填入本机号码', typeOther: '填入别的号码',
+    cellular: '移动数据', wifi: 'Wi-Fi', unknown: '未知', vpn: 'VPN', engine: '浏览器', blink: 'Android', webkit: 'iPhone',
+    wire: 'SDK 的报文', h5: 'getToken', flat: 'getPreMobile', typeMatch: '填入本机号码', typeOther: '填入别的号码',
     platform: '平台', fault: '接下来', times: '次数', once: '下一次', thrice: '接下来三次', always: '一直', arm: '设置', clear: '恢复正常',
     normal: '一切正常', armed: '已设置', expire: '让 token 过期', expired: '已发出的 token 都过期了',
     reset: '重置今天的次数', afresh: '所有号码今天的次数都恢复了，可以再登录', notReset: '次数没有恢复：本地环境没有回应',
+    sheet: '开放平台填报单', publicKey: '公钥', referers: 'referer 地址', origins: 'origin 地址', addresses: '出口 IP', dailyLimit: '每号每天次数',
     steps: '十六步', lanes: ['页面', '业务服务端', 'JS SDK', '平台'], receiptSteps: '收据：业务后端只认它', receiptLanes: ['页面', '业务后端', '业务服务端'], open: '开发者面板', waiting: '尚未发生', again: '第 {n} 次', skipped: '这版 SDK 没有这个方法',
     groups: ['本机校验', '加载 SDK', '取 token'],
   },
   en: {
     title: "Developer's panel", lead: "Only on the local stack: all that happens behind the user's phone.", restart: 'Reopen the page',
     phone: 'The phone', sim: 'SIM number', simWrong: '11 digits, starting with 1; left empty, no number is seen.', noSim: 'No number (another carrier)', network: 'Network',
-    cellular: 'Cellular', wifi: 'Wi-Fi', unknown: 'Unknown', typeMatch: 'Type this number', typeOther: 'Type another',
+    cellular: 'Cellular', wifi: 'Wi-Fi', unknown: 'Unknown', vpn: 'VPN', engine: 'Browser', blink: 'Android', webkit: 'iPhone',
+    wire: "The SDK's wire", h5: 'getToken', flat: 'getPreMobile', typeMatch: 'Type this number', typeOther: 'Type another',
     platform: 'The platform', fault: 'Next', times: 'How often', once: 'once', thrice: 'three times', always: 'always', arm: 'Arm', clear: 'Back to normal',
     normal: 'All is well', armed: 'Armed', expire: 'Expire the token', expired: 'All tokens so far are too old now',
     reset: "Reset today's attempts", afresh: 'All numbers have their whole day again: sign in', notReset: 'Not reset: the local stack does not answer',
+    sheet: 'What is entered in the open platform', publicKey: 'Public key', referers: 'Referers', origins: 'Origins', addresses: 'Outgoing addresses', dailyLimit: 'Attempts per number and day',
     steps: 'The sixteen steps', lanes: ['Page', 'Business server', 'JS SDK', 'Platform'], receiptSteps: 'The receipt: what the back end goes by', receiptLanes: ['Page', 'Back end', 'Business server'], open: "Developer's panel", waiting: 'Not yet', again: '× {n}', skipped: 'This SDK has no such method',
     groups: ['Verification', 'Loading the SDK', 'Fetching the token'],
   },
@@ -326,7 +330,7 @@ function place({ step, request, response, resultCode, ...notes }) {
   } else if (step === 11) {
     const token = parsed(response.body)?.body?.token;
     light(11, token ? 'done' : 'failed', [
-      ['origin', request.origin], ['referer', request.referer], ['signature', verified(notes.signatureVerified)],
+      ['POST', request.path], ['origin', request.origin], ['referer', request.referer], ['signature', verified(notes.signatureVerified)],
       ['resultCode', resultCode], ['reason', notes.reason], ['token', token], ['fault', fault],
     ]);
   } else if (step === 14) {
@@ -399,12 +403,28 @@ noSim.checked = simNumber === '';
 noSim.addEventListener('change', () => set('sim', noSim.checked ? '' : '13999994444'));
 
 const network = h('fieldset', { class: 'segments' }, t('legend', {}, 'network'),
-  ...['cellular', 'wifi', 'unknown'].map((value) => {
+  ...['cellular', 'wifi', 'unknown', 'vpn'].map((value) => {
     const input = h('input', { type: 'radio', name: 'panel-network', id: `panel-${value}`, value });
     input.checked = stored('network', 'cellular') === value;
     input.addEventListener('change', () => set('network', value));
     return h('span', {}, input, t('label', { for: `panel-${value}` }, value));
   }));
+
+/** One of the phone's settings that has few values. */
+function choice(name, values) {
+  const select = h('select', { id: `panel-${name}` }, ...values.map((value) => t('option', { value }, value)));
+  select.value = stored(name, values[0]);
+  select.addEventListener('change', () => set(name, select.value));
+  return h('div', {}, t('label', { for: `panel-${name}` }, name), select);
+}
+
+/** What the simulator knows of the business: as it is to be pasted into the open platform. */
+const sheet = h('dl', { class: 'values' });
+control('GET', 'customer').then((customer) => {
+  const fields = ['publicKey', 'referers', 'origins', 'addresses', 'dailyLimit'];
+  sheet.replaceChildren(...fields.flatMap((name) => [t('dt', {}, name), h('dd', {}, String(customer[name]))]));
+  speak();
+});
 
 const fault = h('select', { id: 'panel-fault' });
 const times = h('select', { id: 'panel-times' },
@@ -461,6 +481,7 @@ const inside = h('div', { class: 'panel-body', id: 'panel-body' },
   h('div', { class: 'controls' },
     h('section', {}, t('h3', {}, 'phone'),
       h('div', { class: 'phone-pair' }, h('div', {}, t('label', { for: 'panel-sim' }, 'sim'), sim, simWrong), network),
+      h('div', { class: 'phone-pair' }, choice('engine', ['blink', 'webkit']), choice('wire', ['h5', 'flat'])),
       h('div', { class: 'row' }, noSim, t('label', { for: 'panel-no-sim' }, 'noSim')),
       h('div', { class: 'row' },
         t('button', { type: 'button', onclick: () => typeIn(simNumber || '13999994444') }, 'typeMatch'),
@@ -474,6 +495,7 @@ const inside = h('div', { class: 'panel-body', id: 'panel-body' },
         t('button', { type: 'button', onclick: resetAttempts }, 'reset')))),
   t('h3', {}, 'steps'),
   diagramOf(LANES, 'lanes', rows.slice(0, STEPS.length)),
+  h('details', { class: 'sheet' }, t('summary', {}, 'sheet'), sheet),
   ...(receipts ? [t('h3', {}, 'receiptSteps'), diagramOf(RECEIPT_LANES, 'receiptLanes', rows.slice(STEPS.length)), receipts.board] : []));
 
 const handle = h('button', { type: 'button', class: 'panel-handle', 'aria-controls': 'panel-body', 'aria-expanded': 'false' });
