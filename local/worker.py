@@ -36,7 +36,7 @@ class Context:
         self.client_context = None
 
     def get_remaining_time_in_millis(self) -> int:
-        """Give the milliseconds until the function's timeout."""
+        """Return the milliseconds until the function's timeout."""
         return max(0, int((self._deadline - time.monotonic()) * 1000))
 
 

@@ -115,7 +115,7 @@ class PlatformKey:
         try:
             return self._private.decrypt(block, padding.PKCS1v15())
         except ValueError:
-            raise RefusedError("130016", "phoneNum is no block under the platform's key") from None
+            raise RefusedError("130016", "phoneNum is not a block under the platform's key") from None
 
 
 def load_public_key(text: str) -> rsa.RSAPublicKey:
