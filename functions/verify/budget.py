@@ -255,10 +255,12 @@ class AttemptBudget:
         )
         # True when the response to this very reservation was lost and botocore sends it again.
         reserved_already = "contains(attempts, :attempt_id)"
+        # Such a sending may come late; once the attempt is settled, it must not fly again.
+        not_settled = "attribute_not_exists(#outcome)"
 
         names = _names(attempt_id, caller)
         free = f"{below_the_limit} AND {network_is_free} AND {nobody_waits} AND {within_share}"
-        condition = f"{reserved_already} OR ({free})"
+        condition = f"{not_settled} AND ({reserved_already} OR ({free}))"
         update = "ADD attempts :attempt SET #flight = :until, #slot = :until, expiration = :expiration"
         try:
             response = self._client.update_item(

@@ -17,6 +17,7 @@ from tests.support.server import serving
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
+LATE_SECONDS: Final = 0.1
 _PATIENCE: Final = 20.0
 """Seconds after which a call that is never answered ends here: longer than any client waits."""
 
@@ -31,8 +32,10 @@ class Step(StrEnum):
     SIGNING_SECRET = "the signing secret"
     RESERVATION = "the reservation"
     SETTLEMENT = "the settlement"
-    STORING = "storing the outcome"
+    MISMATCH = "counting the mismatch"
     RELEASE = "the token's release"
+    OUTCOME = "the look-up of the outcome"
+    OTHERS = "what becomes of others' attempts"
 
 
 _SECRET_NAME: Final = re.compile(r"-(signing|verification|receipts)-\w{6}$")
@@ -92,6 +95,7 @@ class AwsProxy:
         self._cleared = threading.Event()
         self.address = ""
         self.seen: list[Step] = []
+        self.last: dict[Step, Request] = {}
 
     @classmethod
     @contextmanager
@@ -108,6 +112,10 @@ class AwsProxy:
         with self._lock:
             self._faults.append([fault, fault.times])
 
+    def repeat(self, request: Request) -> None:
+        """Have a call arrive once more."""
+        self._forward(request)
+
     def clear(self) -> None:
         """Have all go well again; what waits is answered."""
         with self._lock:
@@ -123,6 +131,7 @@ class AwsProxy:
         step = step_of(request)
         with self._lock:
             self.seen.append(step)
+            self.last[step] = request
             fault, cleared = self._take(step), self._cleared
         match fault.failure if fault else None:
             case Failure.THROTTLED:
@@ -133,7 +142,7 @@ class AwsProxy:
                 cleared.wait(_PATIENCE)
                 return _refusal(500, "InternalServerError")
             case Failure.LATE:
-                cleared.wait(0.1)
+                cleared.wait(LATE_SECONDS)
             case Failure.LOST:
                 self._forward(request)
                 return _refusal(500, "InternalServerError")
@@ -166,21 +175,15 @@ def step_of(request: Request) -> Step:
     """Tell what a call is for."""
     operation = request.headers["x-amz-target"].rpartition(".")[2]
     content = json.loads(request.get_data() or b"{}")
-    match operation:
-        case "GetSecretValue":
-            found = _SECRET_NAME.search(content["SecretId"])
-            return Step(f"the {found[1]} secret") if found else Step.PEPPER
-        case "PutItem":
-            return Step.CLAIM
-        case "DeleteItem":
-            return Step.RELEASE
-        case "UpdateItem":
-            change = content["UpdateExpression"]
-            if change.startswith("ADD attempts"):
-                return Step.RESERVATION
-            return Step.SETTLEMENT if change.startswith("DELETE attempts") else Step.STORING
-        case _:
-            raise ValueError(f"no function calls {operation}")
+    change = content.get("UpdateExpression", "")
+    if operation == "GetSecretValue":
+        found = _SECRET_NAME.search(content["SecretId"])
+        return Step(f"the {found[1]} secret") if found else Step.PEPPER
+    if "#flight, #slot" in change:
+        return Step.SETTLEMENT
+    steps = {"PutItem": Step.CLAIM, "DeleteItem": Step.RELEASE, "GetItem": Step.OUTCOME}
+    changes = {"ADD attempts": Step.RESERVATION, "ADD mismatches": Step.MISMATCH}
+    return steps.get(operation) or changes.get(" ".join(change.split()[:2]), Step.OTHERS)
 
 
 def _json(status: int, content: Any) -> Response:

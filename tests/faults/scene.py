@@ -2,25 +2,26 @@
 
 import json
 import os
-import signal
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
+from unittest import mock
 
-from cmpassport.clock import SHANGHAI
 from local.environment import BusyError, FunctionError, Pool, Runtime, WorkerEnvironment
 from local.keys import CustomerKeys
 from local.simulator import Simulator
 from local.stack import VERIFY_FUNCTION, VERIFY_PATH, Stack
-from tests.faults.proxy import AwsProxy, Step
-from tests.faults.table import Address, Again, Attempt, Cause, Effect, Moment, Receipts, Rotation, Token
+from tests.faults.proxy import LATE_SECONDS, AwsProxy, Step
+from tests.faults.table import Address, Again, Attempt, Cause, Effect, Ends, Moment, Receipts, Rotation, Token
 from tests.support.in_process import InProcess
 from tests.support.phone import Phone, Reply, Ticket
 from tests.support.receipt_secrets import LONG_AGO, new_key, secret
 from tests.support.stacks import client_of
+from verify import verification
+from verify.budget import day_key
 from verify.hashing import Salt, keyed_hash
 
 PRESIGN_FUNCTION: Final = "PreSignFunction"
@@ -122,22 +123,25 @@ class Scene:
 
     def attempt(self, number: str) -> Attempt:
         """Tell what became of the one attempt that a number can have had."""
-        attempts = self.ledger.attempts(number)
-        if attempts is None:
+        item = self.ledger.item(number)
+        if item is None:
             return Attempt.NOT_RESERVED
-        assert len(attempts) <= 1
+        attempts, unjudged = (item.get(name, {"SS": []})["SS"] for name in ("attempts", "unjudged"))
+        assert len(attempts) + len(unjudged) <= 1
+        if any(name.startswith("flight ") for name in item):
+            return Attempt.IN_FLIGHT
+        if unjudged:
+            return Attempt.UNJUDGED
         return Attempt.SPENT if attempts else Attempt.GIVEN_BACK
 
-    def die(self) -> None:
-        """Kill the function's newest process, as the machine under it would."""
-        running = processes(self.pool)
-        if running:
-            with suppress(ProcessLookupError):  # it may have died by itself
-                os.kill(max(running), signal.SIGKILL)
-
-    def calls(self, ticket: Ticket) -> int:
-        """Count the requests with a token that the platform has read."""
-        return sum(ticket.token in (body or "") for body in self._bodies())
+    def verdicts(self, ticket: Ticket) -> int:
+        """Count the verdicts on a token, each of which is billed."""
+        return sum(
+            entry["step"] == 14
+            and entry["resultCode"] in {"000", "001"}
+            and ticket.token in (entry["request"]["body"] or "")
+            for entry in self.simulator.journal.entries()
+        )
 
     def _bodies(self, after: int = 0) -> list[str | None]:
         entries = self.simulator.journal.entries(after)
@@ -160,23 +164,20 @@ class Ledger:
         self._pepper = pepper.encode()
         self._client = client_of(stack, "dynamodb")
 
-    def attempts(self, number: str) -> set[str] | None:
-        """Give a number's attempts of this day; None where it has no item."""
-        key = f"{keyed_hash(self._pepper, Salt.NUMBER, number)}#{datetime.now(SHANGHAI):%Y%m%d}"
-        found = self._client.get_item(TableName=self.stack.table_name, Key={"id": {"S": key}})
-        return set(found["Item"].get("attempts", {"SS": []})["SS"]) if "Item" in found else None
+    def item(self, number: str) -> Mapping[str, Any] | None:
+        """Give what the table has of a number's attempts of this day."""
+        key = day_key(keyed_hash(self._pepper, Salt.NUMBER, number), datetime.now(UTC))
+        item: Mapping[str, Any] | None = self._client.get_item(
+            TableName=self.stack.table_name, Key={"id": {"S": key}}
+        ).get("Item")
+        return item
 
     def end_holds(self) -> None:
-        """Let the time of every held token pass: each record says when its hold ends."""
-        held = self._client.scan(
-            TableName=self.stack.table_name,
-            FilterExpression="#status = :held",
-            ExpressionAttributeNames={"#status": "status"},
-            ExpressionAttributeValues={":held": {"S": "INPROGRESS"}},
-        )["Items"]
-        for item in held:
-            ended = {**item, "in_progress_expiration": {"N": "1"}}
-            self._client.put_item(TableName=self.stack.table_name, Item=ended)
+        """Let the time of every claimed token pass: each claim says when it ends."""
+        table, claims = self.stack.table_name, "attribute_exists(budget)"
+        for item in self._client.scan(TableName=table, FilterExpression=claims)["Items"]:
+            ended = {**item, "expiration": {"N": "1"}}
+            self._client.put_item(TableName=table, Item=ended)
 
 
 def _read_output(lines: list[str]) -> tuple[tuple[str, ...], frozenset[str]]:
@@ -186,7 +187,7 @@ def _read_output(lines: list[str]) -> tuple[tuple[str, ...], frozenset[str]]:
         if "_aws" in content:
             listed = content["_aws"]["CloudWatchMetrics"][0]["Metrics"]
             metrics |= {metric["Name"] for metric in listed} - {"ColdStart"}
-        else:
+        elif content.get("message") != "the platform is asked":  # which is said before each call
             log.append(_line(content))
     return tuple(sorted(set(log))), frozenset(metrics)
 
@@ -206,6 +207,7 @@ def scene(
     receipts: Receipts = Receipts.OFF,
     runtime: Runtime = InProcess,
     environments: int = 1,
+    timeout: float = 20,
 ) -> Iterator[Scene]:
     """Run a scene on a stack.
 
@@ -225,6 +227,8 @@ def scene(
         In this process, or in processes of its own, which may die and answer at once.
     environments
         Execution environments at most.
+    timeout
+        The function's, in seconds.
     """
     stack, log = ledger.stack, folder / "verify.log"
     log.touch()
@@ -237,7 +241,7 @@ def scene(
             "AWS_ENDPOINT_URL": proxy.address,
             "PLATFORM_URL": (address or stack.platform) + VERIFY_PATH,
         }
-        pool = Pool(replace(template, variables=own), environments, log, runtime)
+        pool = Pool(replace(template, variables=own, timeout=timeout), environments, log, runtime)
         try:
             yield Scene(ledger, proxy, pool, log)
         finally:
@@ -285,7 +289,8 @@ def provoke(stage: Scene, cause: Cause, sim: str, ticket: Ticket) -> Effect:
     if cause.rotation is Rotation.PLATFORM_FIRST:
         stage.simulator.customer = replace(customer, public_key=CustomerKeys.fresh().public_key)
     try:
-        sent = stage.send(phone, ticket)
+        with _hurry() if cause.ends is Ends.REQUEST else nullcontext():
+            sent = stage.send(phone, ticket)
     finally:
         stage.proxy.clear()
         stage.simulator.faults.clear()
@@ -294,19 +299,35 @@ def provoke(stage: Scene, cause: Cause, sim: str, ticket: Ticket) -> Effect:
     content = sent.reply.json
     return Effect(
         status=sent.reply.status,
-        code=str(content["code"] if "code" in content else content["resultCode"]),
-        action=content["action"],
+        code=str(content.get("code") or content.get("resultCode") or "none"),
+        action=content.get("action", "none"),
         attempt=attempt,
         calls=sent.calls,
         metrics=sent.metrics,
         log=sent.log,
-        again=_again(stage, phone, ticket, sent),
+        again=_again(stage, phone, ticket, sent, cause.late),
     )
 
 
-def _again(stage: Scene, phone: Phone, ticket: Ticket, first: Sent) -> Again:
+def _hurry() -> AbstractContextManager[Any]:
+    """Leave a request next to no time but for the platform."""
+    needed = verification.SETTLE_SECONDS + float(BRIEF["PLATFORM_DEADLINE"])
+    return mock.patch.object(verification, "REQUEST_SECONDS", needed + LATE_SECONDS)
+
+
+def _again(stage: Scene, phone: ScenePhone, ticket: Ticket, first: Sent, late: Step | None) -> Again:
+    duplicate = stage.proxy.last[late] if late else None
     second = stage.send(phone, ticket)
+    if duplicate:
+        attempt = stage.attempt(phone.sim)
+        stage.proxy.repeat(duplicate)
+        assert (stage.send(phone, ticket).calls, stage.attempt(phone.sim)) == (0, attempt)
     if second.reply.json.get("code") == "in_progress":
+        # When the claim is over, what was sent is dead at the platform, and what was not may be sent.
+        stage.ledger.end_holds()
+        phone.network = "203.0.113.8"
+        assert stage.send(phone, ticket).reply.status != second.reply.status
+        assert stage.verdicts(ticket) <= 1
         return Again.HELD
     if Step.RESERVATION in second.steps:
         return Again.ANEW

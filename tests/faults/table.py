@@ -21,6 +21,8 @@ class Attempt(StrEnum):
     """What became of one of the number's attempts of the day."""
 
     SPENT = "spent"
+    UNJUDGED = "spent, unjudged"
+    IN_FLIGHT = "in flight for 15 s, then unjudged"
     GIVEN_BACK = "given back"
     NOT_RESERVED = "not reserved"
 
@@ -30,7 +32,7 @@ class Again(StrEnum):
 
     SAME = "the same answer, no call"
     ANEW = "worked on anew"
-    HELD = "409 in_progress, for two minutes"
+    HELD = "409 in_progress, for five minutes"
 
 
 class Address(Enum):
@@ -73,6 +75,14 @@ class Receipts(Enum):
     ON = "on"
 
 
+class Ends(Enum):
+    """Whose time is up before the fault is over."""
+
+    NOBODY = "nobody's"
+    REQUEST = "the request's, in the function's own budget"
+    FUNCTION = "the function's, in Lambda's"
+
+
 class Token(Enum):
     """The token that the page sends."""
 
@@ -91,6 +101,9 @@ class Cause:
     rotation: Rotation = Rotation.NONE
     token: Token = Token.GOOD
     receipts: Receipts = Receipts.OFF
+    ends: Ends = Ends.NOBODY
+    late: Step | None = None
+    """A call that arrives once more when the same request has come again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +158,8 @@ _LATENCY: Final = "PlatformLatency"
 _UNEXPECTED: Final = "ERROR an unexpected error"
 _ANSWERED: Final = "the platform answered"
 _STALE: Final = "WARNING a secret could not be refreshed; the last good one is used"
-_NOT_STORED: Final = "WARNING an outcome could not be stored"
+_NOT_SETTLED: Final = "WARNING an attempt could not be settled"
+_NOT_RELEASED: Final = "WARNING a token could not be released"
 
 
 def _unreachable(reason: str) -> Effect:
@@ -166,7 +180,7 @@ def _silent(reason: str) -> Effect:
         504,
         "platform_timeout",
         "retry",
-        Attempt.SPENT,
+        Attempt.UNJUDGED,
         1,
         frozenset({_LATENCY, "NoAnswer", "PlatformTimeout"}),
         (f"ERROR the platform gave no answer ({reason})",),
@@ -179,7 +193,7 @@ def _bad_answer(reason: str) -> Effect:
         502,
         "platform_error",
         "retry",
-        Attempt.SPENT,
+        Attempt.UNJUDGED,
         1,
         frozenset({_LATENCY, "BadAnswer", "PlatformError"}),
         (f"ERROR the platform gave no answer ({reason})",),
@@ -187,12 +201,17 @@ def _bad_answer(reason: str) -> Effect:
     )
 
 
-def _verified(*log: str, again: Again = Again.SAME, metrics: tuple[str, ...] = ()) -> Effect:
+def _verified(
+    *log: str,
+    attempt: Attempt = Attempt.SPENT,
+    again: Again = Again.SAME,
+    metrics: tuple[str, ...] = (),
+) -> Effect:
     return Effect(
         200,
         "000",
         "login",
-        Attempt.SPENT,
+        attempt,
         1,
         frozenset({_LATENCY, "NumberVerified", *metrics}),
         tuple(sorted((*log, f"INFO {_ANSWERED} (000)"))),
@@ -218,19 +237,21 @@ def _internal(
     )
 
 
-def _token_rejected(
-    attempt: Attempt = Attempt.GIVEN_BACK, *log: str, metrics: tuple[str, ...] = ()
-) -> Effect:
+def _token_rejected() -> Effect:
     return Effect(
         422,
         "token_rejected",
         "retry",
-        attempt,
+        Attempt.GIVEN_BACK,
         1,
-        frozenset({_LATENCY, "TokenRejected", "PageCode", *metrics}),
-        tuple(sorted((*log, f"INFO {_ANSWERED} (120020)"))),
+        frozenset({_LATENCY, "TokenRejected", "PageCode"}),
+        (f"INFO {_ANSWERED} (120020)",),
         Again.SAME,
     )
+
+
+def _died(attempt: Attempt, calls: int, again: Again = Again.HELD) -> Effect:
+    return Effect(500, "none", "none", attempt, calls, frozenset(), (), again)
 
 
 def _answered(
@@ -337,16 +358,16 @@ _CODES: Final = Part(
             429,
             "attempts_exhausted",
             "use_other_method",
-            Attempt.SPENT,
+            Attempt.UNJUDGED,
             "UserCode",
             "PlatformLimitReached",
         ),
-        _code("999999", "ERROR", 502, "platform_error", "retry", Attempt.SPENT, "PlatformCode"),
+        _code("999999", "ERROR", 502, "platform_error", "retry", Attempt.UNJUDGED, "PlatformCode"),
         _code("500", "INFO", *_REJECTED, "PageCode"),
         _code("170001", *_OPERATORS),
         _code("111002", "INFO", *_REJECTED, "UserCode"),
         *(
-            _code(code, "ERROR", 502, "platform_error", "retry", Attempt.SPENT, "PlatformCode")
+            _code(code, "ERROR", 502, "platform_error", "retry", Attempt.UNJUDGED, "PlatformCode")
             for code in ("000000", "110024", "110028", "121016", "130030", "105112", "424242")
         ),
         Row("a token that nobody issued", Cause(token=Token.MADE_UP), _token_rejected()),
@@ -370,26 +391,27 @@ _HAD: Final = f"{_UNEXPECTED} (a secret is unavailable: "
 _DYNAMODB: Final = Part(
     "DynamoDB",
     "Each call is tried twice. Without a claim or a reservation nothing is sent; after the platform's answer,"
-    " the answer counts.",
+    " the answer counts. A call that arrives once more, however late, changes nothing.",
     (
         *(
             _aws(f"{step}: {_ONCE[failure]}", step, failure, _verified(), times=1)
-            for step in (Step.CLAIM, Step.RESERVATION, Step.STORING)
+            for step in (Step.CLAIM, Step.RESERVATION, Step.SETTLEMENT)
             for failure in (Failure.DOWN, Failure.LATE, Failure.LOST)
         ),
         *(
-            _aws(
-                f"{Step.SETTLEMENT}: {_ONCE[failure]}",
-                Step.SETTLEMENT,
-                failure,
-                _token_rejected(),
-                times=1,
-                token=Token.MADE_UP,
-            )
-            for failure in (Failure.DOWN, Failure.LATE, Failure.LOST)
+            Row(f"{step}: once more when all is over", Cause(late=step), _verified())
+            for step in (Step.CLAIM, Step.RESERVATION, Step.SETTLEMENT)
+        ),
+        _aws(
+            f"{Step.RESERVATION} down, and {Step.RELEASE} once more when the token is claimed again",
+            Step.RESERVATION,
+            Failure.DOWN,
+            _internal(f"{_UNEXPECTED} (InternalServerError)"),
+            late=Step.RELEASE,
         ),
         *(
-            _aws(f"{Step.CLAIM} {failure.value}", Step.CLAIM, failure, _internal(f"{_UNEXPECTED} ({error})"))
+            _aws(f"{step} {failure.value}", step, failure, _internal(f"{_UNEXPECTED} ({error})"))
+            for step in (Step.CLAIM, Step.RESERVATION)
             for failure, error in _ERRORS.items()
         ),
         _aws(
@@ -398,20 +420,11 @@ _DYNAMODB: Final = Part(
             Failure.LOST,
             _internal(f"{_UNEXPECTED} (InternalServerError)", again=Again.HELD),
         ),
-        *(
-            _aws(
-                f"{Step.RESERVATION} {failure.value}",
-                Step.RESERVATION,
-                failure,
-                _internal(f"{_UNEXPECTED} ({error})"),
-            )
-            for failure, error in _ERRORS.items()
-        ),
         _aws(
             f"{Step.RESERVATION}: the answer lost twice",
             Step.RESERVATION,
             Failure.LOST,
-            _internal(f"{_UNEXPECTED} (InternalServerError)", attempt=Attempt.SPENT),
+            _internal(f"{_UNEXPECTED} (InternalServerError)", attempt=Attempt.IN_FLIGHT),
         ),
         _aws(
             "the table down from the reservation on",
@@ -419,9 +432,9 @@ _DYNAMODB: Final = Part(
             Failure.DOWN,
             _internal(
                 f"{_UNEXPECTED} (InternalServerError)",
-                f"{_NOT_STORED} (InternalServerError)",
+                f"{_NOT_RELEASED} (InternalServerError)",
                 again=Again.HELD,
-                metrics=("OutcomeNotStored",),
+                metrics=("AttemptNotSettled",),
             ),
         ),
         *(
@@ -429,29 +442,20 @@ _DYNAMODB: Final = Part(
                 f"{Step.SETTLEMENT} {failure.value}",
                 Step.SETTLEMENT,
                 failure,
-                _token_rejected(
-                    Attempt.SPENT,
-                    f"WARNING an attempt could not be given back ({error})",
-                    metrics=("AttemptNotGivenBack",),
+                _verified(
+                    f"{_NOT_SETTLED} ({error})",
+                    attempt=Attempt.IN_FLIGHT,
+                    again=Again.HELD,
+                    metrics=("AttemptNotSettled",),
                 ),
-                token=Token.MADE_UP,
-            )
-            for failure, error in _ERRORS.items()
-        ),
-        *(
-            _aws(
-                f"{Step.STORING} {failure.value}",
-                Step.STORING,
-                failure,
-                _verified(f"{_NOT_STORED} ({error})", again=Again.HELD, metrics=("OutcomeNotStored",)),
             )
             for failure, error in _ERRORS.items()
         ),
         _aws(
-            f"{Step.STORING}: the answer lost twice",
-            Step.STORING,
+            f"{Step.SETTLEMENT}: the answer lost twice",
+            Step.SETTLEMENT,
             Failure.LOST,
-            _verified(f"{_NOT_STORED} (InternalServerError)", metrics=("OutcomeNotStored",)),
+            _verified(f"{_NOT_SETTLED} (InternalServerError)", metrics=("AttemptNotSettled",)),
         ),
         _aws(
             f"connection refused, and {Step.RELEASE} down",
@@ -463,14 +467,77 @@ _DYNAMODB: Final = Part(
                 "retry",
                 Attempt.GIVEN_BACK,
                 0,
-                frozenset({_LATENCY, "PlatformUnreachable", "OutcomeNotStored"}),
+                frozenset({_LATENCY, "PlatformUnreachable", "AttemptNotSettled"}),
                 (
                     "ERROR the platform is unreachable (NewConnectionError)",
-                    f"{_NOT_STORED} (InternalServerError)",
+                    f"{_NOT_RELEASED} (InternalServerError)",
                 ),
                 Again.HELD,
             ),
             address=Address.REFUSED,
+        ),
+    ),
+)
+
+_TIME: Final = Part(
+    "Time",
+    "A request has one budget of time, below a page's patience: what does not fit is refused before anything"
+    " is sent. Lambda ends a function whose own time is up, in the middle of whatever it does; what it has"
+    " sent to the platform is in its log by then.",
+    (
+        Row(
+            "all of AWS and the platform a little late",
+            Cause(
+                aws=AwsFault(frozenset(Step), Failure.LATE),
+                platform=PlatformFault("delay", {"seconds": 0.2}),
+                moment=Moment.COLD,
+            ),
+            _verified(),
+        ),
+        _aws(
+            "Secrets Manager so late that no time is left for the platform",
+            Step.VERIFICATION_SECRET,
+            Failure.LATE,
+            Effect(
+                503,
+                "platform_unreachable",
+                "retry",
+                Attempt.NOT_RESERVED,
+                0,
+                frozenset({"PlatformUnreachable"}),
+                ("ERROR too little time is left to ask the platform",),
+                Again.ANEW,
+            ),
+            moment=Moment.COLD,
+            ends=Ends.REQUEST,
+        ),
+        _aws(
+            f"the function's end while it waits for {Step.RESERVATION}",
+            Step.RESERVATION,
+            Failure.SILENT,
+            _died(Attempt.NOT_RESERVED, 0),
+            ends=Ends.FUNCTION,
+        ),
+        Row(
+            "the function's end while it waits for the platform",
+            Cause(platform=PlatformFault("delay", {"seconds": 10}), ends=Ends.FUNCTION),
+            _died(Attempt.IN_FLIGHT, 1),
+        ),
+        _aws(
+            f"the function's end while it waits for {Step.SETTLEMENT}",
+            Step.SETTLEMENT,
+            Failure.SILENT,
+            Effect(
+                500,
+                "none",
+                "none",
+                Attempt.IN_FLIGHT,
+                1,
+                frozenset(),
+                (f"INFO {_ANSWERED} (000)",),
+                Again.HELD,
+            ),
+            ends=Ends.FUNCTION,
         ),
     ),
 )
@@ -613,5 +680,5 @@ _RECEIPTS: Final = Part(
     ),
 )
 
-PARTS: Final = (_WAY, _ANSWER, _CODES, _DYNAMODB, _SECRETS, _RECEIPTS)
+PARTS: Final = (_WAY, _ANSWER, _CODES, _DYNAMODB, _TIME, _SECRETS, _RECEIPTS)
 ROWS: Final = tuple(row for part in PARTS for row in part.rows)

@@ -8,10 +8,11 @@ from zlib import crc32
 import pytest
 from werkzeug import Response
 
+from local.environment import WorkerEnvironment
 from local.stack import Stack
 from tests.faults.page import PAGE, build
 from tests.faults.scene import Ledger, Scene, address_of_platform, prepare, provoke, scene
-from tests.faults.table import ROWS, VECTORS, Address, Moment, Row
+from tests.faults.table import ROWS, VECTORS, Address, Ends, Moment, Row
 from tests.support.server import serving
 from verify import codes
 
@@ -37,12 +38,23 @@ def warm(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sce
         yield stage
 
 
+@pytest.fixture(scope="module")
+def mortal(warm: Scene, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """The scene of faults that outlast the function: a process, which Lambda would end after 20 seconds."""
+    folder = tmp_path_factory.mktemp("mortal")
+    with scene(warm.ledger, folder, variables={}, runtime=WorkerEnvironment, timeout=1.5) as stage:
+        yield stage
+
+
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_a_fault_has_the_effect_that_the_table_says(
-    row: Row, warm: Scene, impostor: str, tmp_path: Path
+    row: Row, warm: Scene, impostor: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     cause, sim = row.cause, sim_of(row)
-    if cause.moment is Moment.WARM and cause.address is Address.PLATFORM:
+    if cause.ends is Ends.FUNCTION:
+        stage: Scene = request.getfixturevalue("mortal")
+        effect = provoke(stage, cause, sim, prepare(stage, cause, sim))
+    elif cause.moment is Moment.WARM and cause.address is Address.PLATFORM:
         effect = provoke(warm, cause, sim, prepare(warm, cause, sim))
     else:
         address = address_of_platform(cause.address, warm.stack, impostor)

@@ -69,7 +69,8 @@ class InProcess:
                 if isinstance(handler, logging.StreamHandler) and (stream := handler.setStream(output)):
                     entered.callback(handler.setStream, stream)
             entered.enter_context(mock.patch.dict(os.environ, self._function.variables))
-            entered.enter_context(mock.patch.dict(aws.CLIENT_OPTIONS, read_timeout=AWS_SECONDS))
+            brief = dict.fromkeys(aws.READ_TIMEOUTS, AWS_SECONDS)
+            entered.enter_context(mock.patch.dict(aws.READ_TIMEOUTS, brief))
             entered.enter_context(mock.patch("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None)))
             entered.enter_context(mock.patch("gc.freeze"))  # it would keep what the tests leave behind
             yield

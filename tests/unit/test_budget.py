@@ -174,6 +174,18 @@ def test_a_reservation_that_is_sent_twice_counts_once(day: Day) -> None:
     assert day.item()["attempts"]["SS"] == ["same"]
 
 
+@pytest.mark.parametrize("ending", Ending)
+def test_a_reservation_that_arrives_once_more_does_not_fly_again(day: Day, ending: Ending) -> None:
+    reservation = day.attempt(ending, outcome={})
+    settled = day.item()
+
+    with pytest.raises(AttemptsInFlightError):
+        day.reserve(attempt_id=reservation.attempt_id)
+
+    assert day.item().items() >= settled.items()
+    assert "slot owner's network" not in day.item()
+
+
 def test_the_last_reservation_may_be_sent_twice_too(days: Callable[[int], Day]) -> None:
     day = days(1)
 
