@@ -1,141 +1,110 @@
-"""Commands that are shown to the operator, made whole: each names the secret, profile and region of this one.
-
-Texts have commands in backquotes, written in short. Before a text is shown, each command of these tools, of
-`aws` and of `sam` in it gets what the operator's own command line named, so that a copied line never acts on
-another secret, account or region.
-"""
+"""The commands and their options: one table, from which argparse's parsers are made."""
 
 import argparse
 import re
-import shlex
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from enum import Enum
-from typing import Final, Self
+from pathlib import Path
+from typing import Any, Final, NoReturn
 
-from tools.text import COMMAND
+from tools.findings import UseError
+from tools.given import SecretKind
+from tools.messages import Language, text
+from tools.output import Output
+from tools.prompts import secret_name
 
-_AWS: Final = re.compile(r"\baws (?:cloudformation|dynamodb|ec2|kms|secretsmanager|sso|sts) [a-z-]+")
-_SAM: Final = re.compile(r"\bsam (?:deploy|delete)\b")
-_OWN: Final = ["python", "-m", "tools"]
+SAFE_BITS: Final = 2048
 
-
-class SecretKind(Enum):
-    """The secrets that the tools write, by the names that they have unless told otherwise."""
-
-    SIGNING = "number-verification/signing"
-    VERIFICATION = "number-verification/verification"
-    RECEIPTS = "number-verification/receipts"
-
-
-@dataclass(frozen=True, slots=True)
-class _Option:
-    """An option that names a secret, and those that make it needless."""
-
-    name: str
-    secret: SecretKind
-    instead: frozenset[str] = frozenset()
-
-
-_OPTIONS: Final[Mapping[tuple[str, ...], tuple[_Option, ...]]] = {
-    ("keys", "new"): (_Option("--secret", SecretKind.SIGNING, frozenset({"--out"})),),
-    ("keys", "rotate"): (_Option("--secret", SecretKind.SIGNING),),
-    ("keys", "put", "signing"): (_Option("--secret", SecretKind.SIGNING),),
-    ("keys", "put", "verification"): (_Option("--secret", SecretKind.VERIFICATION),),
-    ("keys", "check"): (
-        _Option("--secret", SecretKind.SIGNING, frozenset({"--private"})),
-        _Option("--verification-secret", SecretKind.VERIFICATION, frozenset({"--platform-public"})),
+_SIGNING, _VERIFICATION, _RECEIPTS = SecretKind
+_COMMANDS: Final[dict[str, tuple[str, SecretKind | None, str]]] = {
+    "keys new": ("tools.keys.new:run", _SIGNING, "--bits --secret --kms-key --out"),
+    "keys put verification": (
+        "tools.keys.put:verification",
+        _VERIFICATION,
+        "--app-key --platform-public --replace --secret --kms-key",
     ),
-    ("keys", "receipts"): (_Option("--secret", SecretKind.RECEIPTS),),
+    "keys put signing": ("tools.keys.put:signing", _SIGNING, "--private --replace --secret --kms-key"),
+    "keys check": (
+        "tools.keys.check:run",
+        _SIGNING,
+        "--secret|--private --verification-secret|--platform-public --public",
+    ),
+    "keys rotate": ("tools.keys.rotate:run", _SIGNING, "--step --secret --to --bits --stack|--state"),
+    "keys receipts new": ("tools.keys.receipts:new", _RECEIPTS, "--encryption-key --kms-key --secret"),
+    "keys receipts rotate": ("tools.keys.receipts:rotate", _RECEIPTS, "--now --secret"),
+    "keys receipts encryption-key": ("tools.keys.receipts:encryption_key", _RECEIPTS, "file --secret"),
+    "keys receipts check": ("tools.keys.receipts:check", _RECEIPTS, "--secret"),
+    "doctor": ("tools.doctor:run", None, "--stack|--state --page --public --address-service --probe"),
+    "explain": ("tools.explain:run", None, "code|--list"),
+    "plan": ("tools.plan:run", None, "parameters"),
 }
-"""By the words with which a command begins."""
-_OF_A_DEPLOYMENT: Final = (("keys", "rotate"), ("doctor",))
-_WITHOUT_AWS: Final = frozenset({"explain", "plan"})
+"""Module and function, the secret that --secret names, and the options; | stands between those that exclude
+each other."""
+_GROUPS: Final = ("keys", "keys put", "keys receipts")
+_FILES: Final = (
+    *("--app-key", "--encryption-key", "--out", "--platform-public"),
+    *("--private", "--public", "--state", "file"),
+)
+_OPTIONS: Final[dict[str, dict[str, Any]]] = {
+    **{name: {"action": "store_true"} for name in ("--now", "--probe", "--list", "--replace")},
+    **{name: {"type": Path, "metavar": "FILE"} for name in _FILES},
+    **{name: {"type": secret_name, "metavar": "NAME"} for name in ("--secret", "--verification-secret")},
+    **{name: {"metavar": "NAME"} for name in ("--profile", "--stack", "--region", "--kms-key")},
+    "--address-service": {"metavar": "URL"},
+    "--bits": {"type": int, "choices": (1024, 2048, 3072, 4096), "default": SAFE_BITS},
+    "--lang": {"choices": tuple(Language)},
+    "--page": {"action": "append", "default": [], "metavar": "URL"},
+    "--step": {"choices": ("prepare", "switch", "verify", "rollback")},
+    "--to": {"metavar": "SHA256"},
+    "code": {"nargs": "?", "metavar": "CODE"},
+    "parameters": {"nargs": "*", "metavar": "KEY=VALUE"},
+}
+_WORD: Final = re.compile(r"--?[a-z][a-z-]{0,30}")
+_VALUE: Final = re.compile(r"""(['"])(?:(?!\1).){20,}\1|(?<==).+(?= could match)""", re.DOTALL)
+"""What argparse quotes of a command line, where it is long; its own choices are short."""
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
-    """What a command line names.
+class Parser(argparse.ArgumentParser):
+    """Repeats nothing of the command line that may be a key which was given in the wrong place."""
 
-    Attributes
-    ----------
-    secrets
-        Names or ARNs; those that are not here have their usual names.
-    deployment
-        Option and value that name what is examined; None where none is named.
-    profile, region
-        As the options have them; None where they are not given.
-    """
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the command line."""
+        _, unknown, rest = message.partition("unrecognized arguments:")
+        named = [word for word in re.split(r"[\s=]", rest) if _WORD.fullmatch(word)]
+        told = f"unrecognized: {' '.join(named or ['an argument too many'])}" if unknown else ""
+        raise UseError("bad-command-line", told=told or _VALUE.sub("…", message), command=self.prog)
 
-    secrets: Mapping[SecretKind, str] = field(default_factory=dict)
-    deployment: tuple[str, str] | None = None
-    profile: str | None = None
-    region: str | None = None
 
-    @classmethod
-    def of(cls, arguments: argparse.Namespace) -> Self:
-        """Read a command line as it was parsed."""
-        given = vars(arguments)
-        named = (
-            (given.get("kind"), given.get("secret")),
-            (SecretKind.VERIFICATION, given.get("verification_secret")),
-        )
-        places = ((f"--{each}", given.get(each)) for each in ("stack", "env", "state"))
-        return cls(
-            {kind: name for kind, name in named if kind is not None and name},
-            next(((option, str(value)) for option, value in places if value), None),
-            given.get("profile"),
-            given.get("region"),
-        )
-
-    def completed(self, text: str) -> str:
-        """Complete each command in a text."""
-        return COMMAND.sub(lambda found: f"`{self._complete(found[0][1:-1])}`", text)
-
-    def _complete(self, command: str) -> str:
-        words = command.split()
-        if words[:3] == _OWN:
-            if "--help" in words:
-                return command
-            return " ".join((command, *self._options(words)))
-        return _SAM.sub(self._with_aws, _AWS.sub(self._with_aws, command))
-
-    def _with_aws(self, found: re.Match[str]) -> str:
-        rest = found.string[found.end() :].split()
-        return " ".join((found[0], *_written(self._aws(), rest)))
-
-    def _aws(self) -> list[tuple[str, str]]:
-        options = (("--profile", self.profile), ("--region", self.region))
-        return [(name, value) for name, value in options if value]
-
-    def _options(self, words: list[str]) -> Iterator[str]:
-        """Give what one of these tools' own commands lacks."""
-        own = words[3:]
-        for begin, options in _OPTIONS.items():
-            if tuple(own[: len(begin)]) == begin:
-                yield from _written(self._secrets(options, own), own)
-        places = {"--stack", "--env", "--state"}
-        if (
-            self.deployment
-            and not places & {*own}
-            and any(tuple(own[: len(b)]) == b for b in _OF_A_DEPLOYMENT)
+def parser(output: Output) -> Parser:
+    """Make the parser of all commands."""
+    examples = "\n".join(
+        f"  python -m tools {words}" for words in ("keys new", "doctor", "explain 130018", "plan")
+    )
+    whole = Parser(
+        prog="python -m tools",
+        description=output.words(text("help")),
+        epilog=output.words(text("help-end", examples=examples)),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    groups = {"": _subcommands(whole)}
+    for words in (*_GROUPS, *_COMMANDS):
+        above, _, name = words.rpartition(" ")
+        about, rest = output.halves(text(f"help-{words.replace(' ', '-')}"))
+        made = groups[above].add_parser(name, help=about, description=rest or about)
+        if words in _GROUPS:
+            groups[words] = _subcommands(made)
+            continue
+        run, kind, options = _COMMANDS[words]
+        for each in (
+            *options.split(),
+            *(("--profile", "--region") if kind or words == "doctor" else ()),
+            "--lang",
         ):
-            yield from _written([self.deployment], own)
-        if own and own[0] not in _WITHOUT_AWS:
-            yield from _written(self._aws(), own)
-
-    def _secrets(self, options: tuple[_Option, ...], words: list[str]) -> list[tuple[str, str]]:
-        wanted = [option for option in options if not option.instead & {*words}]
-        if all(
-            self.secrets.get(option.secret, option.secret.value) == option.secret.value for option in wanted
-        ):
-            return []  # the usual names, which the command has by itself
-        return [
-            (option.name, self.secrets[option.secret]) for option in wanted if option.secret in self.secrets
-        ]
+            exclusive = made.add_mutually_exclusive_group() if "|" in each else made
+            for option in each.split("|"):
+                about = output.words(text(f"option-{option.lstrip('-')}"))
+                exclusive.add_argument(option, help=about, **_OPTIONS[option])
+        made.set_defaults(run=run, kind=kind)
+    return whole
 
 
-def _written(options: list[tuple[str, str]], there: list[str]) -> Iterator[str]:
-    for name, value in options:
-        if name not in there:
-            yield f"{name} {shlex.quote(value)}"
+def _subcommands(above: Parser) -> "argparse._SubParsersAction[Parser]":
+    return above.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=Parser)

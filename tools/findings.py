@@ -1,10 +1,14 @@
-"""What the commands say of what they look at: findings, each with what to do."""
+"""What commands say of what they look at: findings, each with what to do; and how a command fails."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self
+from typing import Any, Final
 
-from tools.commands import Given
+from tools.messages import Text, text
+
+FOUND: Final = 1
+"""Exit code of a finding or a failure."""
 
 
 class Severity(StrEnum):
@@ -18,54 +22,49 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at.
-
-    Attributes
-    ----------
-    code
-        Names the kind of finding, for machines; never changed.
-    severity
-        Whether it matters.
-    what
-        What was looked at and how it is; quotes no secret, number or key.
-    remedy
-        What to do next; empty for what is in order.
-    """
+    """One thing that was looked at: its kind, whether it matters, what is said; no secret, number or key."""
 
     code: str
     severity: Severity
-    what: str
-    remedy: str = ""
+    text: Text
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Findings under one heading."""
-
-    title: str
-    findings: tuple[Finding, ...]
-
-    def completed(self, given: Given) -> Self:
-        """Complete the commands in the remedies by what the command line names."""
-        made = (replace(finding, remedy=given.completed(finding.remedy)) for finding in self.findings)
-        return replace(self, findings=tuple(made))
+def fine(code: str, message: str = "", /, **values: Any) -> Finding:
+    """Make the finding of what is in order; the message's key is the code unless another is named."""
+    return Finding(code, Severity.OK, text(message or code, **values))
 
 
-def fine(code: str, what: str) -> Finding:
-    """Make the finding of what is in order."""
-    return Finding(code, Severity.OK, what)
-
-
-def unknown(code: str, what: str, remedy: str) -> Finding:
+def unknown(code: str, message: str = "", /, **values: Any) -> Finding:
     """Make the finding of what could not be looked at, or was not asked for."""
-    return Finding(code, Severity.UNKNOWN, what, remedy)
+    return Finding(code, Severity.UNKNOWN, text(message or code, **values))
 
 
-def warning(code: str, what: str, remedy: str) -> Finding:
+def warning(code: str, message: str = "", /, **values: Any) -> Finding:
     """Make the finding of what works but should not stay so."""
-    return Finding(code, Severity.WARNING, what, remedy)
+    return Finding(code, Severity.WARNING, text(message or code, **values))
 
 
-def fault(code: str, what: str, remedy: str) -> Finding:
+def fault(code: str, message: str = "", /, **values: Any) -> Finding:
     """Make the finding of what keeps the product from working."""
-    return Finding(code, Severity.FAULT, what, remedy)
+    return Finding(code, Severity.FAULT, text(message or code, **values))
+
+
+def failed(findings: Iterable[Finding]) -> bool:
+    """Tell whether anything keeps the product from working."""
+    return any(finding.severity is Severity.FAULT for finding in findings)
+
+
+class ToolError(Exception):
+    """A command cannot go on; the message, of `messages.toml`, never carries a secret."""
+
+    exit_code = FOUND
+
+    def __init__(self, key: str, /, **values: Any) -> None:
+        super().__init__(key)
+        self.text = text(key, **values)
+
+
+class UseError(ToolError):
+    """The command line, or a file that it names, cannot be followed; the exit code is argparse's own."""
+
+    exit_code = 2

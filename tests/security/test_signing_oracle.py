@@ -21,7 +21,7 @@ from cmpassport.keys import MIN_KEY_BITS
 from cmpassport.signing import SignatureScheme
 from tests.fuzz.targets import APP_ID, is_presign
 from tests.support.phone import new_pre_sign
-from tools.signatures import verify
+from tests.support.signatures import verify
 
 ORIGIN: Final = "https://www.example.com"
 Ask = Callable[[str | bytes], dict[str, Any]]

@@ -14,7 +14,10 @@ from botocore.session import get_session
 
 from local import ROOT
 from local.template import Pseudo, Template, TemplateError
-from tools.__main__ import _parser
+from tools.commands import parser
+from tools.findings import UseError
+from tools.messages import Language
+from tools.output import Output
 
 PAGES: Final = sorted(
     path
@@ -31,6 +34,7 @@ _HEADING: Final = re.compile(r"^(#{1,6}) (.+)$", re.MULTILINE)
 _AWS: Final = re.compile(r"\baws ([a-z0-9-]+) ([a-z-]+)(.*)")
 _MAKE: Final = re.compile(r"^make ([a-z-]+)")
 _VARIABLE: Final = re.compile(r"\$\{?[A-Z_]+(?::\?)?\}?")
+OUTPUT: Final = Output(Language.ENGLISH, {})
 _TOOLS: Final = "python -m tools"
 _TOOL_WORDS: Final = ("keys ", "doctor ", "explain ", "plan ")
 # Of the AWS CLI itself, not of an operation.
@@ -112,22 +116,20 @@ def test_every_block_of_commands_is_one_that_a_shell_can_read(path: Path) -> Non
 @pytest.mark.parametrize(
     "command", sorted(set(tool_commands())), ids=lambda command: f"{command[0]}: {command[1]}"
 )
-def test_every_command_of_the_tools_can_be_parsed(
-    command: Command, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_command_of_the_tools_can_be_parsed(command: Command) -> None:
     # What a shell puts in for a variable of the page.
     text = _VARIABLE.sub("any/name", command.text.partition(" | ")[0])
     words = shlex.split(text, comments=True)
     if "--help" in words:
         words.remove("--help")
         with pytest.raises(SystemExit, match=r"^0$"):
-            _parser().parse_args([*words, "--help"])
+            parser(OUTPUT).parse_args([*words, "--help"])
         return
     try:
-        options = _parser().parse_args(words)
-    except SystemExit:
-        pytest.fail(capsys.readouterr().err)
-    assert callable(options.run)
+        options = parser(OUTPUT).parse_args(words)
+    except UseError as error:
+        pytest.fail(OUTPUT.words(error.text))
+    assert options.run
 
 
 def test_the_tools_are_in_the_pages() -> None:

@@ -20,8 +20,8 @@ from joserfc.jwk import KeySet
 from cmpassport.clock import utc_now
 from cmpassport.settings import SettingsError
 from cmpassport.signing import SignatureAlgorithm, SignatureScheme
+from tests.support import signatures
 from tests.support.receipt_secrets import LONG_AGO, new_key, part, secret
-from tools import signatures
 from verify.message import format_timestamp
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cmpassport.keys import load_private_key, load_public_key
 from cmpassport.signing import SignatureAlgorithm, SignatureScheme
 from tests.support.jdk import KEY_BITS, MESSAGES, VECTORS
-from tools.signatures import verify
+from tests.support.signatures import verify
 
 _CONTENT: Final = json.loads(VECTORS.read_text())
 KEYS: Final[dict[str, dict[str, str]]] = _CONTENT["keys"]

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cmpassport.signing import SignatureAlgorithm, SignatureEncoding, SignatureScheme
-from tools.signatures import verify
+from tests.support.signatures import verify
 from verify.message import (
     Answer,
     Credentials,

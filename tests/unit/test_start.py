@@ -19,7 +19,7 @@ from cmpassport.clock import utc_now
 from cmpassport.signing import SignatureScheme
 from tests.support.receipt_secrets import LONG_AGO, new_key, secret
 from tests.support.secrets_manager import CREDENTIALS_TOKEN, SecretsManager, secrets_manager
-from tools.signatures import verify
+from tests.support.signatures import verify
 from verify.message import format_timestamp
 
 ROOT: Final = Path(__file__).parents[2]

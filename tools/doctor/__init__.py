@@ -1,90 +1,87 @@
-"""`doctor`: finds what keeps a deployment, or a laptop, from working with the platform, each with its remedy.
+"""`doctor`: finds what keeps a deployment, or a laptop, from working with the platform, each with its fix.
 
-Facts are looked at step by step through one `World`, frozen into `Facts`, and judged by checks that are
-functions of these alone. Nothing is written anywhere, no third party is asked unless it is named, and nothing
-is sent to the platform's verification unless --probe asks for it.
+Nothing is written anywhere, no third party is asked unless it is named, and nothing is sent to the platform's
+verification unless --probe asks for it.
 """
 
 import argparse
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import Final
+from urllib.parse import urlsplit
 
-from tools.aws import add_aws_options
+from tools.doctor import checks
+from tools.examination import RECEIPTS, SIGNING, VERIFICATION, Examination, referer_of
+from tools.findings import FOUND, Finding, Severity, UseError, failed, unknown
+from tools.given import SecretKind, of_secrets
+from tools.output import Output
+from tools.prompts import read_file
+from tools.signed_probe import SignedProbe
+from tools.target import TargetError, find
 
-_DESCRIPTION: Final = """
-Look a deployment or the local stack over: settings, line, origins and pages, clock, platform, secrets, keys,
-table, outgoing address. Each finding says what was looked at and what to do. Without --stack or --env it is
-the local stack that is running.
-"""
-
-_EXAMPLES: Final = """
-examples:
-  python -m tools doctor                                        the running local stack
-  python -m tools doctor --stack number-verification --page https://www.abc.com/login.html
-  python -m tools doctor --stack number-verification --public-key customer.txt --probe
-  python -m tools doctor --env desk.env --address-service https://checkip.amazonaws.com
-
-exit codes: 0 nothing keeps it from working (warnings, !, may stand), 1 something does (✗), 2 wrong use
-"""
+_STEPS: Final[tuple[tuple[str, Callable[[Examination], Iterable[Finding]]], ...]] = (
+    ("step-settings", checks.settings),
+    ("step-line", checks.line),
+    ("step-pages", checks.pages),
+    ("step-platform", checks.platform),
+    ("step-secrets", checks.secrets),
+    ("step-keys", checks.keys),
+    ("step-table", checks.table),
+    ("step-receipts", checks.receipts),
+)
+"""In an order in which causes come before their consequences."""
 
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command to the command line."""
-    parser = commands.add_parser(
-        "doctor",
-        help="find what keeps a deployment from working",
-        description=_DESCRIPTION,
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Check what the command line names; return the exit code."""
+    for url in filter(None, (*options.page, options.address_service)):
+        if not is_page(url):
+            raise UseError("not-an-address")
+    public_key = read_file(options.public).strip() if options.public else ""
+    try:
+        target = find(options)
+    except TargetError as error:
+        output.group("step-deployment", [Finding(error.text.key, Severity.FAULT, error.text)])
+        return FOUND
+    examination = Examination(target, options.clock, tuple(options.page), public_key)
+    variables = (SIGNING, VERIFICATION, RECEIPTS)
+    named = dict(zip(SecretKind, map(examination.secret_name, variables), strict=True))
+    output.given = {**output.given, **of_secrets(named)}
+    output.show("checking", target=target.name)
+    found = output.group("step-deployment", target.findings)
+    for title, step in _STEPS:
+        found += output.group(title, step(examination))
+    addresses = checks.outgoing_addresses(examination, options.address_service)
+    found += output.group("step-address", [checks.egress(examination, addresses)])
+    known = frozenset(finding.code for finding in found if finding.severity is Severity.FAULT)
+    probe = (
+        SignedProbe(examination, known).findings if options.probe else [unknown("probe", "probe-not-sent")]
     )
-    _add_places(parser)
-    _add_questions(parser)
-    parser.add_argument("--json", action="store_true", help="one JSON document for machines")
-    add_aws_options(parser)
-    parser.set_defaults(run=_run)
+    found += output.group("step-probe", probe)
+    _sheet(examination, addresses, output)
+    output.summary()
+    return FOUND if failed(found) else 0
 
 
-def _add_places(parser: argparse.ArgumentParser) -> None:
-    place = parser.add_argument_group("what to look over").add_mutually_exclusive_group()
-    place.add_argument("--stack", metavar="NAME", help="a deployed stack, by CloudFormation and Lambda")
-    place.add_argument(
-        "--env", type=Path, metavar="FILE", help="KEY=VALUE lines, the variables as the functions get them"
-    )
-    place.add_argument(
-        "--state",
-        type=Path,
-        metavar="FILE",
-        help="where the running local stack is written down (default: .local/stack.json)",
-    )
+def is_page(url: str) -> bool:
+    """Tell an absolute http(s) address that can be reported: no wildcard, no comma (it separates them)."""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - a ValueError where it is not one
+    except ValueError:
+        return False
+    plain = url.isprintable() and not set(url) & set("*, ") and "@" not in parts.netloc
+    return plain and parts.scheme in {"http", "https"} and bool(parts.hostname)
 
 
-def _add_questions(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--page",
-        action="append",
-        default=[],
-        metavar="URL",
-        help="a page that integrates the SDK; give it once for each: it is fetched",
-    )
-    parser.add_argument(
-        "--public-key",
-        type=Path,
-        metavar="FILE",
-        help="the customer's public key (客户公钥) as it stands in the open platform",
-    )
-    parser.add_argument(
-        "--address-service",
-        metavar="URL",
-        help="who is asked for this machine's outgoing address; nobody by default",
-    )
-    parser.add_argument(
-        "--probe",
-        action="store_true",
-        help="send one signed request with a made-up token: not billed, no attempt spent",
-    )
-
-
-def _run(arguments: argparse.Namespace) -> int:
-    from tools.doctor.command import run  # noqa: PLC0415 - boto3 and RSA, which --help does without
-
-    return run(arguments)
+def _sheet(examination: Examination, addresses: tuple[str, ...], output: Output) -> None:
+    """Print what is to be pasted into the open platform, by the field that takes it, if known."""
+    lines = {
+        "集成页面地址 (referer)": dict.fromkeys(map(referer_of, examination.pages)),
+        "请求来源 (origin)": examination.origins,
+        "出口 IP (white list)": addresses,
+    }
+    print()
+    output.show("to-report")
+    for field, values in lines.items():
+        if values:
+            print(f"  {field}:\n    {','.join(values)}")

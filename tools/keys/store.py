@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
-from tools.aws import client_config, errors_in_words, session
-from tools.errors import WRONG_USE, ToolError
+from tools.aws import Aws
+from tools.aws_errors import errors_in_words
+from tools.findings import ToolError, UseError
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -27,17 +28,7 @@ _ARN: Final = re.compile(r"arn:[a-z-]+:secretsmanager:(?P<region>[a-z0-9-]+):")
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A secret without its value.
-
-    Attributes
-    ----------
-    arn
-        The whole ARN, as the template's parameters want it.
-    kms_key
-        Its own KMS key; None for the account's default.
-    versions
-        Version by staging label.
-    """
+    """A secret without its value: whole ARN, its own KMS key or None, version by staging label."""
 
     arn: str
     kms_key: str | None
@@ -60,14 +51,13 @@ class Store:
         self.region = region
 
     @classmethod
-    def reach(cls, arguments: argparse.Namespace) -> Self:
+    def reach(cls, options: argparse.Namespace) -> Self:
         """Make the store that --profile and --region ask for; nothing is called yet."""
-        made = session(arguments)
-        with errors_in_words():
-            return cls(made.client("secretsmanager", config=client_config()), made.region_name or "")
+        aws = Aws(options)
+        return cls(aws.client("secretsmanager"), aws.region)
 
     def describe(self, name: str) -> Description:
-        """Give what is known of a secret without reading it."""
+        """Return what is known of a secret without reading it."""
         with self._about(name):
             answer = self._client.describe_secret(SecretId=name)
         versions = answer.get("VersionIdsToStages", {})
@@ -75,48 +65,53 @@ class Store:
         return Description(answer["ARN"], answer.get("KmsKeyId"), labels)
 
     def read(self, name: str, label: str = CURRENT) -> str:
-        """Give the text of the version that has a label."""
+        """Return the text of the version that has a label."""
         with self._about(name):
             answer = self._client.get_secret_value(SecretId=name, VersionStage=label)
         if "SecretString" not in answer:
-            raise ToolError(
-                f"secret {name}: its value is binary, and the functions read text",
-                f"Put the JSON in as text: `aws secretsmanager put-secret-value --secret-id {name} "
-                "--secret-string file://FILE`.",
-            )
+            raise ToolError("secret-is-binary", secret=name)
         return answer["SecretString"]
 
-    def create(self, name: str, text: str, description: str, kms_key: str | None = None) -> str:
-        """Make a secret, or give its first value to one that has none; gives its ARN.
+    def refuse_taken(self, name: str, key: str) -> None:
+        """Raise the error with a message's key where a secret has a value."""
+        try:
+            there = self.describe(name)
+        except ToolError as error:
+            if error.text.key != "aws-not-found":
+                raise
+            return
+        if CURRENT in there.versions:
+            raise ToolError(key, secret=name)
+
+    def create(self, name: str, content: str, description: str, kms_key: str | None, taken: str) -> str:
+        """Make a secret, or give its first value to one that has none; return its ARN.
 
         Raises
         ------
         ToolError
-            There is one with a value, which stays as it is.
+            There is one with a value, which stays as it is; the message is `taken`.
         """
-        with self._about(name):
-            try:
+        try:
+            with self._about(name):
                 create = partial(
-                    self._client.create_secret, Name=name, SecretString=text, Description=description
+                    self._client.create_secret, Name=name, SecretString=content, Description=description
                 )
-                made = create() if kms_key is None else create(KmsKeyId=kms_key)
-                return made["ARN"]
-            except self._client.exceptions.ResourceExistsException:
-                pass
-        there = self.describe(name)
-        if CURRENT in there.versions:
-            raise AlreadyThereError(name)
-        self.put(name, text)
-        return there.arn
+                return (create(KmsKeyId=kms_key) if kms_key else create())["ARN"]
+        except ToolError as error:
+            if error.text.key != "aws-exists":
+                raise
+        self.refuse_taken(name, taken)
+        self.put(name, content)
+        return self.describe(name).arn
 
-    def put(self, name: str, text: str, label: str = CURRENT) -> str:
-        """Add a version with a label; gives the version."""
+    def put(self, name: str, content: str, label: str = CURRENT) -> str:
+        """Add a version with a label; return the version."""
         with self._about(name):
-            return self._client.put_secret_value(SecretId=name, SecretString=text, VersionStages=[label])[
+            return self._client.put_secret_value(SecretId=name, SecretString=content, VersionStages=[label])[
                 "VersionId"
             ]
 
-    def replace(self, name: str, text: str, *, former: str) -> None:
+    def replace(self, name: str, content: str, *, former: str) -> None:
         """Put a value in place of the version that it was made from.
 
         Raises
@@ -125,15 +120,11 @@ class Store:
             Somebody else has written meanwhile.
         """
         if self.describe(name).versions.get(CURRENT) != former:
-            raise ToolError(f"secret {name} was changed meanwhile; nothing was stored", "Run it again.")
-        made = self.put(name, text)
+            raise ToolError("secret-overtaken", secret=name)
+        made = self.put(name, content)
         versions = self.describe(name).versions
         if (versions.get(CURRENT), versions.get(PREVIOUS)) != (made, former):
-            raise ToolError(
-                f"secret {name} was changed meanwhile: another write came between or after",
-                "See what it holds now, then run it again; "
-                f"`aws secretsmanager list-secret-version-ids --secret-id {name}` lists what there was.",
-            )
+            raise ToolError("secret-overtaken-after", secret=name)
 
     def move(self, name: str, label: str, *, to: str, source: str) -> None:
         """Move a label from one version to another."""
@@ -153,17 +144,5 @@ class Store:
         """Make calls about a secret, which an ARN may say to be somewhere else."""
         arn = _ARN.match(name)
         if arn and arn["region"] != self.region:
-            region = arn["region"]
-            raise ToolError(
-                f"secret {name} is in {region}, and {self.region} is asked",
-                f"Add --region {region}.",
-                WRONG_USE,
-            )
-        return errors_in_words(name, self.region)
-
-
-class AlreadyThereError(ToolError):
-    """A secret that should be made has a value already."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"secret {name} is there and has a value, which stays as it is", "Use another name.")
+            raise UseError("secret-elsewhere", secret=name, there=arn["region"], region=self.region)
+        return errors_in_words(f"secret {name}", self.region)

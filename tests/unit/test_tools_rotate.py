@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -10,14 +9,16 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import pytest
 
 from cmpassport.keys import load_private_key
-from tools.clock import Clock
-from tools.errors import ToolError
+from tests.support.operator import OTHER, OWN
+from tools.findings import ToolError
 from tools.keys import rotate
 from tools.keys.new import signing_text
-from tools.keys.pairs import bare_public, fingerprint, new_private_key
-from tools.keys.probe import Outcome
 from tools.keys.rotate import Rotation
 from tools.keys.store import Description
+from tools.messages import Language
+from tools.output import Output
+from tools.pairs import bare_public, fingerprint
+from tools.signed_probe import Verdict
 
 if TYPE_CHECKING:
     from tools.keys.store import Store
@@ -27,12 +28,14 @@ ARGUMENTS: Final = argparse.Namespace(
     secret="shop/signing",
     step="verify",
     stack="shop",
-    env=None,
     state=None,
     profile=None,
     region=None,
     to=None,
 )
+
+
+OUTPUT: Final = Output(Language.ENGLISH, {})
 
 
 class FakeStore:
@@ -55,13 +58,13 @@ Verify = Callable[..., tuple[int, FakeStore, list[float]]]
 def verify(monkeypatch: pytest.MonkeyPatch) -> Verify:
     """Verify with probes of given outcomes; gives exit code, store and pauses."""
 
-    def run(*outcomes: Outcome) -> tuple[int, FakeStore, list[float]]:
+    def run(*outcomes: Verdict) -> tuple[int, FakeStore, list[float]]:
         left, pauses, store = list(outcomes), list[float](), FakeStore()
         monkeypatch.setattr(rotate, "probe", lambda *_: left.pop(0))
         rotation = Rotation(cast("Store", store), "shop/signing", SWITCHED)
         step: Any = rotate._STEPS["verify"]  # noqa: SLF001 - the step without its command line
-        arguments = argparse.Namespace(**{**vars(ARGUMENTS), "clock": Clock(sleep=pauses.append)})
-        code = step(rotation, arguments)
+        arguments = argparse.Namespace(**vars(ARGUMENTS), sleep=pauses.append)
+        code = step(rotation, arguments, OUTPUT)
         assert left == []
         return code, store, pauses
 
@@ -69,7 +72,7 @@ def verify(monkeypatch: pytest.MonkeyPatch) -> Verify:
 
 
 def test_a_key_that_is_taken_is_verified_at_once(verify: Verify) -> None:
-    code, store, pauses = verify(Outcome.TAKEN)
+    code, store, pauses = verify(Verdict.TAKEN)
 
     assert code == 0
     assert store.dropped == [("shop/signing", "AWSPENDING", "new")]
@@ -77,7 +80,7 @@ def test_a_key_that_is_taken_is_verified_at_once(verify: Verify) -> None:
 
 
 def test_a_presign_that_has_the_former_key_is_waited_for(verify: Verify) -> None:
-    code, store, pauses = verify(Outcome.PRESIGN_LAGS, Outcome.PRESIGN_LAGS, Outcome.TAKEN)
+    code, store, pauses = verify(Verdict.PRESIGN_LAGS, Verdict.PRESIGN_LAGS, Verdict.TAKEN)
 
     assert code == 0
     assert len(store.dropped) == 1
@@ -85,7 +88,7 @@ def test_a_presign_that_has_the_former_key_is_waited_for(verify: Verify) -> None
 
 
 def test_a_key_that_is_not_taken_is_not_waited_for(verify: Verify) -> None:
-    code, store, pauses = verify(Outcome.PRESIGN_LAGS, Outcome.NOT_TAKEN)
+    code, store, pauses = verify(Verdict.PRESIGN_LAGS, Verdict.NOT_TAKEN)
 
     assert code == 1
     assert store.dropped == []
@@ -93,7 +96,7 @@ def test_a_key_that_is_not_taken_is_not_waited_for(verify: Verify) -> None:
 
 
 def test_a_presign_that_never_changes_is_given_up_after_the_age_of_a_secret(verify: Verify) -> None:
-    code, store, pauses = verify(*[Outcome.PRESIGN_LAGS] * 12)
+    code, store, pauses = verify(*[Verdict.PRESIGN_LAGS] * 12)
 
     assert code == 1
     assert store.dropped == []
@@ -153,8 +156,8 @@ class FakeSecret:
             raise KilledError
 
 
-FORMER: Final = new_private_key(2048)
-NEW: Final = new_private_key(2048)
+FORMER: Final = OWN
+NEW: Final = OTHER
 FORMER_HALF: Final = bare_public(FORMER.public_key())
 CLAIMS: Final[Mapping[str, Callable[[FakeSecret], bool]]] = {
     "the functions use the former one": lambda secret: secret.key("AWSCURRENT") == FORMER_HALF,
@@ -186,7 +189,7 @@ WALKS: Final = (
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the same new key at once, and a platform that takes it."""
     monkeypatch.setattr(rotate, "new_private_key", lambda _: NEW)
-    monkeypatch.setattr(rotate, "probe", lambda *_: Outcome.TAKEN)
+    monkeypatch.setattr(rotate, "probe", lambda *_: Verdict.TAKEN)
 
 
 def take(secret: FakeSecret, step: str) -> None:
@@ -195,9 +198,9 @@ def take(secret: FakeSecret, step: str) -> None:
     arguments = argparse.Namespace(**{**vars(ARGUMENTS), "step": name, "to": to or None, "bits": 2048})
     run: Any = rotate._STEPS[name]  # noqa: SLF001 - the step without its command line
     try:
-        run(Rotation.of(cast("Store", secret), "shop/signing"), arguments)
+        run(Rotation.of(cast("Store", secret), "shop/signing"), arguments, OUTPUT)
     except ToolError as error:
-        sys.stdout.write(f"{error}\n")
+        OUTPUT.fail(error.text)
 
 
 @pytest.mark.usefixtures("quick")

@@ -1,0 +1,537 @@
+"""doctor and `keys rotate` on a running local stack: all in order, and each planted mistake found.
+
+Mistakes are planted where they happen: in the stack's secrets, and in what the simulator's customer has
+entered in the open platform.
+"""
+
+import json
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any, Final
+
+import pytest
+
+from cmpassport.keys import load_private_key, load_public_key
+from local import ROOT, state
+from local.aws import AwsCredentials
+from local.environment import Pool
+from local.keys import ReceiptNumber
+from local.simulator import Simulator
+from local.stack import Options, Stack
+from tests.support.operator import APP_KEY, OTHER, PLATFORM_KEY, PRIVATE, PUBLIC, Run, Shown, runner
+from tests.support.planted import leaks
+from tests.support.stacks import client_of, embedded, phone_of
+from tools.pairs import bare_private, bare_public, fingerprint
+
+PATIENCE: Final = 60.0
+SIGNING, VERIFICATION = "SIGNING_SECRET_ID", "VERIFICATION_SECRET_ID"
+META: Final = b'<!doctype html><html><head><META CONTENT="always" name="referrer"></head></html>'
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """An operator's desk beside a running stack, and what is on the open platform."""
+
+    stack: Stack
+    state: Path
+
+    @property
+    def simulator(self) -> Simulator:
+        assert self.stack.simulator is not None
+        return self.stack.simulator
+
+    def put(self, variable: str, text: str, label: str = "AWSCURRENT") -> str:
+        client = client_of(self.stack, "secretsmanager")
+        arn = self.stack.secret_ids[variable]
+        version: str = client.put_secret_value(SecretId=arn, SecretString=text, VersionStages=[label])[
+            "VersionId"
+        ]
+        return version
+
+    def text(self, variable: str, label: str = "AWSCURRENT") -> str:
+        client = client_of(self.stack, "secretsmanager")
+        value = client.get_secret_value(SecretId=self.stack.secret_ids[variable], VersionStage=label)
+        return str(value["SecretString"])
+
+    def key(self, label: str = "AWSCURRENT") -> str:
+        """Return the public half of the signing key under a label."""
+        private = json.loads(self.text(SIGNING, label))["privateKey"]
+        return bare_public(load_private_key(private).public_key())
+
+    def labels(self) -> set[str]:
+        client = client_of(self.stack, "secretsmanager")
+        versions = client.describe_secret(SecretId=self.stack.secret_ids[SIGNING])["VersionIdsToStages"]
+        return {label for held in versions.values() for label in held}
+
+    def paste(self, **entries: Any) -> None:
+        """Enter something on the open platform."""
+        self.simulator.customer = replace(self.simulator.customer, **entries)
+
+    def reset(self) -> None:
+        """Have one version of a key that the platform knows, and no rotation under way."""
+        client, arn = client_of(self.stack, "secretsmanager"), self.stack.secret_ids[SIGNING]
+        version = self.put(SIGNING, json.dumps({"privateKey": self.stack.keys.private_key}))
+        for other, held in client.describe_secret(SecretId=arn)["VersionIdsToStages"].items():
+            for label in held if other != version else ():
+                with suppress(client.exceptions.InvalidParameterException):  # it goes with another
+                    client.update_secret_version_stage(
+                        SecretId=arn, VersionStage=label, RemoveFromVersionId=other
+                    )
+        self.simulator.faults.clear()
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """A stack with receipts, whose functions read their secrets each second."""
+    folder = tmp_path_factory.mktemp("tools")
+    with embedded(Options(receipts=ReceiptNumber.HASH, warm=frozenset())) as stack:
+        stack.functions = {name: _quick(pool, folder / name) for name, pool in stack.functions.items()}
+        state.write(folder / "stack.json", stack)
+        yield Desk(stack, folder / "stack.json")
+        for pool in stack.functions.values():
+            pool.stop()
+
+
+def _quick(pool: Pool, log: Path) -> Pool:
+    variables = {**pool.function.variables, "SECRET_MAX_AGE_SECONDS": "1"}
+    pool.stop()
+    return Pool(replace(pool.function, variables=variables), 1, log)
+
+
+@pytest.fixture
+def desk(running: Desk) -> Iterator[Desk]:
+    """The stack as it was started; what a test changes is put back."""
+    texts = {variable: running.text(variable) for variable in running.stack.secret_ids}
+    customer = running.simulator.customer
+    running.reset()
+    yield running
+    running.simulator.customer = customer
+    for variable, text in texts.items():
+        if running.text(variable) != text:
+            running.put(variable, text)
+
+
+@pytest.fixture
+def run(desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command on the stack; nothing of a secret is ever shown."""
+    for name, value in AwsCredentials().variables().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", desk.stack.aws)
+    command = runner(monkeypatch, capsys)
+
+    def watched(*arguments: object, **more: Any) -> Shown:
+        shown = command(*arguments, **more)
+        private = "".join(re.findall("MI[A-Za-z0-9+/]{900,}", desk.text(SIGNING))) or "-" * 99
+        assert not leaks(
+            shown.out + shown.err, {private[:64], desk.stack.keys.app_key, bare_private(OTHER)[:64]}
+        )
+        return shown
+
+    return watched
+
+
+@pytest.fixture
+def doctor(desk: Desk, run: Run) -> Run:
+    return lambda *arguments, **more: run("doctor", "--state", desk.state, *arguments, **more)
+
+
+def marked(shown: Shown, mark: str) -> list[str]:
+    return [line.strip() for line in shown.out.splitlines() if line.strip().startswith(mark)]
+
+
+@contextmanager
+def answering(status: int, body: bytes) -> Iterator[str]:
+    """Run a server on loopback that gives one answer to everything."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response_only(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join(10)
+
+
+# doctor.
+
+
+def test_a_running_stack_is_all_in_order_and_the_probe_too(desk: Desk, doctor: Run) -> None:
+    table = client_of(desk.stack, "dynamodb")
+    before = table.scan(TableName=desk.stack.table_name)["Count"]
+
+    shown = doctor(
+        "--probe", "--page", f"{desk.stack.page}/?from=sms", "--page", f"{desk.stack.page}/#/login"
+    )
+
+    assert shown.code == 0
+    assert (marked(shown, "✗"), marked(shown, "!"), marked(shown, "·")) == ([], [], [])
+    assert "The platform refuses the made-up token alone (120020)" in shown.words
+    assert f"referer): {desk.stack.page}/ 请求来源 (origin): {desk.stack.page} " in shown.words
+    assert "has the key that signs" in shown.words
+    assert table.scan(TableName=desk.stack.table_name)["Count"] == before
+    asked = [entry for entry in desk.simulator.journal.entries() if entry["name"] == "verify"]
+    assert asked[-1]["resultCode"] == "120020"
+
+
+def test_without_probe_the_platform_is_not_asked_and_chinese_is_spoken(desk: Desk, doctor: Run) -> None:
+    asked = len(desk.simulator.journal.entries())
+
+    shown = doctor("--lang", "zh")
+
+    assert shown.code == 0
+    assert "没有发送探测" in shown.words
+    new = desk.simulator.journal.entries()[asked:]
+    assert "verify" not in {entry["name"] for entry in new}
+
+
+@pytest.mark.parametrize(
+    ("entries", "said", "fix"),
+    [
+        ({"addresses": frozenset({"10.9.9.9"})}, "answers 110004", "EgressAddresses"),
+        ({"app_id": "000002"}, "answers 110022", "Copy AppId from the open platform"),
+        ({"app_key": "0" * 32}, "answers 130016", "keys check"),
+        ({"public_key": PUBLIC}, "answers 130018", "keys check --public FILE"),
+        ({"public_key": ""}, "answers 103605", "is not live yet"),
+    ],
+)
+def test_what_the_open_platform_has_wrong_is_what_the_probe_finds(
+    desk: Desk, doctor: Run, entries: dict[str, Any], said: str, fix: str
+) -> None:
+    desk.paste(**entries)
+
+    shown = doctor("--probe")
+
+    (fault,) = marked(shown, "✗")
+    assert shown.code == 1
+    assert said in fault
+    assert fix in shown.words
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "said"),
+    [
+        ({"resultCode": "110025"}, 1, "Check the capability's end date"),
+        ({"resultCode": "000"}, 1, "what answers is not the platform"),
+        ({"resultCode": "424242"}, 1, "answers 424242, which no table has"),
+        ({"resultCode": "121011"}, 0, "no reason to roll back"),
+        ({"fault": "html"}, 1, "no answer of its protocol"),
+    ],
+)
+def test_what_the_platform_answers_instead_is_told(
+    desk: Desk, doctor: Run, fault: dict[str, Any], code: int, said: str
+) -> None:
+    desk.simulator.faults.arm({"fault": "resultCode", **fault, "times": 1})
+
+    shown = doctor("--probe")
+
+    assert (shown.code, said in shown.words) == (code, True), shown.words
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "said"),
+    [
+        (SIGNING, json.dumps({"privateKey": PRIVATE}), "The halves are not a pair"),
+        (SIGNING, json.dumps({"privateKey": PUBLIC}), "is a public key; the private half is wanted"),
+        (SIGNING, PRIVATE, "is a key alone"),
+        (VERIFICATION, json.dumps({"appKey": APP_KEY}), "platformPublicKey is missing"),
+        ("PEPPER_SECRET_ID", "planted-pepper-0123456789", "fewer than 32 characters"),
+        ("RECEIPT_SECRET_ID", "{}", "every verdict would be refused"),
+    ],
+)
+def test_a_wrong_secret_is_found(desk: Desk, doctor: Run, variable: str, text: str, said: str) -> None:
+    desk.put(variable, text)
+
+    shown = doctor()
+
+    assert shown.code == 1
+    assert said in " ".join(marked(shown, "✗")) or said in shown.words
+    assert len(marked(shown, "✗")) == 1
+
+
+def test_our_own_key_in_the_platforms_place_explains_the_probes_answer(desk: Desk, doctor: Run) -> None:
+    mixed_up = {"appKey": desk.stack.keys.app_key, "platformPublicKey": desk.stack.keys.public_key}
+    desk.put(VERIFICATION, json.dumps(mixed_up))
+
+    shown = doctor("--probe")
+
+    assert len(marked(shown, "✗")) == 1
+    assert "answers 130016, as is to be expected" in shown.words
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [(PUBLIC, "not a pair"), (PRIVATE, "is a private key"), (PLATFORM_KEY[:100], "is cut off")],
+)
+def test_a_reported_key_that_is_not_right_is_found(doctor: Run, given: str, said: str) -> None:
+    shown = doctor("--public", "-", given=given)
+
+    assert (shown.code, said in " ".join(marked(shown, "✗"))) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (200, b"<html></html>", "no referrer policy"),
+        (200, META + b"<meta name=referrer content=no-referrer>", "or another one"),
+        (200, META, "whole address go out"),
+        (302, b"", "a redirection (302)"),
+        (404, b"", "HTTP 404"),
+    ],
+)
+def test_a_page_is_held_against_the_guides_rules(doctor: Run, status: int, body: bytes, said: str) -> None:
+    with answering(status, body) as elsewhere:
+        shown = doctor("--page", f"{elsewhere}/a/mobile.html?x#y", "--address-service", elsewhere)
+
+    assert said in shown.words
+    assert f"its origin {elsewhere} is not among the allowed ones" in shown.words
+
+
+def test_wrong_use_is_told(run: Run) -> None:
+    for arguments, said in (
+        (("--state", "/no/such/file"), "python -m local up"),
+        (("--page", "www.abc.com"), "https://www.abc.com/a/mobile.html"),
+        (("--page", "https://*.abc.com/"), "without wildcards"),
+        (("--stack", ""), "empty or not a stack's name"),
+        (("--stack", "a", "--state", "b"), "not allowed with argument"),
+    ):
+        shown = run("doctor", *arguments)
+        assert (shown.code, shown.out, said in shown.words) == (2, "", True), shown
+
+
+# keys rotate.
+
+
+@pytest.fixture
+def step(desk: Desk, run: Run) -> Callable[..., Shown]:
+    """Take a step; the pauses of a verification are as long as a secret lasts here."""
+
+    def take(name: str, *options: str) -> Shown:
+        where = ("--state", desk.state)
+        return run("keys", "rotate", "--step", name, *where, *options, sleep=lambda _: time.sleep(0.3))
+
+    return take
+
+
+def test_a_rotation_there_and_done_and_back_to_the_key_that_is_named(desk: Desk, step: Any) -> None:
+    former = desk.key()
+    desk.put(SIGNING, json.dumps({**json.loads(desk.text(SIGNING)), "note": "made in 2026"}))
+
+    prepared, again = step("prepare"), step("prepare")
+    new = desk.key("AWSPENDING")
+    assert (prepared.code, again.code, desk.key()) == (0, 0, former)
+    assert new in prepared.out.splitlines()
+    assert new in again.out.splitlines()
+    assert json.loads(desk.text(SIGNING, "AWSPENDING"))["note"] == "made in 2026"
+    assert "keys rotate --step switch --state" in prepared.words
+
+    desk.paste(public_key=new)
+    assert (step("switch").code, step("switch").code, desk.key()) == (0, 0, new)
+    done = step("verify")
+    assert (done.code, "the rotation is done" in done.words) == (0, True), done.words
+    assert (desk.labels(), desk.key("AWSPREVIOUS")) == ({"AWSCURRENT", "AWSPREVIOUS"}, former)
+    phone = phone_of(desk.stack)
+    assert phone.verify(phone.sim, phone.ticket()).status == 200
+
+    digest = fingerprint(load_public_key(former))
+    asked = step("rollback")
+    assert (asked.code, f"--step rollback --to {digest}" in asked.words) == (2, True)
+    assert step("rollback", "--to", "0" * 64).code == 2
+    assert desk.key() == new
+    for _ in range(2):  # again: nothing more
+        back = step("rollback", "--to", digest)
+        assert (back.code, desk.key(), former in back.out.splitlines()) == (0, former, True)
+
+
+def test_a_key_that_the_platform_does_not_know_is_taken_back_and_forgotten(desk: Desk, step: Any) -> None:
+    former = desk.key()
+    step("prepare")
+    new = desk.key("AWSPENDING")
+    step("switch")
+
+    refused = step("verify")
+    assert refused.code == 1
+    assert "130018" in refused.words
+    assert "--step rollback" in refused.words
+    assert "AWSPENDING" in desk.labels()
+
+    assert (step("rollback").code, desk.key(), desk.key("AWSPENDING")) == (0, former, new)
+    assert (step("rollback").code, desk.labels()) == (0, {"AWSCURRENT"})
+    third = step("rollback")
+    assert (third.code, desk.key()) == (1, former)
+    assert "no former key to go back to" in third.words
+
+
+@pytest.mark.parametrize(
+    ("taken", "name", "said"),
+    [
+        ((), "switch", "no rotation is under way"),
+        ((), "verify", "no rotation is under way"),
+        (("prepare",), "verify", "a new key waits"),
+        (("prepare", "switch"), "prepare", "nobody has seen yet"),
+    ],
+)
+def test_a_step_out_of_turn_changes_nothing_and_says_how_far_it_is(
+    desk: Desk, step: Any, taken: tuple[str, ...], name: str, said: str
+) -> None:
+    for each in taken:
+        step(each)
+    before = (desk.key(), desk.labels())
+
+    shown = step(name)
+
+    assert (shown.code, desk.key(), desk.labels()) == (2, *before)
+    assert said in shown.words
+
+
+def test_a_key_that_is_none_does_not_become_the_functions(desk: Desk, step: Any) -> None:
+    former = desk.key()
+    desk.put(SIGNING, '{"privateKey": "MIIE"}', "AWSPENDING")
+
+    shown = step("switch")
+
+    assert (shown.code, desk.key()) == (1, former)
+    assert "no good key under AWSPENDING" in shown.words
+
+
+def test_the_deployment_says_which_secret_is_rotated(desk: Desk, run: Run) -> None:
+    client = client_of(desk.stack, "secretsmanager")
+    client.create_secret(Name="another/signing", SecretString=json.dumps({"privateKey": PRIVATE}))
+    prepare = ("keys", "rotate", "--step", "prepare")
+
+    other = run(*prepare, "--secret", "another/signing", "--state", desk.state)
+    arn = client.describe_secret(SecretId=desk.stack.secret_ids[SIGNING])["ARN"]
+    own = run(*prepare, "--secret", arn, "--state", desk.state)
+    unnamed = run(*prepare[:3], "verify", "--secret", arn)
+
+    assert (other.code, own.code, unnamed.code) == (2, 0, 2)
+    assert "signs with another secret" in other.words
+
+
+# In a terminal.
+
+
+class Terminal:
+    """A command in a terminal of its own: reads what it shows, types what is answered."""
+
+    def __init__(self, master: int, process: "subprocess.Popen[bytes]") -> None:
+        self.master = master
+        self.process = process
+        self.shown = ""
+        self._seen = 0
+
+    def wait_for(self, words: str) -> None:
+        """Read until words are shown after those that were waited for last."""
+        deadline = time.monotonic() + PATIENCE
+        while (place := " ".join(self.shown.split()).find(words, self._seen)) < 0:
+            assert time.monotonic() < deadline, self.shown
+            assert self._read(), self.shown
+        self._seen = place + len(words)
+
+    def answer(self, text: str) -> None:
+        os.write(self.master, f"{text}\n".encode())
+
+    def end(self) -> int:
+        while self._read():
+            pass
+        return self.process.wait(PATIENCE)
+
+    def _read(self) -> bool:
+        if not select.select([self.master], [], [], PATIENCE)[0]:
+            return False
+        try:
+            data = os.read(self.master, 65536)
+        except OSError:  # Linux's way to say that the other end is closed
+            return False
+        self.shown += data.decode(errors="replace")
+        return bool(data)
+
+
+@contextmanager
+def terminal(*arguments: object) -> Iterator[Terminal]:
+    master, slave = pty.openpty()
+    command = [sys.executable, "-m", "tools", *map(str, arguments)]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
+    ) as process:
+        os.close(slave)
+        try:
+            yield Terminal(master, process)
+        finally:
+            process.kill()
+            os.close(master)
+
+
+@pytest.mark.usefixtures("run")
+def test_an_operator_is_led_through_a_rotation_stops_goes_on_and_goes_back(desk: Desk) -> None:
+    former = desk.key()
+    with terminal("keys", "rotate", "--state", desk.state) as screen:
+        screen.wait_for("Changing the key in secret")  # which, where and for what, before the first question
+        screen.wait_for("there is a gap")
+        screen.wait_for("Make a new pair now? [yes/no]")
+        screen.answer("yes")
+        screen.wait_for("Has the open platform saved it? [yes/no]")
+        screen.answer("no")
+        assert screen.end() == 1
+    new = desk.key("AWSPENDING")
+
+    with terminal("keys", "rotate", "--state", desk.state) as screen:
+        screen.wait_for("waits in")
+        screen.wait_for("Has the open platform saved it?")
+        screen.answer("yes")  # which is not so
+        screen.wait_for("The new key is not verified")
+        screen.wait_for("What now? [again/rollback/stop]")
+        assert desk.key() == new
+        desk.paste(public_key=new)
+        screen.answer("rollback")
+        assert screen.end() == 0
+
+    assert (desk.key(), former in screen.shown) == (former, True)
+    assert json.loads(desk.text(SIGNING))["privateKey"][40:80] not in screen.shown
+
+
+@pytest.mark.usefixtures("run")
+def test_keys_are_not_shown_while_they_are_typed_and_ctrl_d_ends_quietly(desk: Desk) -> None:
+    pem = "-----BEGIN PUBLIC KEY-----\n" + PLATFORM_KEY + "\n-----END PUBLIC KEY-----"
+    with terminal("keys", "put", "verification", "--secret", "typed") as screen:
+        screen.wait_for("appKey (not shown)")
+        screen.answer(APP_KEY)
+        screen.wait_for("(not shown)")
+        screen.answer(pem)
+        assert screen.end() == 0
+    text = client_of(desk.stack, "secretsmanager").get_secret_value(SecretId="typed")["SecretString"]
+    assert json.loads(text) == {"appKey": APP_KEY, "platformPublicKey": pem}
+    assert APP_KEY not in screen.shown
+    assert PLATFORM_KEY[100:140] not in "".join(screen.shown.split())
+
+    with terminal("keys", "put", "verification", "--secret", "ended") as screen:
+        screen.wait_for("(not shown)")
+        os.write(screen.master, b"\x04")
+        assert screen.end() == 2
+    assert "the input ended" in screen.shown
+
+
+@pytest.mark.usefixtures("desk", "run")
+def test_a_name_that_was_not_entered_is_no_deployment(run: Run) -> None:
+    shown = run("keys", "rotate", given="\n")
+
+    assert (shown.code, "nothing was entered" in shown.words) == (2, True)

@@ -1,0 +1,64 @@
+"""An operator's desk for tests: keys, commands run in this process, and what they show."""
+
+import base64
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO, TextIOWrapper
+from pathlib import Path
+from typing import Any, Final, cast
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_private_key
+
+from tools.__main__ import main
+from tools.pairs import bare_private, bare_public
+
+VECTORS: Final = Path(__file__).parents[1] / "vectors"
+_JDK: Final = json.loads((VECTORS / "jdk.json").read_text())["keys"]
+
+
+def _pem(bits: int) -> RSAPrivateKey:
+    return cast("RSAPrivateKey", load_pem_private_key((VECTORS / f"rsa-{bits}.pem").read_bytes(), None))
+
+
+OWN: Final = _pem(2048)
+SMALL: Final = _pem(1024)
+BIG: Final = _pem(4096)
+OTHER: Final = cast("RSAPrivateKey", load_der_private_key(base64.b64decode(_JDK["2048"]["privateKey"]), None))
+PRIVATE: Final = bare_private(OWN)
+PUBLIC: Final = bare_public(OWN.public_key())
+PLATFORM_KEY: Final = bare_public(OTHER.public_key())
+APP_KEY: Final = "AA03E6C60D0B0D14320B9A3F0B5AAD99"
+SIGNING_TEXT: Final = json.dumps({"privateKey": PRIVATE})
+VERIFICATION_TEXT: Final = json.dumps({"appKey": APP_KEY, "platformPublicKey": PLATFORM_KEY})
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a command returned and wrote."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def words(self) -> str:
+        return " ".join(f"{self.out} {self.err}".split())
+
+
+Run = Callable[..., Shown]
+
+
+def runner(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Return what runs a command of the tools, with what stands on its standard input."""
+
+    def run(*arguments: object, given: str = "", **clock: Any) -> Shown:
+        monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(given.encode())))
+        code = main([str(each) for each in arguments], **clock)
+        shown = capsys.readouterr()
+        return Shown(code, shown.out, shown.err)
+
+    return run

@@ -1,0 +1,148 @@
+"""The table of messages: both languages alike, whole commands, nothing missing and nothing left over."""
+
+import re
+from pathlib import Path
+from string import Formatter
+from typing import Final
+
+import pytest
+
+import tools
+from tools.commands import parser
+from tools.given import SecretKind, given
+from tools.messages import ARROW, Language, language_of, table, text
+from tools.output import Output, columns, wrapped
+
+SOURCE: Final = "".join(path.read_text() for path in Path(tools.__file__).parent.rglob("*.py"))
+HAN: Final = re.compile("[\u4e00-\u9fff]")
+COMMAND: Final = re.compile(r"`([^`]*)`")
+_SAME: Final = frozenset(
+    {
+        "told",
+        "label-codes",
+        "form-pkcs1",
+        "step-secrets",
+        "secret-of-PEPPER_SECRET_ID",
+        "setting-wrong",
+        "out-of-turn",
+        "code-170001",
+    }
+)
+"""What is names, signs and values alone."""
+
+
+def values_of(message: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(message) if name}
+
+
+_ENDS: Final = {
+    r"keys put verification": "{verification}{aws}",
+    r"keys put signing|keys rotate|keys new(?!.*--out)": "{signing}{aws}",
+    r"keys receipts": "{receipts}{aws}",
+    r"keys check": "{aws}",
+    r"doctor(?! --help)": "{at}{aws}",
+}
+"""How a shown command ends, by what it begins with."""
+
+
+def problems(english: str, chinese: str) -> list[str]:
+    """Return what is wrong with a message."""
+    found = {
+        "other values": values_of(english) != values_of(chinese),
+        "a fix in one alone": (ARROW in english) != (ARROW in chinese),
+        "other commands": {*COMMAND.findall(english)} != {*COMMAND.findall(chinese)},
+        "not Chinese": english == chinese or not HAN.search(chinese),
+        "half-width punctuation": re.search(r"[,;:?!] ?[\u4e00-\u9fff]|[\u4e00-\u9fff][,;:?!]", chinese),
+    }
+    for command in COMMAND.findall(english):
+        for begins, ends in _ENDS.items():
+            if re.match(rf"\{{tools\}} (?:{begins})", command):
+                found[command] = not command.endswith(ends)
+        if re.match("aws (?!configure|sso|.*--region)", command):
+            found[command] = "{aws}" not in command and "sts" not in command
+    return [what for what, wrong in found.items() if wrong]
+
+
+def test_each_message_says_the_same_in_both_languages_and_shows_whole_commands() -> None:
+    wrong = {key: problems(each["en"], each["zh"]) for key, each in table().items()}
+
+    assert {key: found for key, found in wrong.items() if found and key not in _SAME} == {}
+
+
+def test_no_message_is_left_over_and_none_is_missing() -> None:
+    named = {*re.findall(r'"([A-Za-z0-9_-]+)"', SOURCE)}
+    prefixes = re.findall(r'f"([a-z-]+-)\{', SOURCE)
+    parts = ("help-", "code-", "option-", "secret-of-", "again-", "make-", "exposed-", "stopped")
+
+    left = [key for key in table() if key not in named and not key.startswith((*prefixes, *parts))]
+
+    assert [key for key in left if not key.endswith("-for-public") and not key.endswith("-for-private")] == []
+
+
+def test_a_message_with_values_of_its_own_is_said_in_the_language_of_the_whole() -> None:
+    whole = text("no-former-key", secret="shop", way=text("way-to-change"))
+
+    said = whole.say(Language.CHINESE, given({"kind": SecretKind.SIGNING, "secret": "shop"}))
+
+    assert "`python -m tools keys rotate --step prepare --secret shop`" in said
+    assert HAN.search(said.partition(ARROW)[2])
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [
+        ({"kind": SecretKind.SIGNING}, "keys rotate"),
+        ({"kind": SecretKind.SIGNING, "secret": SecretKind.SIGNING.value}, "keys rotate"),
+        ({"kind": SecretKind.VERIFICATION, "secret": "shop/v"}, "keys rotate"),
+        (
+            {
+                "kind": SecretKind.SIGNING,
+                "secret": "a b",
+                "stack": "shop",
+                "profile": "two words",
+                "region": "r",
+            },
+            "keys rotate --stack shop --secret 'a b' --profile 'two words' --region r",
+        ),
+    ],
+)
+def test_a_shown_command_is_whole(options: dict[str, object], shown: str) -> None:
+    said = text("signing-good", secret="x").say(Language.ENGLISH, given(options))
+
+    assert f"`python -m tools {shown}`" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "language"),
+    [
+        ([], {}, "en"),
+        ([], {"LANG": "zh_CN.UTF-8"}, "zh"),
+        ([], {"LANG": "zh_CN.UTF-8", "LC_ALL": "C"}, "en"),
+        ([], {"LANG": "en_US.UTF-8", "LC_MESSAGES": "zh_TW"}, "zh"),
+        (["doctor", "--lang", "en"], {"LANG": "zh_CN"}, "en"),
+        (["--lang=zh"], {}, "zh"),
+        (["doctor", "--lang"], {}, "en"),
+    ],
+)
+def test_the_language_is_what_was_asked_for_or_the_terminals(
+    arguments: list[str], environment: dict[str, str], language: str
+) -> None:
+    assert language_of(arguments, environment) == language
+
+
+@pytest.mark.parametrize("language", Language)
+def test_each_command_and_option_has_help(language: Language) -> None:
+    made = parser(Output(language, {})).format_help()
+
+    assert "explain 130018" in made
+    assert "{" not in made
+
+
+def test_a_command_in_a_text_is_not_broken_over_lines() -> None:
+    command = "`python -m tools keys rotate --step switch --secret shop/signing --region cn-north-1`"
+
+    lines = wrapped(f"{'word ' * 15}and then at once {command} and more.", "ok  ").splitlines()
+
+    assert any(command in line for line in lines)
+    assert max(map(columns, lines)) <= 100
+    assert all(line.startswith("    ") for line in lines[1:])

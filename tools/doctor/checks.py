@@ -1,0 +1,277 @@
+"""The doctor's checks: each a function of what is known of the target."""
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import timedelta
+from html.parser import HTMLParser
+from ipaddress import ip_address
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from cmpassport.keys import KeyFormatError
+from cmpassport.receipt_keys import PUBLISHED_MAX_AGE, ReceiptKeys
+from cmpassport.secret_cache import SecretFormatError
+from cmpassport.settings import SettingsError
+from jwks.settings import Settings as ReceiptKeysSettings
+from presign.settings import Settings as PreSignSettings
+from tools.aws_errors import AWS_ERRORS, Cause, cause_of
+from tools.examination import (
+    PEPPER,
+    RECEIPTS,
+    SIGNING,
+    VERIFICATION,
+    Examination,
+    Fetched,
+    fetch,
+    origin_of,
+    referer_of,
+    where_to_set,
+)
+from tools.findings import Finding, Severity, fault, fine, unknown, warning
+from tools.messages import text
+from tools.secret_text import examine_together
+from tools.target import PRESIGN, RECEIPT_KEYS, VERIFY
+from verify.keyring import MIN_PEPPER_CHARACTERS
+from verify.receipt import parse_keys
+from verify.settings import Settings as VerifySettings
+
+_SETTINGS: Final[dict[str, Any]] = {
+    PRESIGN: PreSignSettings,
+    VERIFY: VerifySettings,
+    RECEIPT_KEYS: ReceiptKeysSettings,
+}
+_SHARED: Final = (
+    *("APP_ID", "ALLOWED_ORIGINS", "SIGNATURE_ALGORITHM", "SIGNATURE_ENCODING"),
+    *("SIGNING_SECRET_ID", "RECEIPT_SECRET_ID"),
+)
+"""What the functions that have it read alike."""
+LINES: Final = {
+    "test": "http://120.197.235.102/NumberAbility/h5/verifyVmMobileApi.htm",
+    "production": "https://www.cmpassport.com/NumberAbility/h5/verifyVmMobileApi.htm",
+}
+"""Addresses of the platform's two lines; an appId has 6 digits on the test line, 12 in production."""
+_PLATFORMS_DAILY_LIMIT: Final = 10
+"""Verifications of a number in a day that the platform takes, unless the app has another limit there."""
+
+
+def settings(examination: Examination) -> Iterator[Finding]:
+    """Say which variables the functions refuse, and which differ between them."""
+    variables = examination.target.variables
+    for function, own in variables.items():
+        try:
+            _SETTINGS[function].from_environment(own)
+        except SettingsError as error:
+            yield fault("setting-wrong", function=function, reason=error, where=where_to_set(error.name))
+        else:
+            yield fine("settings", function=function)
+    for name in _SHARED:
+        holders = [function for function, own in variables.items() if name in own]
+        if len({variables[function][name] for function in holders}) > 1:
+            functions = ", ".join(holders)
+            yield fault("settings-differ", variable=name, functions=functions, where=where_to_set(name))
+    verify, name = examination.settings, "DAILY_ATTEMPT_LIMIT"
+    if verify and verify.daily_attempt_limit >= _PLATFORMS_DAILY_LIMIT:
+        limits = {"limit": verify.daily_attempt_limit, "platforms": _PLATFORMS_DAILY_LIMIT}
+        yield warning("daily-limit-high", where=where_to_set(name), variable=name, **limits)
+
+
+def line(examination: Examination) -> Iterator[Finding]:
+    """Hold the appId's form against the line (guide section 3.1)."""
+    if examination.settings is None:
+        return
+    app_id, url = examination.settings.common.app_id, examination.settings.platform_url
+    host = urlsplit(url).hostname
+    own = {6: "test", 12: "production"}.get(len(app_id))
+    asked = next((name for name, each in LINES.items() if urlsplit(each).hostname == host), None)
+    values = {"app_id": app_id, "own": own, "line": asked, "host": host}
+    if own is None:
+        yield fault("app-id-form", digits=len(app_id), where=where_to_set("APP_ID"))
+    elif asked is None:
+        yield fine("line", "line-of-another", **values)
+    else:
+        yield fine("line", **values) if asked == own else fault("line-mixed", **values)
+
+
+def pages(examination: Examination) -> Iterator[Finding]:
+    """Hold allowed origins and pages against the guide's rules (section 2.3)."""
+    allowed, where = examination.origins, where_to_set("ALLOWED_ORIGINS")
+    yield fine("origins", origins=", ".join(allowed))
+    url = examination.settings.platform_url if examination.settings else ""
+    for origin in allowed if url == LINES["production"] else ():
+        if origin.startswith("http:") and not _is_loopback(urlsplit(origin).hostname):
+            yield warning("origin-plain-http", origin=origin, where=where)
+    if not examination.pages:
+        yield unknown("page")
+    for page in examination.pages:
+        values = {"page": referer_of(page), "origin": origin_of(page)}
+        if values["origin"] in allowed:
+            yield fine("page-origin", **values)
+        else:
+            yield fault("page-origin-not-allowed", where=where, **values)
+        yield _judge_page(page, fetch("GET", page.partition("#")[0]))
+
+
+def _is_loopback(host: str | None) -> bool:
+    try:
+        return host == "localhost" or ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _judge_page(url: str, page: Fetched) -> Finding:
+    """Tell whether a page lets its whole address go out as the referer (return code 170001)."""
+    address = referer_of(url)
+    if page.status // 100 == 3:  # noqa: PLR2004 - 3xx
+        return warning("page-redirects", page=address, status=page.status)
+    if page.status != 200:  # noqa: PLR2004 - OK
+        return warning("page-unreachable", page=address, why=page.why)
+    metas = _Metas()
+    metas.feed(page.body.decode("utf-8", "replace"))
+    if metas.policy in {"always", "unsafe-url"}:  # the guide's word, and the standard's for the same
+        return fine("page-referrer", page=address)
+    severity = Severity.FAULT if url.lower().startswith("https:") else Severity.WARNING
+    return Finding("page-no-referrer", severity, text("page-no-referrer", page=address))
+
+
+class _Metas(HTMLParser):
+    """Finds the referrer policy that a page sets: the last one counts."""
+
+    policy: str | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note a meta element's policy."""
+        given = {name: (value or "").strip().lower() for name, value in attrs}
+        if tag == "meta" and given.get("name") == "referrer":
+            self.policy = given.get("content", "")
+
+
+def platform(examination: Examination) -> Iterator[Finding]:
+    """Say how far reaching the platform from here came."""
+    contact, verify = examination.contact, examination.settings
+    if contact is None or verify is None:
+        return
+    host, limits = urlsplit(verify.platform_url).hostname, verify.limits
+    values = {"host": host, "why": contact.why, "connect": f"{limits.connect:g}", "read": f"{limits.read:g}"}
+    if contact.status:
+        yield fine("platform", **values)
+    elif examination.target.is_local:
+        yield fault(f"platform-{contact.stage}", **values)
+    else:
+        yield warning(f"platform-{contact.stage}", "platform-not-from-here", **values)
+
+
+def outgoing_addresses(examination: Examination, service: str | None) -> tuple[str, ...]:
+    """Return the addresses that the platform's white list must have; a service tells this machine's."""
+    if not examination.target.is_local or service is None:
+        return examination.target.egress
+    for word in re.findall(
+        r"[0-9A-Fa-f.:]{3,45}", fetch("GET", service).body[:1000].decode("ascii", "replace")
+    ):
+        with suppress(ValueError):
+            if (address := ip_address(word.strip(".:"))).is_global:
+                return (str(address),)
+    return ()
+
+
+def egress(examination: Examination, addresses: tuple[str, ...]) -> Finding:
+    """Say from where the platform is called, so that it can be reported (return code 110004)."""
+    url = examination.settings.platform_url if examination.settings else ""
+    if addresses:
+        return fine("egress", addresses=", ".join(addresses))
+    if examination.target.is_local:
+        here = _is_loopback(urlsplit(url).hostname)
+        return fine("egress", "egress-none") if here else unknown("egress", "egress-not-asked")
+    return (
+        unknown("egress", "egress-own-network")
+        if examination.target.own_network
+        else warning("egress-not-fixed")
+    )
+
+
+def secrets(examination: Examination) -> Iterator[Finding]:
+    """Say of each secret whether it can be read."""
+    for variable in (SIGNING, VERIFICATION, PEPPER):
+        yield _secret(examination, variable)
+
+
+def _secret(examination: Examination, variable: str) -> Finding:
+    found, name = examination.secret(variable), examination.secret_name(variable)
+    title, region = text(f"secret-of-{variable}"), examination.target.aws.region
+    if found is None:
+        return unknown("secret", "not-checked", what=title)
+    if isinstance(found, Cause):
+        code = f"secret-{found.kind}"
+        if found.kind in {"elsewhere", "binary", "a-key"}:
+            return fault(code, f"secret-is-{found.kind}", secret=name, there=found.name, region=region)
+        return Finding(code, Severity.FAULT, found.text(f"secret {name}", region))
+    if variable == PEPPER and len(found.strip()) < MIN_PEPPER_CHARACTERS:
+        return fault("pepper-short", name=name, least=MIN_PEPPER_CHARACTERS)
+    return fine("secret", title=title, name=name)
+
+
+def keys(examination: Examination) -> Iterator[Finding]:
+    """Say what is in the two secrets, and hold the keys against each other."""
+    own, (reported, found) = examination.keys, examination.reported
+    for variable in (SIGNING, VERIFICATION):
+        if not isinstance(examination.secret(variable), str):
+            yield unknown("keys", "not-checked", what=text(f"secret-of-{variable}"))
+    yield from (*own.findings, *found)
+    if reported is None and not found:
+        yield unknown("pair", "pair-unknown")
+    yield from examine_together(own.own, reported, own.platform)
+
+
+def table(examination: Examination) -> Iterator[Finding]:
+    """Describe the table of attempts; whoever runs the doctor is not the function, so nothing is written."""
+    if examination.settings is None or examination.secret(PEPPER) is None:
+        yield unknown("table", "not-checked", what=text("the-table"))
+        return
+    name, aws = examination.settings.table_name, examination.target.aws
+    try:
+        status = aws.client("dynamodb").describe_table(TableName=name)["Table"]["TableStatus"]
+    except AWS_ERRORS as error:
+        cause = cause_of(error)
+        yield Finding(f"table-{cause.kind}", Severity.FAULT, cause.text(name, aws.region))
+        return
+    if status in {"ACTIVE", "UPDATING"}:
+        yield fine("table", table=name, status=status)
+    else:
+        yield warning("table-status", table=name, status=status)
+
+
+def receipts(examination: Examination) -> Iterator[Finding]:
+    """Have the receipt secret parsed as the function does, and hold the published keys against it."""
+    if examination.settings is None or examination.settings.receipts is None:
+        return
+    content, now = examination.secret(RECEIPTS), examination.now()
+    if not isinstance(content, str):
+        yield _secret(examination, RECEIPTS)
+        return
+    form, name = examination.settings.receipts.number_form, examination.secret_name(RECEIPTS)
+    try:
+        keys = parse_keys(content, form, now)
+    except (SecretFormatError, KeyFormatError) as error:
+        yield fault("receipt-secret-form", name=name, reason=error)
+        return
+    since = f"{keys.signing_at(now).sign_from:%Y-%m-%d %H:%M}"
+    yield fine("receipt-secret", name=name, count=len(keys.signing), since=since, form=form.value)
+    yield from _published(examination, keys, examination.settings.common.secret_max_age)
+
+
+def _published(examination: Examination, keys: ReceiptKeys, max_age: float) -> Iterator[Finding]:
+    """Tell whether back ends find the key that signs, and the next one in time."""
+    now, url = examination.now(), f"{examination.target.api}/.well-known/jwks.json"
+    answer = fetch("GET", url)
+    entries = answer.document().get("keys")
+    published = [each.get("kid") for each in entries] if isinstance(entries, list) else []
+    if not any(published):
+        yield fault("receipt-keys-missing", url=url, why=answer.why)
+    elif keys.signing_at(now).kid in published:
+        yield fine("receipt-keys", url=url)
+    else:
+        yield fault("receipt-keys-other", url=url)
+    lead = timedelta(seconds=max_age + PUBLISHED_MAX_AGE)
+    for key in keys.signing:
+        if now < key.sign_from < now + lead and key.kid not in published:
+            yield warning("receipt-key-early", since=f"{key.sign_from:%H:%M}")

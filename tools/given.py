@@ -1,0 +1,42 @@
+"""What a command line names, for the commands that are shown: a copied line acts on the same secret."""
+
+import shlex
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+
+
+class SecretKind(Enum):
+    """The secrets that the tools write, by the names that they have unless told otherwise."""
+
+    SIGNING = "number-verification/signing"
+    VERIFICATION = "number-verification/verification"
+    RECEIPTS = "number-verification/receipts"
+
+
+def given(options: Mapping[str, Any]) -> dict[str, str]:
+    """Return what completes a shown command, each with a blank before it; empty where nothing was named.
+
+    `aws` has --profile and --region, `at` the deployment; see `of_secrets` for the others.
+    """
+    secrets = {options.get("kind"): options.get("secret")}
+    if options.get("verification_secret"):
+        secrets[SecretKind.VERIFICATION] = options["verification_secret"]
+    return {
+        "aws": _written(profile=options.get("profile"), region=options.get("region")),
+        "at": _written(stack=options.get("stack"), state=options.get("state")),
+        **of_secrets(secrets),
+    }
+
+
+def of_secrets(secrets: Mapping[Any, str | None]) -> dict[str, str]:
+    """Return the options that name secrets, by their kinds, and `check`, which has both of `keys check`."""
+    named = {kind: secrets[kind] for kind in SecretKind if secrets.get(kind) not in {None, kind.value}}
+    both = {"secret": SecretKind.SIGNING, "verification_secret": SecretKind.VERIFICATION}
+    check = _written(**{option: secrets.get(kind) for option, kind in both.items()}) if named else ""
+    return {**{kind.name.lower(): _written(secret=named.get(kind)) for kind in SecretKind}, "check": check}
+
+
+def _written(**options: Any) -> str:
+    named = ((name.replace("_", "-"), value) for name, value in options.items() if value)
+    return "".join(f" --{name} {shlex.quote(str(value))}" for name, value in named)

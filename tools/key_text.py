@@ -1,0 +1,287 @@
+"""What is wrong with a text that should be a key, and exactly so.
+
+Whether it is a key is the word of the product's own reader (`cmpassport.keys`), so that what is said here and
+what the functions do never differ. Where that refuses, other loaders say what the text is instead, and the
+usual accidents are undone one after the other until a loader takes it: they are what is wrong.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat import asn1
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.serialization import (
+    load_der_private_key,
+    load_der_public_key,
+    load_pem_private_key,
+    load_pem_public_key,
+    pkcs7,
+    pkcs12,
+)
+
+from cmpassport.keys import KeyFault, KeyFormatError, load_private_key, load_public_key
+from tools.commands import SAFE_BITS
+from tools.findings import Finding, fault, fine, warning
+from tools.messages import Text, text
+from tools.pairs import bare_private, bare_public
+
+Name = str | Text
+_K = TypeVar("_K", RSAPrivateKey, RSAPublicKey)
+
+_ARMOUR: Final = re.compile(r"-+ *(?:BEGIN|END) [A-Z0-9 ]*-*")
+
+
+@dataclass(frozen=True, slots=True)
+class Examined(Generic[_K]):
+    """What an examination gave: the key as the product reads it, and what is said of the text.
+
+    `meant` is the key that a refused text certainly stands for, where `keys put` may take it.
+    """
+
+    key: _K | None
+    findings: tuple[Finding, ...]
+    meant: _K | None = None
+
+
+def examine_private(content: str, name: Name) -> Examined[RSAPrivateKey]:
+    """Examine a text that should be the customer's private key; `name` is what it is called in findings."""
+    return _examine(content, name, _load_sound, "operator")
+
+
+def examine_public(content: str, name: Name, owner: str = "operator") -> Examined[RSAPublicKey]:
+    """Examine what should be a public key of the `operator`'s, the `platform`'s or the `business`'s."""
+    return _examine(content, name, load_public_key, owner)
+
+
+def _load_sound(content: str) -> RSAPrivateKey:
+    """Load a private key whose numbers belong together, which the functions find out when they sign."""
+    key = load_private_key(content)
+    try:
+        key.private_numbers().private_key(unsafe_skip_rsa_key_validation=False)
+    except ValueError:
+        raise KeyFormatError(KeyFault.NO_KEY) from None
+    return key
+
+
+def _examine(content: str, name: Name, load: Callable[[str], _K], owner: str) -> Examined[_K]:
+    key: _K | None = None
+    instead: _Named | None = None
+    met: list[_Accident] = []
+    plain = content
+    for accident in (None, *_ACCIDENTS):
+        undone = accident.undo(content) if accident else content
+        if accident and undone == content:
+            continue
+        content, met = undone, [*met, accident] if accident else met
+        plain = plain if accident and accident.tentative else content
+        try:
+            key = load(content)
+        except KeyFormatError:
+            instead = _instead(content, "public" if load is load_public_key else "private")
+        if key is not None or instead is not None:
+            break
+    if key is not None and not met:
+        return Examined(key, (_size(key, name, owner),), key)
+    values: dict[str, Any] = {each: text(f"{each}-{owner}") for each in ("again", "make", "exposed")}
+    values["name"] = name
+    certain = key is not None or instead is not None
+    wrong = [(each.code, values) for each in met if certain or not each.tentative]
+    if instead is not None:
+        wrong.append((instead[0], {**values, **instead[1]}))
+    elif key is None:
+        wrong.append((_damage(plain), values))
+    taken = all(each.taken for each in met)
+    return Examined(None, tuple(fault(code, **said) for code, said in wrong), key if taken else None)
+
+
+def _size(key: RSAPrivateKey | RSAPublicKey, name: Name, owner: str) -> Finding:
+    kind = "private" if isinstance(key, RSAPrivateKey) else "public"
+    if key.key_size >= SAFE_BITS:
+        return fine("key-readable", f"key-readable-{kind}", name=name, bits=key.key_size)
+    return warning("key-small", f"key-small-{owner}", name=name, bits=key.key_size)
+
+
+def _damage(content: str) -> str:
+    """Name what keeps a text that no loader takes from being a key."""
+    payload = "".join(_ARMOUR.sub("", content).split())
+    if not payload:
+        return "key-empty"
+    try:
+        der = base64.b64decode(payload[: len(payload) // 4 * 4], validate=True)
+    except ValueError:
+        return "not-base64"
+    if not der.startswith(b"0"):  # an ASN.1 SEQUENCE, as every key
+        return "not-a-key"
+    try:
+        asn1.decode_der(asn1.TLV, der)
+    except ValueError as error:
+        return "trailing" if "ExtraData" in str(error) else "truncated"
+    return "inconsistent" if _loaded(load_der_private_key, der, None) == "Invalid private key" else "changed"
+
+
+# What a text is instead of the wanted key.
+
+_LOADERS: Final[tuple[tuple[str, Callable[[bytes], Any] | None, Callable[[bytes], Any]], ...]] = (
+    ("certificate", x509.load_pem_x509_certificate, x509.load_der_x509_certificate),
+    ("certificate-request", x509.load_pem_x509_csr, x509.load_der_x509_csr),
+    ("pkcs7", pkcs7.load_pem_pkcs7_certificates, pkcs7.load_der_pkcs7_certificates),
+    ("pkcs12", None, lambda data: pkcs12.load_pkcs12(data, None)),
+    ("public", load_pem_public_key, load_der_public_key),
+    ("private", lambda data: load_pem_private_key(data, None), lambda data: load_der_private_key(data, None)),
+)
+"""What each loads, from PEM and from DER."""
+_BEGINNINGS: Final = (
+    (r"-+BEGIN OPENSSH PRIVATE KEY", "openssh"),
+    (r"(?:ssh|ecdsa|sk)-[a-z0-9@.-]+ AAAA", "openssh-public"),
+    (r"-+BEGIN (?:NEW )?CERTIFICATE REQUEST", "certificate-request"),
+    (r"-+BEGIN (?:TRUSTED |X509 )?CERTIFICATE", "certificate"),
+    (r"-+BEGIN ENCRYPTED PRIVATE KEY", "encrypted"),
+    (r"PuTTY-User-Key-File|-+ ?BEGIN (?:SSH2|PGP) ", "foreign-key"),
+    (r'\{[^{}]*"kty"\s*:', "jwk"),
+)
+"""Forms that are told by how they begin, whole or not."""
+
+_Named = tuple[str, dict[str, Any]]
+
+
+def _instead(content: str, wanted: str) -> _Named | None:
+    """Name what a text is instead of the wanted key, by the loader that takes it."""
+    content = re.sub(r"\\[rn]", "\n", content).strip()
+    for beginning, code in _BEGINNINGS:
+        if re.match(beginning, content):
+            return code, {}
+    is_pem = content.startswith("-----BEGIN ")
+    try:
+        data = content.encode() if is_pem else base64.b64decode("".join(content.split()), validate=True)
+    except ValueError:
+        return None
+    for code, pem, der in _LOADERS:
+        loader = pem if is_pem else der
+        if loader is not None and (named := _named(code, _loaded(loader, data), wanted)):
+            return named
+    return None
+
+
+def _loaded(load: Callable[..., Any], *data: Any) -> Any:
+    """Return what a loader makes of data; where it refuses, what it says."""
+    try:
+        return load(*data)
+    except (TypeError, UnsupportedAlgorithm) as error:
+        return error
+    except ValueError as error:
+        return str(error)
+
+
+def _named(code: str, loaded: Any, wanted: str) -> _Named | None:
+    if isinstance(loaded, str):
+        return (code, {}) if "Invalid password" in loaded else None
+    if isinstance(loaded, UnsupportedAlgorithm):  # 1.2.156.10197 is where China's own algorithms stand
+        return "not-rsa", {"algorithm": "SM2" if "1.2.156.10197" in str(loaded) else "?"}
+    if code in {"public", "private"} and isinstance(loaded, RSAPublicKey | RSAPrivateKey):
+        bits = {"bits": loaded.key_size}
+        fits = 1024 <= loaded.key_size <= 8192  # noqa: PLR2004 - what the functions take
+        return (f"{code}-for-{wanted}", {}) if code != wanted else None if fits else ("key-size", bits)
+    if code in {"public", "private"} and not isinstance(loaded, TypeError):
+        return "not-rsa", {"algorithm": re.sub("(Public|Private)Key", "", type(loaded).__name__)}
+    return "encrypted" if isinstance(loaded, TypeError) else code, {}
+
+
+# What often happens to a key on its way, and how it is undone.
+
+
+def _json(content: str) -> Any:
+    try:
+        return json.loads(content)
+    except ValueError:
+        return None
+
+
+def _without_quotes(content: str) -> str:
+    bare, inner = content.strip(), _json(content)
+    if isinstance(inner, str):
+        return inner
+    return re.sub(r"""^(['"`])(.+)\1$""", r"\2", bare) if bare[:1] in {"'", '"', "`"} else content
+
+
+def _out_of_json(content: str) -> str:
+    inner = _json(content)
+    values = [each for each in inner.values() if isinstance(each, str)] if isinstance(inner, dict) else []
+    return max(values, key=len, default=content)
+
+
+def _out_of_xml(content: str) -> str:
+    parts = re.findall(r"<(Modulus|Exponent|P|Q|DP|DQ|InverseQ|D)>\s*([^<]+?)\s*</", content)
+    try:
+        number = {name: int.from_bytes(base64.b64decode(each)) for name, each in parts}
+        public = rsa.RSAPublicNumbers(number["Exponent"], number["Modulus"])
+        if "D" not in number:
+            return bare_public(public.public_key())
+        p, q, d, dp, dq, inverse = (number[name] for name in ("P", "Q", "D", "DP", "DQ", "InverseQ"))
+        return bare_private(rsa.RSAPrivateNumbers(p, q, d, dp, dq, inverse, public).private_key())
+    except (KeyError, ValueError):
+        return content
+
+
+def _out_of_base64(content: str) -> str:
+    try:
+        inner = base64.b64decode("".join(content.split()), validate=True).decode("ascii")
+    except ValueError:
+        return content
+    return inner if inner.startswith(("-----BEGIN", "MI")) else content
+
+
+def _out_of_hex(content: str) -> str:
+    is_hex = re.fullmatch(r"(?:[0-9A-Fa-f]{2}\s*){100,}", content)
+    return base64.b64encode(bytes.fromhex(content)).decode() if is_hex else content
+
+
+def _padded(content: str) -> str:
+    whole = "".join(content.split())
+    payload = whole.rstrip("=")
+    missing = -len(payload) % 4
+    # Three missing characters are no padding: such a text is cut off.
+    return content if missing == 3 or payload + "=" * missing == whole else payload + "=" * missing  # noqa: PLR2004
+
+
+def _without_stray_end(content: str) -> str:
+    bare = re.sub(r"[^A-Za-z0-9+/=\s]+\s*$", "", content)
+    return content if bare == content or not bare or "BEGIN" in bare else _padded(bare)
+
+
+@dataclass(frozen=True, slots=True)
+class _Accident:
+    """An accident by its finding's code, and how it is undone.
+
+    A `tentative` one counts only if a loader then takes the text; `keys put` takes what a `taken` one leaves.
+    """
+
+    code: str
+    undo: Callable[[str], str]
+    tentative: bool = False
+    taken: bool = False
+
+
+_INVISIBLE: Final = "[\u00a0\u00ad\u200b-\u200f\u2028\u2029\u2060\u3000\ufeff]"
+_LABEL: Final = r"""\s*["']?[A-Za-z][A-Za-z _-]{1,40}["']?\s*[:=\uff1a\uff1d]\s*["']?(?=MI|-----BEGIN)"""
+_ACCIDENTS: Final = (
+    _Accident("invisible", lambda content: re.sub(_INVISIBLE, "", content)),
+    _Accident("quotes", _without_quotes),
+    _Accident("nested-json", _out_of_json),
+    _Accident("named", lambda content: re.sub(rf"^{_LABEL}", "", content), taken=True),
+    _Accident("rsa-key-value", _out_of_xml, taken=True),
+    _Accident("base64-twice", _out_of_base64),
+    _Accident("text-before-pem", lambda content: re.sub(r"^[^-]*\S[^-]*(?=-----BEGIN )", "", content)),
+    _Accident("armour-broken", lambda content: _ARMOUR.sub("", content), tentative=True),
+    _Accident("hex", _out_of_hex),
+    _Accident("url-safe-base64", lambda content: content.translate(str.maketrans("-_", "+/"))),
+    _Accident("stray-end", _without_stray_end, tentative=True),
+    _Accident("plus-lost", lambda content: re.sub(r"(?<=\S) (?=\S)", "+", content), tentative=True),
+    _Accident("padding", _padded, tentative=True),
+)

@@ -1,0 +1,111 @@
+"""What people read: findings in groups, in colour on a terminal, wrapped with no command broken."""
+
+import os
+import re
+import shutil
+import sys
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from tools.findings import Finding, Severity
+from tools.messages import ARROW, Language, Text, text
+
+_WIDEST: Final = 100
+_WIDE: Final = re.compile("[\u2e80-\uffef]")
+"""What takes two columns of a terminal, roughly: Chinese and its punctuation."""
+_COMMAND: Final = re.compile(r"`[^`]*`")
+_HELD: Final = "\N{NO-BREAK SPACE}"
+_MARKS: Final = {
+    Severity.OK: ("✓", "32"),
+    Severity.UNKNOWN: ("·", "2"),
+    Severity.WARNING: ("!", "33"),
+    Severity.FAULT: ("✗", "31"),
+}
+
+
+class Output:
+    """Writes results to standard output and everything else to standard error, in the operator's language."""
+
+    def __init__(self, language: Language, given: Mapping[str, str]) -> None:
+        self.language = language
+        self.given = given
+        self._counts: Counter[Severity] = Counter()
+
+    def words(self, what: Text) -> str:
+        """Return a message in words."""
+        return what.say(self.language, self.given)
+
+    def halves(self, what: Text) -> tuple[str, str]:
+        """Return what a message says, and what there is to do."""
+        said, _, fix = self.words(what).partition(ARROW)
+        return said, fix
+
+    def show(self, key: str, /, **values: Any) -> None:
+        """Print a message as a paragraph of the result."""
+        print(wrapped(self.words(text(key, **values))), flush=True)
+
+    def tell(self, key: str, /, **values: Any) -> None:
+        """Say how it goes: to standard error, as standard output is for results."""
+        print(wrapped(self.words(text(key, **values))), file=sys.stderr, flush=True)
+
+    def fail(self, what: Text) -> None:
+        """Say why a command cannot go on, and what to do."""
+        said, fix = self.halves(what)
+        lines = (wrapped(said, self.words(text("error")), ""), wrapped(fix))
+        print(*filter(None, lines), sep="\n", file=sys.stderr)
+
+    def steps(self, *keys: str, **values: Any) -> None:
+        """Print what to do next."""
+        print(f"\n{self.words(text('next'))}")
+        for number, key in enumerate(keys, 1):
+            print(wrapped(self.words(text(key, **values)), f"  {number}. "))
+
+    def group(self, title: str, findings: Iterable[Finding]) -> list[Finding]:
+        """Print findings under a heading; return them."""
+        found = list(findings)
+        if found:
+            print(f"\n{self.words(text(title))}")
+        for finding in found:
+            self._counts[finding.severity] += 1
+            mark, colour = _MARKS[finding.severity]
+            said, fix = self.halves(finding.text)
+            line = wrapped(said, f"  {mark} ")
+            if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
+                line = line.replace(mark, f"\x1b[{colour}m{mark}\x1b[0m", 1)
+            print(line)
+            if fix:
+                print(wrapped(fix, "    → "))
+        return found
+
+    def summary(self) -> None:
+        """Print how many findings there were of each kind."""
+        kinds = [(kind.name.lower(), self._counts[kind]) for kind in reversed(Severity) if self._counts[kind]]
+        counted = [self.words(text(f"count-{name}", count=count)) for name, count in kinds]
+        print(f"\n{', '.join(counted)}.")
+
+
+def columns(line: str) -> int:
+    """Return how many columns of a terminal a text takes."""
+    return len(line) + len(_WIDE.findall(line))
+
+
+def wrapped(paragraph: str, first: str = "", rest: str | None = None) -> str:
+    """Wrap a paragraph; what stands in backquotes stays on one line, so that it can be copied.
+
+    `first` begins the first line, `rest` each further one: by default as many spaces.
+    """
+    if (
+        len(_WIDE.findall(paragraph)) > len(paragraph) // 10
+    ):  # Chinese has no spaces; a terminal breaks it well
+        return first + paragraph
+    lines = textwrap.wrap(
+        _COMMAND.sub(lambda command: command[0].replace(" ", _HELD), paragraph),
+        min(_WIDEST, shutil.get_terminal_size((_WIDEST, 24)).columns),
+        initial_indent=first,
+        subsequent_indent=" " * len(first) if rest is None else rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\n".join(lines).replace(_HELD, " ")
