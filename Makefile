@@ -1,145 +1,111 @@
-# What a developer runs. Every target does its own set-up; it needs Python 3.11 or newer and make.
+# What there is to run. Each target brings what it needs, as uv.lock has it; Python 3.11 or newer and make are enough.
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
-# What is locked is all there is: nothing to resolve, and errors alone are worth a line.
-INSTALL := pip install --quiet --quiet --disable-pip-version-check --no-deps --require-hashes --requirement
 
-.PHONY: help venv sam-venv real-parts receipt-parts demo test soak screenshots lint validate plan build \
-  test-real test-sam lock openapi fuzz audit sbom licences bench scaling docs clean
+.PHONY: help demo venv test lint build test-parts bench fuzz audit docs lock clean
 
-help:  ## what there is
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+help:
+	@awk '/^##@ / {print substr($$0, 5)} \
+	  match($$0, /^[a-z-]+:.*## /) {name = $$1; sub(":", "", name); printf "  make %-11s %s\n", name, substr($$0, RLENGTH + 1)}' \
+	  $(MAKEFILE_LIST)
 
-venv: .venv/stamp  ## make .venv with everything that development needs
-
-.venv/stamp: requirements/dev.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "$(PYTHON) is older than 3.11; run: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
-	@echo "making .venv, once: about 150 MB to download"
-	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m $(INSTALL) $<
-	@touch $@
-
-demo: venv  ## the whole flow on this machine, in a browser; Ctrl-C ends it; ARGS="--web-port 0" for options
+##@ To try it and to run it
+demo: .venv/demo  ## the whole flow on this machine, in a browser; Ctrl-C ends it; ARGS="--web-port 0" for options
 	@exec $(BIN)/python -m local up --receipts encrypted $(ARGS)
 
-test: venv  ## all tests that this machine has the parts for
-	@$(BIN)/python -m pytest
+venv: .venv/demo  ## only .venv, for the operator's tools: .venv/bin/python -m tools
 
-soak: venv  ## ten minutes of traffic and faults, then an audit; SECONDS=60 for a shorter one
-	@$(BIN)/python -m tests.soak --seconds $(or $(SECONDS),600)
+build: .venv-sam/done  ## check the template and build the bundle into .aws-sam; ARCHITECTURE=arm64 for arm64
+	@$(SAM) validate --lint
+	@$(SAM) build --parameter-overrides Architecture=$(or $(ARCHITECTURE),x86_64)
 
-screenshots: venv  ## docs/screenshots, each state of the login page; needs a Chromium
-	@$(BIN)/python -m tests.e2e.screenshots
+##@ To change it
+test: .venv/dev  ## all tests that need nothing but pip's packages and a Chromium
+	@$(BIN)/python -m pytest $(ARGS)
 
-lint: venv  ## ruff and mypy
+lint: .venv/dev  ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-sam-venv: .venv-sam/stamp  ## make .venv-sam with the SAM CLI
+# The first run on the parts embedded here, the second on the bundle under Lambda's runtime and on DynamoDB Local.
+test-parts: .venv/dev build .venv-runtime/done node-parts  ## what needs a foreign part: the bundle, a JDK, Go, Node.js, other browsers
+	@$(WITH_PYTHON313) $(BIN)/python -m pytest $(wildcard tests/parts tests/real tests/sam) $(ARGS)
+	@$(WITH_PYTHON313) $(BIN)/python -m pytest --target real $(ON_THE_BUNDLE) $(ARGS)
 
-.venv-sam/stamp: requirements/sam.txt
-	@echo "making .venv-sam (once, a minute or two)"
-	@$(PYTHON) -m venv .venv-sam
-	@.venv-sam/bin/python -m $(INSTALL) $<
-	@touch $@
+fuzz: .venv/dev .venv-fuzz/done  ## atheris on the readers, schemathesis on the API; SECONDS=60
+	@$(BIN)/python -m tests.fuzz $(if $(SECONDS),--seconds $(SECONDS))
+
+audit: .venv/dev .venv-audit/done  ## templates, advisories, secrets in the history; writes an SBOM into .local
+	@$(BIN)/python -m tests.security.audit
+
+bench: .venv/dev .venv/bench build .venv-runtime/done node-parts  ## speed against goals, docs/performance.md; ROUNDS=25
+	@$(WITH_PYTHON313) $(BIN)/python -m benchmarks $(if $(ROUNDS),--rounds $(ROUNDS))
+
+docs: .venv/dev .venv/bench  ## the pages that tables and models make: docs/faults.md, docs/scaling.md
+	@$(BIN)/python -m tests.faults
+	@$(BIN)/python -m benchmarks.scaling
+
+lock: .venv/demo  ## lock the newest versions, with hashes
+	@$(BIN)/uv lock --quiet --upgrade --default-index https://pypi.org/simple
+	@$(BIN)/uv export --quiet --frozen --no-annotate --no-header --only-group layer \
+	  --output-file layers/dependencies/requirements.txt >/dev/null
+
+clean:  ## remove what was made
+	@rm -rf .venv .venv-* .aws-sam .local .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find . -name node_modules -prune -exec rm -rf {} +
+
+# What goes through HTTP, and the page.
+ON_THE_BUNDLE = $(wildcard tests/e2e/test_login_page.py tests/e2e/test_receipt_login.py $(addprefix tests/integration/test_, \
+  contract.py budget_over_http.py races_over_http.py leaks.py other_implementations.py receipts_of_the_api.py \
+  local_receipts.py))
 
 # The bundle is compiled by Python 3.13, as on Lambda. Where only pyenv has one, this makes its python3.13 answer.
 WITH_PYTHON313 = SAM_CLI_TELEMETRY=0 MAKEFLAGS=--no-print-directory \
   PYENV_VERSION=$${PYENV_VERSION:-$$(pyenv versions --bare 2>/dev/null | grep '^3\.13\.' | tail -n 1)}
 SAM = $(WITH_PYTHON313) .venv-sam/bin/sam
 
-validate: sam-venv  ## check template.yaml
-	@$(SAM) validate --lint
+# pip installs uv, and uv the rest: what uv.lock names, by hash. An index that pip is set to, such as a mirror, is uv's too.
+define install  # GROUP, OPTIONS
+@echo "installing what '$1' needs, once"
+@export UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(PYTHON) -m pip config get global.index-url 2>/dev/null)}}"; \
+  $(BIN)/uv export --quiet --frozen --only-group $1 | $(BIN)/uv pip install --quiet --require-hashes --requirements - $2
+@touch $@
+endef
 
-plan: venv sam-venv  ## what a deployment makes, without an account; ARGS="Receipts=on" for parameters
-	@$(BIN)/python -m tools plan $(ARGS)
+PIN_UV = import tomllib; \
+  (uv,) = (each for each in tomllib.load(open("uv.lock", "rb"))["package"] if each["name"] == "uv"); \
+  print("uv==" + uv["version"], *("--hash=" + wheel["hash"] for wheel in uv["wheels"]))
 
-build: sam-venv  ## build the bundle into .aws-sam; ARCHITECTURE=arm64 for arm64
-	@$(SAM) build --parameter-overrides Architecture=$(or $(ARCHITECTURE),x86_64)
-
-test-sam: venv build  ## the built bundle under SAM CLI and Docker
-	@$(WITH_PYTHON313) $(BIN)/python -m pytest tests/sam
-
-real-parts: .venv-runtime/stamp tests/real/node_modules/stamp benchmarks/naive/node/node_modules/stamp  ## bring Lambda's runtime and DynamoDB Local
-
-.venv-runtime/stamp: requirements/runtime.txt
-	@rm -rf .venv-runtime
-	@$(WITH_PYTHON313) $${LAMBDA_PYTHON:-python3.13} -m $(INSTALL) $< --only-binary :all: --root-user-action ignore \
-	  --target .venv-runtime
+.venv/bin/uv: uv.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is older than 3.11; run: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	@# With the pip that is there; a virtual environment's own would take longer than all the rest.
+	@$(PYTHON) -m venv --clear --without-pip .venv
+	@pip="$(PYTHON) -m pip --python $(BIN)/python"; \
+	  $$pip --version >/dev/null 2>&1 || { $(PYTHON) -m venv --clear .venv && pip="$(BIN)/python -m pip"; }; \
+	  $(BIN)/python -c '$(PIN_UV)' | $$pip install --quiet --quiet --disable-pip-version-check --no-deps \
+	    --require-hashes --requirement /dev/stdin
 	@touch $@
 
-tests/real/node_modules/stamp: tests/real/package-lock.json
-	@npm ci --silent --prefix tests/real
-	@touch $@
-
-JOSE4J = $(HOME)/.m2/repository/org/bitbucket/b_c/jose4j/0.9.6/jose4j-0.9.6.jar
-
-receipt-parts: tests/parts/node_modules/stamp $(JOSE4J)  ## bring the libraries of docs/receipts.md
-
-$(JOSE4J):
-	@mvn --quiet --batch-mode dependency:get -Dartifact=org.bitbucket.b_c:jose4j:0.9.6
-
-tests/parts/node_modules/stamp: tests/parts/package-lock.json
-	@npm ci --silent --prefix tests/parts
-	@touch $@
-
-# What goes through HTTP, and the page.
-REAL_TESTS = tests/real tests/e2e/test_flows.py tests/e2e/test_page.py $(addprefix tests/integration/, \
-  test_contract.py test_budget_over_http.py test_races_over_http.py test_leaks.py test_other_implementations.py \
-  test_receipts_page.py)
-
-test-real: venv build real-parts  ## the bundle under Lambda's runtime, with DynamoDB Local, a JDK and a browser
-	@$(WITH_PYTHON313) $(BIN)/python -m pytest --target real $(REAL_TESTS)
-
-LOCK = $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes \
-  --no-emit-index-url --no-annotate --no-header --python-version
-
-lock: venv  ## lock the newest versions, with hashes
-	@$(LOCK) 3.11 layers/dependencies/requirements.in -o layers/dependencies/requirements.txt
-	@$(LOCK) 3.11 --constraint layers/dependencies/requirements.txt requirements/dev.in -o requirements/dev.txt
-	@$(LOCK) 3.11 --constraint layers/dependencies/requirements.txt requirements/fuzz.in -o requirements/fuzz.txt
-	@$(LOCK) 3.11 requirements/audit.in -o requirements/audit.txt
-	@$(LOCK) 3.11 requirements/sam.in -o requirements/sam.txt
-	@$(LOCK) 3.13 requirements/runtime.in -o requirements/runtime.txt
-
-openapi: venv  ## docs/openapi.json, out of the code
-	@PYTHONPATH=functions:layers/crypto:. $(BIN)/python -m tests.security.describe_api
+.venv/demo .venv/dev .venv/bench: .venv/%: .venv/bin/uv
+	$(call install,$*,--python $(BIN)/python)
 
 # Each in a virtual environment of its own, so that neither slows .venv nor ties its versions.
-.venv-fuzz/stamp .venv-audit/stamp: .venv-%/stamp: requirements/%.txt
-	@echo "making .venv-$* (once, a minute or two)"
-	@$(PYTHON) -m venv .venv-$*
-	@.venv-$*/bin/python -m $(INSTALL) $<
+.venv-sam/done .venv-audit/done .venv-fuzz/done: .venv-%/done: .venv/bin/uv
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-$*
+	$(call install,$*,--python .venv-$*/bin/python)
+
+# Lambda's runtime client, for Lambda's Python.
+.venv-runtime/done: .venv/bin/uv
+	@rm -rf .venv-runtime
+	$(call install,runtime,--python-version 3.13 --only-binary :all: --target .venv-runtime)
+
+# npm's packages, wherever a lock of theirs lies.
+.PHONY: node-parts
+node-parts: $(patsubst %/package-lock.json,%/node_modules/done,$(shell git ls-files '*package-lock.json'))
+
+%/node_modules/done: %/package-lock.json
+	@npm ci --silent --prefix $*
 	@touch $@
-
-fuzz: venv .venv-fuzz/stamp  ## atheris on the readers, schemathesis on the API; SECONDS=60
-	@$(BIN)/python -m tests.fuzz $(if $(SECONDS),--seconds $(SECONDS))
-
-audit: venv sam-venv .venv-audit/stamp  ## bandit, cfn-lint, checkov, pip-audit, secrets; ADVISORIES=all.zip of OSV
-	@ADVISORIES='$(ADVISORIES)' $(BIN)/python -m tests.security.audit
-
-sbom: venv .venv-audit/stamp  ## .local/sbom.cdx.json, what ships of others' (CycloneDX)
-	@$(BIN)/python -m tests.security.inventory sbom
-
-licences: venv  ## docs/licences.md, out of the lock
-	@$(BIN)/python -m tests.security.inventory licences
-
-bench: venv build .venv-runtime/stamp benchmarks/naive/node/node_modules/stamp  ## speed against goals, docs/performance.md
-	@$(WITH_PYTHON313) $(BIN)/python -m benchmarks $(if $(ROUNDS),--rounds $(ROUNDS))
-
-benchmarks/naive/node/node_modules/stamp: benchmarks/naive/node/package-lock.json
-	@npm ci --silent --prefix benchmarks/naive/node
-	@touch $@
-
-scaling: venv  ## docs/scaling.md, what to set and what it costs, with its plots
-	@$(BIN)/python -m benchmarks.scaling
-
-docs: venv  ## docs/faults.md, what happens when something fails, from its table
-	@$(BIN)/python -m tests.faults
-
-clean:  ## remove what was made
-	@rm -rf .venv .venv-sam .venv-runtime .venv-fuzz .venv-audit .aws-sam .local .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/*/node_modules \
-	  benchmarks/naive/node/node_modules
