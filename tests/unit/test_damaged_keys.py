@@ -1,0 +1,144 @@
+"""Damaged private keys: whatever is wrong with one, it signs correctly or is refused.
+
+The functions do not test a key's primes (see `cmpassport.keys`). So each kind of damage is tried here:
+signatures must be the undamaged key's, or the key is a bad secret.
+"""
+
+import base64
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+from cmpassport.keys import KeyFormatError, load_private_key
+from cmpassport.secret_cache import CachedSecret, SecretUnavailableError
+from cmpassport.signing import SignatureAlgorithm, SignatureScheme
+from tests.support.fakes import FakeClock
+
+Numbers = dict[str, int]
+Damage = Callable[[Numbers], Numbers]
+
+MESSAGES: Final = ("", "a preSign", "3000000000002026" * 8)
+REFUSED: Final = "the private key is damaged: its numbers do not belong together"
+
+
+def numbers_of(key: RSAPrivateKey) -> Numbers:
+    private = key.private_numbers()
+    names = {"d": "d", "p": "p", "q": "q", "dp": "dmp1", "dq": "dmq1", "qinv": "iqmp"}
+    numbers = {name: getattr(private, attribute) for name, attribute in names.items()}
+    return {"n": private.public_numbers.n, "e": private.public_numbers.e, **numbers}
+
+
+def text_of(numbers: Numbers) -> str:
+    """Write PKCS#1 (RFC 8017 appendix A.1.2) whatever the numbers are, which no library does."""
+    names = ("n", "e", "d", "p", "q", "dp", "dq", "qinv")
+    integers = b"".join(_tagged(0x02, _bytes(numbers[name])) for name in names)
+    return base64.b64encode(_tagged(0x30, _tagged(0x02, b"\0") + integers)).decode()
+
+
+def _bytes(number: int) -> bytes:
+    return number.to_bytes(number.bit_length() // 8 + 1)
+
+
+def _tagged(tag: int, content: bytes) -> bytes:
+    size = len(content)
+    length = size.to_bytes(1 if size < 0x100 else 2)
+    return bytes([tag]) + (length if size < 0x80 else bytes([0x80 | len(length)]) + length) + content
+
+
+def flipped(name: str, share: float) -> Damage:
+    """Return the damage of one bit, at a share of the number's length from its lowest."""
+
+    def flip(numbers: Numbers) -> Numbers:
+        bit = int(share * (numbers[name].bit_length() - 1))
+        return {**numbers, name: numbers[name] ^ 1 << bit}
+
+    return flip
+
+
+def with_crt(numbers: Numbers, **changes: int) -> Numbers:
+    """Return numbers whose CRT part follows from what was changed."""
+    changed = {**numbers, **changes}
+    p, q, d = changed["p"], changed["q"], changed["d"]
+    return {**changed, "dp": d % (p - 1), "dq": d % (q - 1), "qinv": pow(q, -1, p)}
+
+
+def composite(numbers: Numbers) -> Numbers:
+    """Return a key that is consistent in itself, but for one factor being no prime."""
+    p = 3 * (numbers["p"] // 3 | 1)
+    q = numbers["q"]
+    while True:
+        try:
+            d = pow(numbers["e"], -1, (p - 1) * (q - 1))
+            return with_crt({**numbers, "n": p * q}, p=p, d=d)
+        except ValueError:  # no inverse: the next composite
+            p += 6
+
+
+def kinds() -> Iterator[tuple[str, Damage]]:
+    for name in ("n", "e", "d", "p", "q", "dp", "dq", "qinv"):
+        for share in (0, 0.01, 0.5, 0.99, 1):
+            yield f"a bit in {name}, {share:.0%} from its lowest", flipped(name, share)
+    yield "p and q swapped", lambda numbers: {**numbers, "p": numbers["q"], "q": numbers["p"]}
+    yield "an even modulus", lambda numbers: {**numbers, "n": numbers["n"] + 1}
+    yield (
+        "an even modulus with an even prime",
+        lambda numbers: with_crt({**numbers, "n": 2 * numbers["q"]}, p=2),
+    )
+    yield "a composite prime", composite
+    yield "two equal primes", lambda numbers: {**numbers, "p": numbers["q"], "n": numbers["q"] ** 2}
+    yield "p and d", lambda numbers: flipped("p", 0.5)(flipped("d", 0.5)(numbers))
+    yield "dp and d", lambda numbers: flipped("dp", 0.5)(flipped("d", 0.5)(numbers))
+    for name in ("d", "p", "q", "dp", "dq", "qinv"):
+        yield f"{name} is 1", lambda numbers, name=name: {**numbers, name: 1}  # type: ignore[misc]
+
+
+DAMAGES: Final = dict(kinds())
+
+
+@pytest.mark.parametrize("bits", [1024, 2048])
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_key_signs_correctly_or_is_refused(
+    rsa_key: Callable[[int], RSAPrivateKey], bits: int, damage: Damage
+) -> None:
+    good = rsa_key(bits)
+    try:
+        key = load_private_key(text_of(damage(numbers_of(good))))
+    except KeyFormatError:
+        return
+
+    for algorithm in SignatureAlgorithm:
+        scheme = SignatureScheme(algorithm)
+        for message in MESSAGES:
+            assert scheme.sign(key, message) == scheme.sign(good, message)
+
+
+@pytest.mark.parametrize(
+    ("kind", "damage"),
+    [(name, DAMAGES[name]) for name in ("an even modulus", "a composite prime", "p and d", "dp and d")],
+)
+def test_a_key_that_cannot_sign_is_refused_with_its_reason(
+    rsa_key: Callable[[int], RSAPrivateKey], kind: str, damage: Damage
+) -> None:
+    del kind
+    with pytest.raises(KeyFormatError, match=f"^{REFUSED}$"):
+        load_private_key(text_of(damage(numbers_of(rsa_key(2048)))))
+
+
+def test_a_damaged_key_is_a_bad_secret(rsa_key: Callable[[int], RSAPrivateKey], clock: FakeClock) -> None:
+    good = numbers_of(rsa_key(2048))
+    damaged = text_of(flipped("n", 0.5)(good))
+    texts = [damaged, text_of(good), damaged]
+    stale: list[Exception] = []
+    secret = CachedSecret(
+        lambda: load_private_key(texts.pop(0)), max_age=300, monotonic=clock.monotonic, on_stale=stale.append
+    )
+
+    with pytest.raises(SecretUnavailableError, match=REFUSED):
+        secret.get()
+    first = secret.get()
+    clock.advance(301)
+
+    assert secret.get() is first
+    assert [str(error) for error in stale] == [REFUSED]
