@@ -9,6 +9,7 @@ from cmpassport.settings import SettingsError, read_origins
 from cmpassport.signing import SignatureAlgorithm, SignatureEncoding, SignatureScheme
 from presign.settings import Settings as PreSignSettings
 from verify.platform import Limits
+from verify.settings import NumberForm, ReceiptSettings
 from verify.settings import Settings as VerifySettings
 
 REQUIRED: Final = {
@@ -172,6 +173,12 @@ BAD_FOR_VERIFY: Final = [
     ("PLATFORM_URL", "www.cmpassport.example/planted"),
     ("PLATFORM_URL", "https://user:planted@www.cmpassport.example/verify"),
     ("PLATFORM_URL", "https://www.cmpassport.example/a b"),
+    ("PLATFORM_URL", "https://www.cmpassport.example/a\x7f"),
+    ("PLATFORM_URL", "https://www.cmpassport_.example/a"),
+    ("PLATFORM_URL", "https://www.cmpassport.example:123456/a"),
+    ("PLATFORM_URL", "https://www.cmpassport.example:/a"),
+    ("PLATFORM_URL", "https://[::g]/a"),
+    ("PLATFORM_URL", "https://www.cmpassport.example/"),
     ("DAILY_ATTEMPT_LIMIT", "0"),
     ("DAILY_ATTEMPT_LIMIT", "1001"),
     ("DAILY_ATTEMPT_LIMIT", "-5"),
@@ -223,6 +230,43 @@ def test_settings_cannot_be_changed() -> None:
 
     with pytest.raises(AttributeError):
         settings.window = timedelta(days=1)  # type: ignore[misc]
+
+
+RECEIPTS: Final = {"RECEIPT_SECRET_ID": "number-verification/receipts"}
+
+
+def test_receipts_are_on_where_their_secret_is_named() -> None:
+    receipts = VerifySettings.from_environment({**REQUIRED_BY_VERIFY, **RECEIPTS}).receipts
+
+    assert receipts == ReceiptSettings("number-verification/receipts", NumberForm.HASH, 120, "")
+    assert VerifySettings.from_environment(REQUIRED_BY_VERIFY).receipts is None
+    assert VerifySettings.from_environment({**REQUIRED_BY_VERIFY, "RECEIPT_SECRET_ID": " "}).receipts is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RECEIPT_SECRET_ID", "two words"),
+        ("RECEIPT_NUMBER", "plain"),
+        ("RECEIPT_LIFE_SECONDS", "29"),
+        ("RECEIPT_LIFE_SECONDS", "601"),
+        ("RECEIPT_ISSUER", "https://api.example.com/"),
+        ("RECEIPT_ISSUER", "api.example.com"),
+        ("RECEIPT_ISSUER", "https://[::1"),
+        ("RECEIPT_ISSUER", "https://api.example.com:123456"),
+    ],
+)
+def test_a_wrong_setting_of_receipts_is_named(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{name} is "):
+        VerifySettings.from_environment({**REQUIRED_BY_VERIFY, **RECEIPTS, name: value})
+
+
+@pytest.mark.parametrize("value", ["https://api.example.com", "http://127.0.0.1:3000", "https://[::1]:3000"])
+def test_an_issuer_is_an_address_without_a_path(value: str) -> None:
+    settings = VerifySettings.from_environment({**REQUIRED_BY_VERIFY, **RECEIPTS, "RECEIPT_ISSUER": value})
+
+    assert settings.receipts is not None
+    assert settings.receipts.issuer == value
 
 
 # Origins.
