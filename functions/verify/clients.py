@@ -1,6 +1,6 @@
 """Budgets of a client's network: requests per hour, and the mismatches that it causes at whatever numbers.
 
-Mismatches are billed: who tries one SIM on many numbers meets a bound. It is shared by all environments of
+Mismatches are billed, so trying one SIM on many numbers meets a bound. It is shared by all environments of
 the function and costs nothing where there are none: a mismatch is counted when it happens, and an
 environment looks up the count only for networks whose mismatches it has seen come near the limit. So the
 bound may be passed by one mismatch for each environment.

@@ -8,7 +8,7 @@ from cmpassport.problems import Problem
 
 
 class Who(StrEnum):
-    """Who can mend what a return code reports."""
+    """Who can fix what a return code reports."""
 
     NOBODY = "nobody"
     USER = "user"
@@ -37,7 +37,7 @@ class ReturnCode:
     description
         The platform's words for it, as in the guide.
     who
-        Who can mend it.
+        Who can fix it.
     problem
         The refusal that the page gets; None for a verdict.
     settlement

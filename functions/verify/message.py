@@ -21,7 +21,7 @@ from verify.submission import Submission
 
 _VERSION: Final = "1.0"
 _RESULT_CODE: Final = re.compile(r"[0-9A-Za-z]{1,10}", re.ASCII)
-"""Known ones have up to six digits. A number has 11: what echoes one is no code, since codes are logged."""
+"""Known ones have up to six digits. A number has 11, so that no code, which is logged, can echo one."""
 _VERDICTS: Final = frozenset({"000", "001"})
 _PADDING: Final = PKCS1v15()
 _PADDING_BYTES: Final = 11

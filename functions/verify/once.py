@@ -82,7 +82,7 @@ class Tokens:
             The table could not be asked whether the token is free.
         """
         nobody_holds_it = "attribute_not_exists(id)"
-        # Time to live deletes late, so the time is looked at.
+        # Time to live deletes late, so the expiry is checked here.
         no_longer_held = "expiration <= :now"
         # True when the response to this very claim was lost and botocore sends it again.
         claimed_already = "attempt = :attempt"

@@ -1,7 +1,7 @@
 """The verification of a number (guide steps 13 to 16): claim the token, reserve, ask, settle.
 
-Whatever the platform may have seen of a token is the token's outcome, kept and returned again. Of what it
-surely has not seen there is none: the attempt is given back and the token may be sent again.
+What becomes of a token that the platform may have seen is its outcome, kept and returned again. A token that
+it cannot have seen has none: the attempt is given back and the token may be sent again.
 
 The whole has one budget of time, below a page's patience. Each AWS call and the exchange have bounds of
 their own, and the exchange gets what is left: where that is too little, nothing is reserved, and the page

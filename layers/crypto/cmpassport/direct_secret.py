@@ -222,7 +222,7 @@ class SecretReader:
         signer = Signer.from_environment(env)
         self._direct = None if signer is None else DirectFetch(signer)
         self._by_botocore = cache(lambda: fetcher(aws.client(_SERVICE)))
-        # After a time-out there is no time for more than one attempt: the function has one of its own.
+        # After a time-out one attempt is all that fits into the function's own time-out.
         self._by_botocore_once = cache(lambda: fetcher(aws.client(_SERVICE, attempts=1)))
 
     def prepare(self) -> None:

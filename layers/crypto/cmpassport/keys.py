@@ -189,7 +189,7 @@ def _is_pem(text: str) -> bool:
 
 
 def _refuse(label: str, text: str, kind: KeyFault, words: str | None = None) -> None:
-    """Tell swapped halves, certificates and passphrases by the PEM label, which is no secret."""
+    """Tell swapped halves, certificates and passphrases by the PEM label, which is not secret."""
     if _is_pem(text) and label in text.lstrip().partition("\n")[0]:
         raise KeyFormatError(kind, words)
 

@@ -9,7 +9,7 @@ from cmpassport.errors import CmpassportError
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One field that is wrong, by name and reason; never its value."""
+    """One field that is not as documented, by name and reason; never its value."""
 
     field: str
     reason: str
@@ -21,7 +21,7 @@ class InvalidMembersError(CmpassportError):
     Attributes
     ----------
     errors
-        Each member that is wrong.
+        Each member that is not as documented.
     """
 
     def __init__(self, *errors: FieldError) -> None:

@@ -22,7 +22,7 @@ _ORIGIN: Final = re.compile(
 MAX_SECRET_AGE: Final = 3000
 """Seconds: the longest for which a secret may be used before it is read again.
 
-The tools give a new key of receipts an hour before it signs: every function has read it by then, and every
+The tools publish a new receipt key an hour before it signs: every function has read it by then, and every
 back end has fetched it (`cmpassport.receipt_keys.PUBLISHED_MAX_AGE`).
 """
 
@@ -32,7 +32,7 @@ _E = TypeVar("_E", bound=StrEnum)
 
 
 class SettingsError(CmpassportError):
-    """An environment variable is missing or wrong.
+    """An environment variable is missing or not valid.
 
     Parameters
     ----------

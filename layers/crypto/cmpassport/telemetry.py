@@ -26,7 +26,7 @@ class Metric(StrEnum):
     """Metric names; beside these, each refusal is counted under its code's name, as in `TokenRejected`.
 
     A repeated request that gets a refusal again counts that again. Once for each call to the platform count
-    its latency, verdicts, the four that end in `_CODE` (other answers, by who can mend them), no answer in
+    its latency, verdicts, the four that end in `_CODE` (other answers, by who can fix them), no answer in
     time, and answers that are not the protocol's.
     """
 
