@@ -30,7 +30,7 @@ GO_SOURCES: Final = Path("/usr/share/gocode")  # where Debian's packages put lib
 
 def found(path: Path) -> Path:
     if not path.exists():
-        raise PartMissingError(f"{path} is missing: make receipt-parts or .ci/run brings it")
+        raise PartMissingError(f"{path} is missing: make test-parts or .ci/run brings it")
     return path
 
 
