@@ -112,5 +112,7 @@ def overlaid(function: Function, overlay: Mapping[str, Any]) -> Function:
     """Set variables that the function has anyway, as `sam local` does."""
     given = {**overlay.get("Parameters", {}), **overlay.get(function.logical_id, {})}
     wanted = {name: str(value) for name, value in given.items() if name in function.variables}
-    kept = {name: function.variables[name] for name in STACKS_OWN if name in function.variables}
+    # An empty text switches off what a variable stands for.
+    own = [name for name in STACKS_OWN if name in function.variables and wanted.get(name) != ""]
+    kept = {name: function.variables[name] for name in own}
     return replace(function, variables={**function.variables, **wanted, **kept})

@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any
 
 import boto3
@@ -41,9 +42,15 @@ def deployment(endpoint: AwsEndpoint) -> Deployment:
     return deployment
 
 
+@cache
+def session() -> boto3.Session:
+    """Make a session that reads botocore's descriptions of the services once."""
+    return boto3.Session("any", "any")
+
+
 def client(endpoint: AwsEndpoint, service: str, region: str = "cn-north-1") -> Any:
-    session = boto3.Session("any", "any", region_name=region)
-    return session.client(service, endpoint_url=endpoint.address)  # type: ignore[call-overload]  # any service
+    address = endpoint.address
+    return session().client(service, region_name=region, endpoint_url=address)  # type: ignore[call-overload]
 
 
 def test_a_table_is_what_the_template_declares(endpoint: AwsEndpoint, deployment: Deployment) -> None:

@@ -368,3 +368,4 @@ def test_a_sample_event_gives_its_documented_result(
     assert response["statusCode"] == int(status)
     assert body.get("code", body.get("resultCode", "")) == code
     assert ("sign" in body) is (event == "presign-good.json")
+    assert "receipt" not in body

@@ -579,6 +579,7 @@ def test_query_and_fragment_of_the_referer_do_not_count(world: World, rest: str)
     "legacy",
     [
         {"msgId": "0.8345123412341234", "uuid": "0a0a0a0a-1b1b-1b1b-1b1b-0a0a0a0a0a0a"},
+        {"msgId": "5.9e-7", "uuid": "0a0a0a0a-1b1b-1b1b-1b1b-0a0a0a0a0a0a"},
         {"msgId": "0.8345", "uuid": "cms-0a0a0a0a-1b1b-1b1b-1b1b-0a0a0a0a0a0a", "version": "1.0"},
     ],
 )
