@@ -5,6 +5,7 @@
 nothing of the stack listens. The relay listens there, for containers only.
 """
 
+import fcntl
 import socket
 import struct
 import sys
@@ -27,11 +28,9 @@ def bridge_address() -> str | None:
     """Return the address of Docker's bridge; None where this machine has none, as with Docker Desktop."""
     if sys.platform != "linux":
         return None
-    from fcntl import ioctl  # noqa: PLC0415 - Unix only
-
     interface = bytearray(struct.pack("256s", _BRIDGE))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket, suppress(OSError):
-        ioctl(any_socket.fileno(), _GET_ADDRESS, interface)
+        fcntl.ioctl(any_socket.fileno(), _GET_ADDRESS, interface)
         return socket.inet_ntoa(interface[20:24])
     return None
 

