@@ -150,7 +150,7 @@ function createVerifier(config) {
             body: JSON.stringify(body),
             credentials: 'omit',
             cache: 'no-store',
-            referrerPolicy: 'no-referrer',
+            referrerPolicy: 'same-origin',
             signal,
           });
           answered = true;
@@ -256,7 +256,7 @@ function createVerifier(config) {
     }
     async function explain(outcome) {
       if (outcome.code !== 'api_unreachable' || answered) return outcome;
-      const probe = { mode: 'no-cors', credentials: 'omit', referrerPolicy: 'no-referrer' };
+      const probe = { mode: 'no-cors', credentials: 'omit', referrerPolicy: 'same-origin' };
       return within(3000, (signal) =>
         (config.fetch || fetch)(base + '/presign', Object.assign(probe, { signal })),
       ).then(

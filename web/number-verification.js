@@ -257,8 +257,8 @@ export function createVerifier(config) {
             body: JSON.stringify(body),
             credentials: 'omit',
             cache: 'no-store',
-            // In spite of the guide's meta tag.
-            referrerPolicy: 'no-referrer',
+            // Not `no-referrer`: Chromium 70 sends its own origin as null then.
+            referrerPolicy: 'same-origin',
             signal,
           });
           answered = true;
@@ -403,7 +403,7 @@ export function createVerifier(config) {
     async function explain(outcome) {
       if (outcome.code !== 'api_unreachable' || answered) return outcome;
       /** @type {RequestInit} */
-      const probe = { mode: 'no-cors', credentials: 'omit', referrerPolicy: 'no-referrer' };
+      const probe = { mode: 'no-cors', credentials: 'omit', referrerPolicy: 'same-origin' };
       return within(3000, (signal) =>
         (config.fetch || fetch)(base + '/presign', Object.assign(probe, { signal })),
       ).then(

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import subprocess
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -172,13 +173,11 @@ class DevTools(Socket):
     """A page of Chromium's DevTools protocol, as it was in 2018."""
 
     def navigate(self, address: str) -> None:
-        # The same address with another fragment, or none, would load nothing.
-        for target in ("about:blank", address):
+        # By way of nowhere: the same address with another fragment, or none, would load nothing.
+        for target, protocol in (("about:blank", "about:"), (address, "http:")):
             self.ask("Page.navigate", url=target)
-            while self.evaluate("document.readyState + location.protocol") not in {"completeabout:", "completehttp:"}:
-                pass
-            while target != "about:blank" and self.evaluate("location.protocol") == "about:":
-                pass
+            while self.evaluate("document.readyState + location.protocol") != f"complete{protocol}":
+                time.sleep(0.05)
 
     def evaluate(self, expression: str) -> str | None:
         answer = self.ask("Runtime.evaluate", expression=expression)
@@ -245,7 +244,7 @@ def firefox(folder: Path) -> Iterator[Engine]:
     arguments = [*program, "--remote-debugging-port", "0"]
     with (
         _running(arguments, r"WebDriver BiDi listening on (ws://\S+)", folder) as address,
-        connect(f"{address}/session", max_size=None) as socket,
+        connect(f"{address}/session", max_size=None, ping_interval=None) as socket,
     ):
         yield Driven(BiDi(socket))
 
@@ -260,7 +259,7 @@ def old_chromium(folder: Path, package: str) -> Iterator[Engine]:
     unpack = "const [, from, to] = process.argv; const { readFileSync: read, writeFileSync: write } = require('fs');"
     unpack += "write(to, require('zlib').brotliDecompressSync(read(from)), { mode: 0o755 })"
     subprocess.run([command("node", "nodejs"), "-e", unpack, packed, program], check=True)
-    switches = ["--headless", "--no-sandbox", "--single-process", "--no-zygote", "--disable-gpu"]
+    switches = ["--headless", "--no-sandbox", "--no-zygote", "--disable-gpu"]
     arguments = [str(program), *switches, "--remote-debugging-port=0", f"--user-data-dir={folder / 'profile'}"]
     with _running(arguments, r"DevTools listening on ws://([^/]+)/", folder) as host:
         (page, *_) = (
@@ -268,7 +267,7 @@ def old_chromium(folder: Path, package: str) -> Iterator[Engine]:
             for target in urllib3.request("GET", f"http://{host}/json/list").json()
             if target["type"] == "page"
         )
-        with connect(page["webSocketDebuggerUrl"], max_size=None) as socket:
+        with connect(page["webSocketDebuggerUrl"], max_size=None, ping_interval=None) as socket:
             yield Driven(DevTools(socket))
 
 
