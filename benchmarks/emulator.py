@@ -86,7 +86,7 @@ class Parts:
 
 
 def find_parts(root: Path) -> Parts:
-    """Find the parts that `make runtime` and `make sam-venv` bring into a checkout.
+    """Find the parts that `make test-parts` brings into a checkout.
 
     Raises
     ------
@@ -103,10 +103,10 @@ def find_parts(root: Path) -> Parts:
     machine = {"aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
     emulators = list(root.glob(f".venv-sam/lib/python3*/site-packages/samcli/local/rapid/*-rie-{machine}"))
     if not emulators:
-        raise PartMissingError("the runtime emulator is missing: make sam-venv brings it")
+        raise PartMissingError("the runtime emulator is missing: make test-parts brings it")
     runtime = root / ".venv-runtime"
     if not (runtime / "awslambdaric").is_dir():
-        raise PartMissingError("the runtime client is missing: make runtime brings it")
+        raise PartMissingError("the runtime client is missing: make test-parts brings it")
     script = "import sys; print(sys.base_prefix)"
     prefix = subprocess.run([python, "-c", script], stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603 - the Python that the user named
     return Parts(emulators[0], Path(prefix.stdout.strip()), runtime)

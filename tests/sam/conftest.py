@@ -1,4 +1,4 @@
-"""The built bundle, a container engine, and SAM CLI on a local stack: what `make test-sam` runs on."""
+"""The built bundle, a container engine, and SAM CLI on a local stack: what `make test-parts` runs on."""
 
 import json
 import os
@@ -63,7 +63,7 @@ def running(command: list[str], log: Path, **options: Any) -> Iterator["subproce
 @pytest.fixture(scope="session")
 def bundle() -> Path:
     """The folder that `sam build` filled."""
-    assert (BUILD / "template.yaml").exists(), "there is no bundle; `make test-sam` builds it"
+    assert (BUILD / "template.yaml").exists(), "there is no bundle; `make build` makes it"
     return BUILD
 
 

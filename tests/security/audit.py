@@ -1,6 +1,6 @@
 """Audits what is shipped and how: `make audit`. Ends with status 1 if there is a finding.
 
-The templates (cfn-lint and checkov), known vulnerabilities of what is locked (OSV's, by uv), and secrets in the
+The templates (cfn-lint and checkov), known vulnerabilities of what is locked (OSV's, by uv), secrets in
 history. It also writes `.local/sbom.cdx.json`, what ships of others (CycloneDX). The code is audited by
 `make lint`: ruff's rules S are bandit's. What could not be audited is said, and is not a pass.
 """
