@@ -121,10 +121,9 @@ def test_whatever_is_signed_is_shorter_than_the_shortest_encrypted_number(ask: A
 def test_with_a_foreign_character_anywhere_it_is_no_presign(ask: Ask, form: str) -> None:
     pre_sign = "".join(FIELDS[form])
 
-    for position, character in product(range(len(pre_sign) + 1), HOSTILE):
-        for end in (position, position + 1):
-            text = pre_sign[:position] + character + pre_sign[end:]
-            assert ("sign" in ask(text)) == is_presign(text)
+    for position, character in product(range(len(pre_sign)), HOSTILE):
+        text = pre_sign[:position] + character + pre_sign[position + 1 :]
+        assert ("sign" in ask(text)) == is_presign(text)
 
 
 PIECES: Final = st.one_of(
@@ -135,7 +134,7 @@ PIECES: Final = st.one_of(
 )
 
 
-@settings(max_examples=1000)
+@settings(max_examples=500)
 @given(st.sampled_from(list(FIELDS.values())), st.data())
 def test_whatever_is_made_of_the_pieces_is_signed_only_if_it_is_a_presign(
     ask: Ask, fields: tuple[str, ...], data: st.DataObject
