@@ -113,10 +113,9 @@ def _damage(content: str) -> str:
     payload = "".join(_ARMOUR.sub("", content).split())
     if not payload:
         return "key-empty"
-    try:
-        der = base64.b64decode(payload[: len(payload) // 4 * 4], validate=True)
-    except ValueError:
+    if not re.fullmatch("[A-Za-z0-9+/=]+", payload):
         return "not-base64"
+    der = base64.b64decode(payload[: len(payload) // 4 * 4])
     if not der.startswith(b"0"):  # an ASN.1 SEQUENCE, as every key
         return "not-a-key"
     try:
@@ -252,7 +251,7 @@ def _padded(content: str) -> str:
 
 def _without_stray_end(content: str) -> str:
     bare = re.sub(r"[^A-Za-z0-9+/=\s]+\s*$", "", content)
-    return content if bare == content or not bare or "BEGIN" in bare else _padded(bare)
+    return content if bare == content or "BEGIN" in bare else _padded(bare)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,13 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any, Final, cast
 
 import pytest
+from botocore.loaders import create_loader
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_private_key
 
@@ -52,8 +54,13 @@ class Shown:
 Run = Callable[..., Shown]
 
 
+_loader: Final = cache(create_loader)
+"""Reads botocore's descriptions of the services once, not at each command."""
+
+
 def runner(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Return what runs a command of the tools, with what stands on its standard input."""
+    monkeypatch.setattr("botocore.session.create_loader", _loader)
 
     def run(*arguments: object, given: str = "", **clock: Any) -> Shown:
         monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(given.encode())))
