@@ -69,10 +69,10 @@ class Start:
 
 
 STARTS: Final = {
-    "presign": Start("presign", 200),
-    "verify": Start("verify", 470),
-    "verify with receipts": Start("verify", 540, {"RECEIPT_SECRET_ID": "receipts"}),
-    "jwks": Start("jwks", 290, {"RECEIPT_SECRET_ID": "receipts"}),
+    "presign": Start("presign", 180),
+    "verify": Start("verify", 400),
+    "verify with receipts": Start("verify", 475, {"RECEIPT_SECRET_ID": "receipts"}),
+    "jwks": Start("jwks", 240, {"RECEIPT_SECRET_ID": "receipts"}),
 }
 
 

@@ -34,6 +34,10 @@ class _Handler(BaseHTTPRequestHandler):
         if failure == "hang up":
             self.close_connection = True
             return
+        if isinstance(failure, bytes):
+            self.wfile.write(failure)
+            self.close_connection = True
+            return
         name = json.loads(body)["SecretId"]
         if failure is not None:
             self._answer(failure, {"__type": "InternalServiceError", "Message": "planted"})
@@ -55,7 +59,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class SecretsManager(ThreadingHTTPServer):
-    """Secrets by name; what was asked; how the next requests fail: by HTTP status, or by hanging up."""
+    """Secrets by name; what was asked; how the next requests fail: by status, hanging up, or as written."""
 
     daemon_threads = True
 
@@ -64,7 +68,7 @@ class SecretsManager(ThreadingHTTPServer):
         self.lock = threading.Lock()
         self.secrets: dict[str, dict[str, Any]] = {}
         self.asked: list[tuple[Any, Any, bytes]] = []
-        self.failures: deque[int | str] = deque()
+        self.failures: deque[int | str | bytes] = deque()
         self.credentials_given = 0
 
     @property

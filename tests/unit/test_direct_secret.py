@@ -1,7 +1,10 @@
 """Secrets Manager's one call without botocore: signed as botocore signs, left to it when anything is odd."""
 
+import socket
+import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import botocore.auth
@@ -13,9 +16,9 @@ from botocore.session import Session
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.certificate import write_certificate
 from cmpassport.direct_secret import DirectFetch, SecretReader, Signer
 from cmpassport.secret_cache import SecretFormatError
-from tests.support.fakes import FakeClock
 from tests.support.secrets_manager import SecretsManager, secrets_manager
 
 ON_LAMBDA: Final = {
@@ -47,19 +50,12 @@ def environment(server: SecretsManager, monkeypatch: pytest.MonkeyPatch) -> dict
 
 
 @pytest.fixture
-def reader(environment: dict[str, str]) -> Iterator[SecretReader]:
-    reader = SecretReader(environment)
-    yield reader
-    reader.disconnect()
+def reader(environment: dict[str, str]) -> SecretReader:
+    return SecretReader(environment)
 
 
-@pytest.fixture
-def direct(environment: dict[str, str], clock: FakeClock) -> Iterator[DirectFetch]:
-    signer = Signer.from_environment(environment)
-    assert signer is not None
-    fetch = DirectFetch(signer, clock.now, clock.monotonic)
-    yield fetch
-    fetch.disconnect()
+def url_of(signer: Signer) -> str:
+    return f"{signer.address.scheme}://{signer.address.authority}"
 
 
 def by_botocore(headers: Any) -> bool:
@@ -91,7 +87,7 @@ def test_a_request_is_signed_as_botocore_signs_it(
     headers = signer.headers("secretsmanager.GetSecretValue", body, now.replace(tzinfo=UTC))
 
     unsigned = {name: value for name, value in headers.items() if name not in {"authorization", "host"}}
-    request = AWSRequest("POST", signer.address.geturl() + "/", unsigned, body)
+    request = AWSRequest("POST", url_of(signer) + "/", unsigned, body)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(botocore.auth, "get_current_datetime", lambda: now)
         botocore.auth.SigV4Auth(Credentials("testing", key, token), "secretsmanager", region).add_auth(
@@ -111,7 +107,7 @@ def test_the_address_is_the_one_that_botocore_knows() -> None:
         for region in session.get_available_regions("secretsmanager", partition)
     }
     known = {
-        region: signer.address.geturl()
+        region: url_of(signer)
         for region in regions
         if (signer := Signer.from_environment({**ON_LAMBDA, "AWS_REGION": region}))
     }
@@ -176,33 +172,103 @@ def test_a_secret_is_fetched_without_botocore(reader: SecretReader, monkeypatch:
     assert reader.fetch("signing") == "the text 密"
 
 
-def test_secrets_that_are_fetched_together_share_a_connection(
-    direct: DirectFetch, server: SecretsManager
-) -> None:
-    direct("signing")
-    direct("signing")
-
-    assert len({client for client, *_ in server.asked}) == 1
+GOOD: Final = b'{"SecretString": "wrong"}'
 
 
-def test_a_connection_that_has_lain_idle_is_not_used_again(
-    direct: DirectFetch, server: SecretsManager, clock: FakeClock
-) -> None:
-    direct("signing")
-    clock.advance(6)
-    direct("signing")
-
-    assert len({client for client, *_ in server.asked}) == 2
+def answer(body: bytes = GOOD, status: bytes = b"HTTP/1.1 200 OK", headers: bytes | None = None) -> bytes:
+    length = b"Content-Length: %d\r\n" % len(body) if headers is None else headers
+    return status + b"\r\n" + length + b"\r\n" + body
 
 
-@pytest.mark.parametrize("failure", [500, 503, 400, 302, "hang up"])
+@pytest.mark.parametrize(
+    "failure",
+    [
+        500,
+        503,
+        400,
+        302,
+        "hang up",
+        b"",
+        b"\r\n",
+        answer(status=b"HTTP/1.1 2000 OK"),
+        answer(status=b"HTTP/2 200 OK"),
+        answer(status=b"ICY 200 OK"),
+        answer(headers=b""),
+        answer(headers=b"Content-Length: -1\r\n"),
+        answer(headers=b"Content-Length: many\r\n"),
+        answer(headers=b"Content-Length: 262145\r\n"),
+        answer(headers=b"Content-Length: 10\r\n"),
+        answer(headers=b"X: y\r\n" * 100 + b"Content-Length: 25\r\n"),
+        answer(b"%x\r\n%s\r\n0\r\n\r\n" % (len(GOOD), GOOD), headers=b"Transfer-Encoding: chunked\r\n"),
+        answer(GOOD[:-1]),
+        answer(b"not JSON"),
+        answer(b"[]"),
+        answer(b'{"SecretString": 1}'),
+        answer(b'{"Secret": "wrong"}'),
+    ],
+)
 def test_any_answer_but_a_good_one_is_left_to_botocore(
-    reader: SecretReader, server: SecretsManager, failure: int | str
+    reader: SecretReader, server: SecretsManager, failure: int | str | bytes
 ) -> None:
     server.failures.append(failure)
 
     assert reader.fetch("signing") == "the text 密"
     assert [by_botocore(headers) for _, headers, _ in server.asked] == [False, True]
+
+
+def direct(url: str) -> DirectFetch:
+    signer = Signer.from_environment({**ON_LAMBDA, "AWS_ENDPOINT_URL": url})
+    assert signer is not None
+    return DirectFetch(signer)
+
+
+def test_who_does_not_answer_is_waited_for_no_longer_than_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cmpassport.direct_secret._TIMEOUT", 0.02)
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(TimeoutError):
+        direct(f"http://127.0.0.1:{silent.getsockname()[1]}")("signing")
+
+
+@pytest.fixture
+def over_tls(server: SecretsManager, tmp_path: Path) -> Path:
+    """The certificate of the server, which is made to speak TLS."""
+    certificate = tmp_path / "certificate.pem"
+    write_certificate(certificate)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    return certificate
+
+
+def test_a_secret_is_fetched_over_tls_from_whom_the_machine_trusts(
+    server: SecretsManager, over_tls: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(over_tls))
+
+    assert direct(server.url.replace("http:", "https:"))("signing") == "the text 密"
+
+
+@pytest.mark.usefixtures("over_tls")
+def test_no_request_is_sent_to_whom_the_machine_does_not_trust(server: SecretsManager) -> None:
+    with pytest.raises(ssl.SSLCertVerificationError):
+        direct(server.url.replace("http:", "https:"))("signing")
+    assert server.asked == []
+
+
+def test_no_request_is_sent_to_another_name_than_the_certificates(
+    server: SecretsManager, over_tls: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(over_tls))
+
+    with pytest.raises(ssl.SSLCertVerificationError):
+        direct(f"https://localhost:{server.server_address[1]}")("signing")
+    assert server.asked == []
+
+
+def test_a_secret_of_the_largest_size_is_read(reader: SecretReader, server: SecretsManager) -> None:
+    server.secrets["largest"] = {"SecretString": "\x01" * 10_000 + "密" * 18_000}
+
+    assert reader.fetch("largest") == server.secrets["largest"]["SecretString"]
+    assert [by_botocore(headers) for _, headers, _ in server.asked] == [False]
 
 
 def test_after_a_time_out_botocore_asks_only_once(

@@ -12,25 +12,25 @@ import hashlib
 import hmac
 import json
 import re
-import threading
-import time
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache, partial
-from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from typing import Final, Self
-from urllib.parse import SplitResult, urlsplit
+from functools import cache
+from typing import TYPE_CHECKING, Final, Self
 
 from cmpassport import aws
 from cmpassport.clock import utc_now
 from cmpassport.secret_cache import fetcher
 
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
 _TIMEOUT: Final = 2.0
 """Seconds for each step of the direct call, after which botocore has its own."""
-_MAX_IDLE_SECONDS: Final = 5.0
-"""A kept connection older than this is not used: a frozen function does not see it die."""
+_MAX_BYTES: Final = 256 * 1024
+"""Bytes of an answer at most; a secret has 64 KiB at most, which JSON may escape."""
+_MAX_HEADERS: Final = 100
 
 _BOTOCORES_OWN: Final = (
     "AWS_PROFILE",
@@ -55,6 +55,27 @@ _SUFFIXES: Final = (
 """Regions of the partitions aws-cn and aws (and aws-us-gov, whose suffix is the same) with their domain."""
 
 _SERVICE: Final = "secretsmanager"
+_ADDRESS: Final = re.compile(r"(https?)://([a-z0-9.-]+)(?::([0-9]{1,5}))?/?")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where Secrets Manager is."""
+
+    scheme: str
+    host: str
+    port: int
+    authority: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """Parse an address without a path; return None for any other, which is botocore's to understand."""
+        match = _ADDRESS.fullmatch(text)
+        if match is None:
+            return None
+        scheme, host, port = match.groups()
+        authority = f"{host}:{port}" if port else host
+        return cls(scheme, host, int(port or {"http": 80, "https": 443}[scheme]), authority)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +92,7 @@ class Signer:
         The credentials; the token is None for credentials that do not expire.
     """
 
-    address: SplitResult
+    address: Address
     region: str
     access_key_id: str
     secret_access_key: str = field(repr=False)
@@ -83,16 +104,15 @@ class Signer:
         region = env.get("AWS_REGION", "")
         endpoint = env.get("AWS_ENDPOINT_URL_SECRETS_MANAGER") or env.get("AWS_ENDPOINT_URL")
         suffix = next((suffix for form, suffix in _SUFFIXES if form.fullmatch(region)), None)
-        address = urlsplit(endpoint or f"https://{_SERVICE}.{region}.{suffix}")
+        address = Address.parse(endpoint or f"https://{_SERVICE}.{region}.{suffix}")
         ordinary = (
             "AWS_LAMBDA_FUNCTION_NAME" in env
             and not any(env.get(name) for name in _BOTOCORES_OWN)
             and env.get("AWS_ACCESS_KEY_ID")
             and env.get("AWS_SECRET_ACCESS_KEY")
             and suffix
-            and address.path in {"", "/"}
         )
-        if not ordinary:
+        if not ordinary or address is None:
             return None
         return cls(
             address,
@@ -117,7 +137,7 @@ class Signer:
         moment = f"{now:%Y%m%dT%H%M%SZ}"
         headers = {
             "content-type": "application/x-amz-json-1.1",
-            "host": self.address.netloc,
+            "host": self.address.authority,
             "x-amz-date": moment,
             **({} if self.session_token is None else {"x-amz-security-token": self.session_token}),
             "x-amz-target": target,
@@ -140,7 +160,10 @@ class Signer:
 
 
 class DirectFetch:
-    """Reads a secret's current text by name or ARN, with the standard library.
+    """Reads a secret's current text by name or ARN, each over a connection of its own.
+
+    A bare socket and the few lines of HTTP that a good answer has: `http.client` brings `email`, and takes a
+    tenth of a cold start. Whatever else comes is not a good answer.
 
     Parameters
     ----------
@@ -148,65 +171,70 @@ class DirectFetch:
         Signs, and knows the address.
     now
         Clock, in UTC.
-    monotonic
-        Clock in seconds.
     """
 
-    def __init__(
-        self,
-        signer: Signer,
-        now: Callable[[], datetime] = utc_now,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, signer: Signer, now: Callable[[], datetime] = utc_now) -> None:
         self._signer = signer
         self._now = now
-        self._monotonic = monotonic
-        address = signer.address
-        kind = HTTPConnection if address.scheme == "http" else HTTPSConnection
-        # Made when first needed: before that there is neither a connection nor a state of TLS.
-        self._new_connection = partial(kind, str(address.hostname), address.port, timeout=_TIMEOUT)
-        self._connection: HTTPConnection | None = None
-        self._last_used = 0.0
-        self._lock = threading.Lock()
+        self._context: SSLContext | None = None
+
+    def prepare(self) -> None:
+        """Load what TLS takes, where the address has it: trusted certificates, but no connection."""
+        if self._signer.address.scheme == "https" and self._context is None:
+            import ssl  # noqa: PLC0415 - takes a while, and loopback does without
+
+            self._context = ssl.create_default_context()
 
     def __call__(self, secret_id: str) -> str:
         """Fetch a secret.
 
         Raises
         ------
-        OSError, HTTPException, ValueError, KeyError, TypeError
+        OSError, ValueError, KeyError, TypeError
             There was no good answer, or no answer.
         """
         body = json.dumps({"SecretId": secret_id}).encode()
         headers = self._signer.headers(f"{_SERVICE}.GetSecretValue", body, self._now())
-        with self._lock:
-            status, answer = self._post(body, headers)
-        if status != HTTPStatus.OK:
-            raise ValueError(f"Secrets Manager answers with HTTP status {status}")
+        lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+        lines += ["user-agent: number-verification\r\n", f"content-length: {len(body)}\r\n"]
+        head = f"POST / HTTP/1.1\r\n{''.join(lines)}connection: close\r\n\r\n"
+        with self._connect() as connection:
+            connection.sendall(head.encode("ascii") + body)
+            answer = _read_answer(connection)
         text = json.loads(answer)["SecretString"]
         if not isinstance(text, str):
             raise ValueError("the secret is not a text")  # noqa: TRY004 - what the service sent, not a caller
         return text
 
-    def _post(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        if self._connection is None or self._monotonic() - self._last_used > _MAX_IDLE_SECONDS:
-            self.disconnect()
-            self._connection = self._new_connection()
+    def _connect(self) -> socket.socket:
+        self.prepare()
+        host, port = self._signer.address.host, self._signer.address.port
+        # As bytes, the name is not for the codec of international names, which would be imported.
+        connection = socket.create_connection((host.encode("ascii"), port), _TIMEOUT)  # type: ignore[arg-type]
+        if self._context is None:
+            return connection
         try:
-            self._connection.request("POST", "/", body, {**headers, "user-agent": "number-verification"})
-            response = self._connection.getresponse()
-            answer = response.read()
+            return self._context.wrap_socket(connection, server_hostname=host)
         except BaseException:
-            self.disconnect()
+            connection.close()
             raise
-        self._last_used = self._monotonic()
-        return response.status, answer
 
-    def disconnect(self) -> None:
-        """Drop the kept connection, if any."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+
+def _read_answer(connection: socket.socket) -> bytes:
+    """Read the body of an answer with status 200 and a length; raise ValueError for any other."""
+    with connection.makefile("rb") as stream:
+        if not stream.readline(_MAX_BYTES).startswith((b"HTTP/1.1 200 ", b"HTTP/1.0 200 ")):
+            raise ValueError("Secrets Manager does not answer with HTTP status 200")
+        length = 0
+        for _ in range(_MAX_HEADERS):
+            name, colon, value = stream.readline(_MAX_BYTES).partition(b":")
+            if not colon:
+                break
+            if name.lower() == b"content-length":
+                length = int(value)
+        if not 0 < length <= _MAX_BYTES:
+            raise ValueError("Secrets Manager's answer has no length, or too much of it")
+        return stream.read(length)
 
 
 class SecretReader:
@@ -229,11 +257,8 @@ class SecretReader:
         """Make what the first secret will need, short of connecting."""
         if self._direct is None:
             self._by_botocore()
-
-    def disconnect(self) -> None:
-        """Drop what is kept of connections."""
-        if self._direct is not None:
-            self._direct.disconnect()
+        else:
+            self._direct.prepare()
 
     def fetch(self, secret_id: str) -> str:
         """Return a secret's current text by name or ARN; raises what botocore does."""
@@ -242,6 +267,6 @@ class SecretReader:
                 return self._direct(secret_id)
             except TimeoutError:
                 return self._by_botocore_once()(secret_id)
-            except (OSError, HTTPException, ValueError, KeyError, TypeError):
+            except (OSError, ValueError, KeyError, TypeError):
                 pass  # botocore asks again, and says what is wrong if it still is
         return self._by_botocore()(secret_id)

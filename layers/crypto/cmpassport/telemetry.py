@@ -9,7 +9,6 @@ import os
 import sys
 import traceback
 from enum import StrEnum
-from pathlib import PurePath
 from typing import Final
 
 from aws_lambda_powertools import Logger, Metrics
@@ -93,7 +92,7 @@ def describe(error: BaseException) -> dict[str, object]:
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
     description: dict[str, object] = {
         "error": error_name(error),
-        "frames": [f"{PurePath(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames],
+        "frames": [f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames],
     }
     if isinstance(error, CmpassportError):
         description["reason"] = str(error)
