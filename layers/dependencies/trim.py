@@ -56,6 +56,26 @@ ClientMethodDocstring = PaginatorDocstring = WaiterDocstring = _Nothing
         r"(?m)^from importlib\.metadata import version$",
         "def version(name):\n    from importlib.metadata import version\n\n    return version(name)",
     ),
+    # Expressions that pick an identifier out of an event, and the folder that the package lies in.
+    (
+        "aws_lambda_powertools/logging/logger.py",
+        r"(?m)^from aws_lambda_powertools\.utilities import jmespath_utils$",
+        """from aws_lambda_powertools.shared.lazy_import import LazyLoader
+
+jmespath_utils = LazyLoader("jmespath_utils", globals(), "aws_lambda_powertools.utilities.jmespath_utils")
+""",
+    ),
+    (
+        "aws_lambda_powertools/shared/functions.py",
+        r"(?m)^from pathlib import Path$",
+        """def Path(*parts):
+    from pathlib import Path
+
+    return Path(*parts)
+""",
+    ),
+    ("aws_lambda_powertools/__init__.py", r"(?m)^from pathlib import Path$", ""),
+    ("aws_lambda_powertools/__init__.py", r"(?m)^PACKAGE_PATH = Path\(__file__\)\.parent$", ""),
     # Keys of SSH, which are loaded when somebody asks for them.
     (
         f"{SERIALIZATION}/__init__.py",

@@ -17,7 +17,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -80,7 +79,7 @@ def load_private_key(text: str) -> RSAPrivateKey:
     KeyFormatError
         The text is anything else, or a signature that the key makes does not verify.
     """
-    key = _load_private(
+    key = load_private_of_any_kind(
         text, "this is not an RSA private key: PKCS#8 or PKCS#1 is wanted, bare Base64 or PEM"
     )
     if not isinstance(key, RSAPrivateKey):
@@ -90,25 +89,38 @@ def load_private_key(text: str) -> RSAPrivateKey:
     return key
 
 
-def load_p256_private_key(text: str) -> EllipticCurvePrivateKey:
-    """Parse a private key on the curve P-256, which signs receipts.
+def load_private_of_any_kind(text: str, expected: str) -> "PrivateKeyTypes":
+    """Parse a private key of any kind, which is neither tested nor proved.
 
     Parameters
     ----------
     text
-        Bare Base64 or PEM of PKCS#8 or SEC 1, without a passphrase.
+        In a form that `load_private_key` accepts.
+    expected
+        The error's text for what is not a private key.
 
     Raises
     ------
     KeyFormatError
         The text is anything else.
     """
-    key = _load_private(
-        text, "this is not a private key: PKCS#8 of a key on P-256 is wanted, bare Base64 or PEM"
+    text = _with_line_breaks(text)
+    _refuse("PUBLIC KEY", text, KeyFault.PUBLIC_INSTEAD)
+    _refuse(
+        "CERTIFICATE", text, KeyFault.CERTIFICATE_INSTEAD, "this is a certificate; the private key is wanted"
     )
-    if not isinstance(key, EllipticCurvePrivateKey) or not isinstance(key.curve, SECP256R1):
-        raise KeyFormatError(KeyFault.OTHER_ALGORITHM, "the private key is not on the curve P-256")
-    return key
+    _refuse("ENCRYPTED", text, KeyFault.ENCRYPTED)
+    try:
+        if _is_pem(text):
+            return load_pem_private_key(text.strip().encode(), None, unsafe_skip_rsa_key_validation=True)
+        return load_der_private_key(_der(text), None, unsafe_skip_rsa_key_validation=True)
+    # The library's own texts are dropped, since these reach logs.
+    except TypeError:
+        raise KeyFormatError(KeyFault.ENCRYPTED) from None
+    except (ValueError, UnsupportedAlgorithm):
+        if _parses(load_der_public_key, text):
+            raise KeyFormatError(KeyFault.PUBLIC_INSTEAD) from None
+        raise KeyFormatError(KeyFault.NO_KEY, expected) from None
 
 
 def load_public_key(text: str) -> RSAPublicKey:
@@ -145,27 +157,6 @@ def load_public_key(text: str) -> RSAPublicKey:
         raise KeyFormatError(KeyFault.OTHER_ALGORITHM, "the public key is not an RSA key")
     _check_size(key.key_size)
     return key
-
-
-def _load_private(text: str, expected: str) -> "PrivateKeyTypes":
-    """Parse a private key of any kind; `expected` is the error's text for anything else."""
-    text = _with_line_breaks(text)
-    _refuse("PUBLIC KEY", text, KeyFault.PUBLIC_INSTEAD)
-    _refuse(
-        "CERTIFICATE", text, KeyFault.CERTIFICATE_INSTEAD, "this is a certificate; the private key is wanted"
-    )
-    _refuse("ENCRYPTED", text, KeyFault.ENCRYPTED)
-    try:
-        if _is_pem(text):
-            return load_pem_private_key(text.strip().encode(), None, unsafe_skip_rsa_key_validation=True)
-        return load_der_private_key(_der(text), None, unsafe_skip_rsa_key_validation=True)
-    # The library's own texts are dropped, since these reach logs.
-    except TypeError:
-        raise KeyFormatError(KeyFault.ENCRYPTED) from None
-    except (ValueError, UnsupportedAlgorithm):
-        if _parses(load_der_public_key, text):
-            raise KeyFormatError(KeyFault.PUBLIC_INSTEAD) from None
-        raise KeyFormatError(KeyFault.NO_KEY, expected) from None
 
 
 def _prove(key: RSAPrivateKey) -> None:

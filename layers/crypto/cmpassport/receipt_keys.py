@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Self
 
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
 from cryptography.hazmat.primitives.hashes import SHA256
 from joserfc.jwk import ECKey, RSAKey
 
-from cmpassport.keys import load_p256_private_key, load_public_key
+from cmpassport.keys import KeyFault, KeyFormatError, load_private_of_any_kind, load_public_key
 from cmpassport.secret_cache import SecretFormatError
 
 ALGORITHM: Final = "ES256"
@@ -103,8 +104,29 @@ class ReceiptKeys:
         return {"keys": [{**key.key.as_dict(private=False), "kid": key.kid, **use} for key in self.signing]}
 
 
+def _load_p256_private_key(text: str) -> EllipticCurvePrivateKey:
+    """Parse a private key on the curve P-256, which signs receipts.
+
+    Parameters
+    ----------
+    text
+        Bare Base64 or PEM of PKCS#8 or SEC 1, without a passphrase.
+
+    Raises
+    ------
+    KeyFormatError
+        The text is anything else.
+    """
+    key = load_private_of_any_kind(
+        text, "this is not a private key: PKCS#8 of a key on P-256 is wanted, bare Base64 or PEM"
+    )
+    if not isinstance(key, EllipticCurvePrivateKey) or not isinstance(key.curve, SECP256R1):
+        raise KeyFormatError(KeyFault.OTHER_ALGORITHM, "the private key is not on the curve P-256")
+    return key
+
+
 def _read_key(entry: object) -> SigningKey:
-    key = ECKey.import_key(load_p256_private_key(_read_member(entry, "privateKey")))
+    key = ECKey.import_key(_load_p256_private_key(_read_member(entry, "privateKey")))
     return SigningKey(key, key.thumbprint(), _read_time(_read_member(entry, "signFrom")))
 
 
