@@ -1,4 +1,4 @@
-"""The built bundle, a container engine, and SAM CLI on a local stack: what `make test-parts` runs on."""
+"""The built bundle, and a cloud on loopback into which SAM CLI deploys it: MiniStack, which others wrote."""
 
 import json
 import os
@@ -8,56 +8,34 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
+import boto3
 import pytest
 import urllib3
+from werkzeug import Request, Response
 
-from benchmarks.emulator import Parts, find_parts
 from local import ROOT
-from local.relay import bridge_address, relay
-from local.stack import Options, Stack
-from tests.support.parts import required
-from tests.support.planted import leaks
-from tests.support.stacks import start
+from local.keys import CustomerKeys, ReceiptNumber, ReceiptSecrets
+from local.server import Server
+from local.simulator import Customer, Simulator
+from tests.support.phone import Phone
 
-HERE: Final = Path(__file__).parent
 SAM: Final = ROOT / ".venv-sam" / "bin" / "sam"
+MINISTACK: Final = ROOT / ".venv-cloud" / "bin" / "python"
 BUILD: Final = ROOT / ".aws-sam" / "build"
 ARCHITECTURE: Final = os.environ.get("ARCHITECTURE") or "x86_64"
 """What the bundle was built for, as `make build` takes it."""
 
-CONTAINERS_NAME_FOR_THIS_MACHINE: Final = "host.docker.internal"
-
-START_SECONDS: Final = 120.0
-"""What a busy machine may need to start an engine, or SAM's gateway with its containers."""
-
-
-def wait_until(answers: Callable[[], bool], process: "subprocess.Popen[bytes]", what: str) -> None:
-    """Poll until something answers; fail at once if its process ends, or at the deadline."""
-    deadline = time.monotonic() + START_SECONDS
-    while not answers():
-        assert process.poll() is None, f"{what} ended with status {process.returncode}"
-        assert time.monotonic() < deadline, f"{what} does not answer"
-        time.sleep(0.2)  # between two looks
-
-
-@contextmanager
-def running(command: list[str], log: Path, **options: Any) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run a process whose output goes to a file; ask it to end on the way out, and see that it does."""
-    with log.open("ab") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, **options)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(START_SECONDS)
-        finally:
-            process.kill()
+REGION: Final = "eu-central-1"
+ACCOUNT: Final = "123456789012"
+PAGE: Final = "https://www.abc.com"
+APP_ID: Final = "000340"
+START_SECONDS: Final = 90.0
+VERIFY_PATH: Final = "/NumberAbility/h5/verifyVmMobileApi.htm"
 
 
 @pytest.fixture(scope="session")
@@ -68,13 +46,6 @@ def bundle() -> Path:
 
 
 @pytest.fixture(scope="session")
-def parts() -> Parts:
-    """Lambda's runtime on this machine."""
-    with required():
-        return find_parts(ROOT)
-
-
-@pytest.fixture(scope="session")
 def python313() -> str:
     """Lambda's Python, as the layers' makefiles find it."""
     python = os.environ.get("LAMBDA_PYTHON", "python3.13")
@@ -82,130 +53,170 @@ def python313() -> str:
     return python
 
 
-def engine_answers() -> bool:
-    return subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0
+@dataclass(frozen=True)
+class Cloud:
+    """AWS as MiniStack plays it, with an account in which an operator has stored the secrets.
+
+    Attributes
+    ----------
+    address
+        Where every service answers.
+    platform
+        The platform simulator's address: what the deployed functions call in the place of the platform.
+    front
+        An address that answers as the deployed API does: it names the API in the Host header.
+    arns
+        The operator's secrets, by the parameter that takes each.
+    folder
+        For logs.
+    """
+
+    address: str
+    platform: str
+    front: str
+    arns: Mapping[str, str]
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables for commands: they find this cloud, and nobody's account."""
+        own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        return {
+            **own,
+            "AWS_ENDPOINT_URL": self.address,
+            "AWS_ACCESS_KEY_ID": "operator",
+            "AWS_SECRET_ACCESS_KEY": "operator",
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "SAM_CLI_TELEMETRY": "0",
+        }
+
+    def client(self, service: str) -> Any:
+        """Make a client of a service."""
+        return boto3.client(  # type: ignore[call-overload]
+            service,
+            REGION,
+            endpoint_url=self.address,
+            aws_access_key_id="operator",
+            aws_secret_access_key="operator",
+        )
+
+    def phone(self, sim: str) -> Phone:
+        """Open the page on a phone."""
+        return Phone(api=self.front, page=PAGE, platform=self.platform, app_id=APP_ID, sim=sim)
 
 
 @pytest.fixture(scope="session")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A container engine: the machine's own where it runs, else one for these tests."""
-    if engine_answers():
-        yield
-        return
-    assert shutil.which("dockerd"), "no Docker engine answers, and there is no dockerd to start"
-    assert os.geteuid() == 0, "no Docker engine answers, and only root can start one"
-    log = tmp_path_factory.mktemp("engine") / "dockerd.log"
-    # Containers talk to this machine alone, so that no packet filter is needed, which a sandbox may not have.
-    command = ["dockerd", "--data-root", str(ROOT / ".local" / "engine"), "--iptables=false"]
-    with running(command, log) as process:
-        wait_until(engine_answers, process, "dockerd")
-        yield
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """An account in MiniStack, the platform simulator, and the way to the API."""
+    assert MINISTACK.exists(), "MiniStack is missing; `make test-parts` brings it"
+    folder, keys = tmp_path_factory.mktemp("cloud"), CustomerKeys.fresh()
+    customer = Customer(APP_ID, keys.app_key, keys.public_key, frozenset({PAGE}), frozenset({f"{PAGE}/"}))
+    simulator = Simulator(customer)
+    with ExitStack() as cleanup:
+        address = cleanup.enter_context(ministack(folder))
+        platform = cleanup.enter_context(running(Server(simulator)))
+        front = cleanup.enter_context(running(Server(_front(address))))
+        cloud = Cloud(address, platform, front, {}, folder)
+        secrets = {
+            "SigningSecretArn": json.dumps({"privateKey": keys.private_key}),
+            "VerificationSecretArn": json.dumps(
+                {"appKey": keys.app_key, "platformPublicKey": simulator.public_key}
+            ),
+            "ReceiptSecretArn": ReceiptSecrets.fresh(ReceiptNumber.MASKED).text,
+        }
+        client = cloud.client("secretsmanager")
+        arns = {
+            name: client.create_secret(Name=f"number-verification/{name}", SecretString=text)["ARN"]
+            for name, text in secrets.items()
+        }
+        yield Cloud(address, platform, front, arns, folder)
 
 
-@pytest.fixture(scope="session")
-def image(engine: None, python313: str) -> str:  # noqa: ARG001 - must be there first
-    """The image to run functions in."""
-    run = subprocess.run(
-        [HERE / "base-image"],
-        env={**os.environ, "LAMBDA_PYTHON": python313},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return run.stdout.strip()
-
-
-@pytest.fixture(scope="session")
-def stack(engine: None) -> Iterator[Stack]:  # noqa: ARG001 - its bridge must be there
-    """A local stack that containers reach; its own execution environments are not started."""
-    with start(Options(warm=frozenset())) as stack:
-        address = bridge_address()
-        ports = [urlsplit(url).port or 0 for url in (stack.aws, stack.platform)]
-        with relay(address, ports) if address else nullcontext():
-            yield stack
-
-
-def in_containers(value: str) -> str:
-    """Write an address of this machine's loopback as containers find it."""
-    return value.replace("//127.0.0.1:", f"//{CONTAINERS_NAME_FOR_THIS_MACHINE}:")
-
-
-def as_in_containers(variables: Mapping[str, str]) -> dict[str, str]:
-    """Write a function's variables for a container; origins are the browser's and stay."""
-    return {
-        name: value if name == "ALLOWED_ORIGINS" else in_containers(value)
-        for name, value in variables.items()
-    }
-
-
-@pytest.fixture(scope="session")
-def sam_command(bundle: Path, image: str, stack: Stack) -> Callable[..., list[str]]:
-    """Give the command line of a `sam local` subcommand for some environment variables."""
-    endpoint = in_containers(stack.aws)
-    parameters = f"Architecture={ARCHITECTURE} AllowedOrigins={stack.page} AwsEndpointUrl={endpoint}"
-    common = [
-        f"--template-file={bundle / 'template.yaml'}",
-        f"--config-file={ROOT / 'samconfig.toml'}",
-        f"--invoke-image={image}",
-        "--skip-pull-image",
-    ]
-
-    def command(subcommand: str, variables: Path, *arguments: str, more: str = "") -> list[str]:
-        given = [f"--parameter-overrides={parameters} {more}".rstrip(), f"--env-vars={variables}"]
-        return [str(SAM), "local", subcommand, *common, *given, *arguments]
-
-    return command
-
-
-@pytest.fixture(scope="session")
-def sam_environment() -> Mapping[str, str]:
-    """Variables for the SAM CLI: it phones nobody, and looks for nobody's account."""
-    return {
-        **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "SAM_CLI_TELEMETRY": "0",
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-    }
-
-
-@pytest.fixture(scope="session")
-def api(
-    stack: Stack,
-    sam_command: Callable[..., list[str]],
-    sam_environment: Mapping[str, str],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[str]:
-    """The bundle behind SAM's own gateway, every function in a container; its address."""
-    folder = tmp_path_factory.mktemp("sam")
-    variables = folder / "env.json"
-    variables.write_text(
-        json.dumps({name: as_in_containers(stack.variables[name]) for name in stack.variables})
-    )
+@contextmanager
+def ministack(folder: Path) -> Iterator[str]:
+    """Run MiniStack on a free port, its functions as processes of this machine; yields its address."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = sam_command("start-api", variables, f"--port={port}", "--warm-containers=EAGER")
-    log = folder / "start-api.log"
-    with running(command, log, env=sam_environment, cwd=ROOT) as process:
-        http = urllib3.PoolManager(retries=False)
-        address = f"http://127.0.0.1:{port}"
-
-        def answers() -> bool:
-            try:
-                http.request("GET", address)
-            except urllib3.exceptions.HTTPError:
-                return False
-            return True
-
+    address = f"http://127.0.0.1:{port}"
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+        "AWS_ENDPOINT_URL": address,
+        "GATEWAY_PORT": str(port),
+        "BIND_HOST": "127.0.0.1",
+        "LAMBDA_EXECUTOR": "local",
+        "MINISTACK_REGION": REGION,
+        "MINISTACK_ACCOUNT_ID": ACCOUNT,
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+    }
+    with (folder / "ministack.log").open("ab") as log:
+        process = subprocess.Popen(
+            [MINISTACK, "-m", "ministack"], stdout=log, stderr=log, env=environment, cwd=folder
+        )
         try:
-            wait_until(answers, process, f"sam local start-api ({log})")
+            wait_until(lambda: urllib3.request("GET", f"{address}/_ministack/health").status == 200, process)
             yield address
         finally:
-            remove_containers(log)
-    assert not leaks(log.read_text())
+            process.terminate()
+            process.wait(START_SECONDS)
 
 
-def remove_containers(log: Path) -> None:
-    """Remove the containers that SAM says it has made: asked to end, it may leave one that is at work."""
-    made = re.findall(r"SAM_CONTAINER_ID: ([0-9a-f]{64})", log.read_text())
-    subprocess.run(["docker", "rm", "--force", *made], capture_output=True, check=False)
+def wait_until(answers: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
+    """Poll until something answers; fail at once if its process ends, or at the deadline."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        assert process.poll() is None, f"it ended with status {process.returncode}"
+        assert time.monotonic() < deadline, "it does not answer"
+        try:
+            if answers():
+                return
+        except urllib3.exceptions.HTTPError:
+            pass
+        time.sleep(0.2)  # between two looks
+
+
+@contextmanager
+def running(server: Server) -> Iterator[str]:
+    """Yield the address of a server that answers."""
+    with server:
+        yield server.url
+
+
+def _front(address: str) -> Callable[..., Any]:
+    """Make the WSGI application that passes requests to the one HTTP API that there is."""
+    http = urllib3.PoolManager(retries=False)
+    port = address.rpartition(":")[2]
+
+    @Request.application
+    def front(request: Request) -> Response:
+        found = http.request("GET", f"{address}/v2/apis").json()["items"]
+        headers = {name: value for name, value in request.headers.items() if name != "Host"}
+        (api,) = (each["apiId"] for each in found)
+        answer = http.request(
+            request.method,
+            address + request.full_path.rstrip("?"),
+            body=request.get_data(),
+            headers={**headers, "Host": f"{api}.execute-api.localhost:{port}"},
+        )
+        kept = [pair for pair in answer.headers.items() if pair[0].lower() not in {"content-length", "date"}]
+        return Response(answer.data, answer.status, kept)
+
+    return front
+
+
+def rewritten(bundle: Path, cloud: Cloud) -> Path:
+    """Write the built template with the simulator in the platform's place and the front in the API's.
+
+    Nothing that is deployed from it can reach the platform's own lines.
+    """
+    text = (bundle / "template.yaml").read_text()
+    text, lines = re.subn(rf"https?://[0-9a-z.]+{VERIFY_PATH}", cloud.platform + VERIFY_PATH, text)
+    assert lines == 2
+    here = "https://${NumberVerificationApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}"
+    assert here in text
+    path = bundle / "on-loopback.yaml"
+    path.write_text(text.replace(here, cloud.front))
+    return path

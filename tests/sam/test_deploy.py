@@ -1,0 +1,374 @@
+"""The life of a deployment, by `sam deploy` into MiniStack: settings, releases, receipts, secrets, removal.
+
+The tests are one story in its order. Everything is looked at from outside, as an operator and a phone do.
+What MiniStack lacks, the API's definition, is made from the transformed template through its API.
+"""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import jwt
+import pytest
+import urllib3
+
+from local import ROOT
+from local.template import Template
+from tests.sam.conftest import APP_ID, PAGE, SAM, VERIFY_PATH, Cloud, rewritten
+from tests.support.phone import new_pre_sign
+from tests.support.planted import leaks
+
+NAME: Final = "number-verification"
+EMPTY: Final = '""'
+"""How a parameter is emptied: SAM CLI leaves out what is nothing, and the former value stays."""
+OTHER_NUMBER: Final = "13800001111"
+
+
+@dataclass
+class Operator:
+    """Who deploys: commands as docs/deploy.md has them."""
+
+    cloud: Cloud
+    bundle: Path
+    answers: dict[str, str] = field(default_factory=dict)
+
+    def deploy(self, *, succeeds: bool = True, **parameters: str) -> str:
+        """Run `sam deploy` with these parameters beside those of before; returns what it printed."""
+        self.answers |= parameters
+        given = [f"{name}={value or EMPTY}" for name, value in self.answers.items()]
+        run = subprocess.run(
+            [
+                SAM,
+                "deploy",
+                f"--template-file={rewritten(self.bundle, self.cloud)}",
+                f"--config-file={ROOT / 'samconfig.toml'}",
+                "--no-confirm-changeset",
+                f"--parameter-overrides={' '.join(given)}",
+            ],
+            env=self.cloud.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        with (self.cloud.folder / "deploy.log").open("a") as log:
+            log.write(f"$ sam deploy --parameter-overrides {' '.join(given)}\n{run.stdout}{run.stderr}\n")
+        assert (run.returncode == 0) is succeeds, run.stdout[-3000:] + run.stderr
+        if succeeds:
+            self._define_api()
+        return run.stdout
+
+    def _define_api(self) -> None:
+        """Make routes and CORS from the transformed template's Body, which MiniStack ignores."""
+        found = self.cloud.client("cloudformation").get_template(StackName=NAME, TemplateStage="Processed")
+        template = found["TemplateBody"]
+        body = (template if isinstance(template, dict) else json.loads(template))["Resources"][
+            "NumberVerificationApi"
+        ]["Properties"]["Body"]
+        api_id = self.physical("NumberVerificationApi")
+        gateway = self.cloud.client("apigatewayv2")
+        # Its transformation is not told the parameters' values, without which SAM writes no CORS.
+        written = Template.read(self.bundle / "template.yaml").document["Resources"]["NumberVerificationApi"]
+        origins = {"AllowOrigins": self.answers["AllowedOrigins"].split(",")}
+        gateway.update_api(
+            ApiId=api_id, CorsConfiguration=written["Properties"]["CorsConfiguration"] | origins
+        )
+        there = {route["RouteKey"] for route in gateway.get_routes(ApiId=api_id)["Items"]}
+        for path, methods in body["paths"].items():
+            for method, definition in methods.items():
+                key, alias = f"{method.upper()} {path}", self.physical(_alias(definition))
+                if alias and key not in there:
+                    integration = gateway.create_integration(
+                        ApiId=api_id,
+                        IntegrationType="AWS_PROXY",
+                        IntegrationUri=alias,
+                        PayloadFormatVersion="2.0",
+                    )
+                    target = f"integrations/{integration['IntegrationId']}"
+                    gateway.create_route(ApiId=api_id, RouteKey=key, Target=target)
+
+    def physical(self, logical_id: str) -> str:
+        """Return what a resource is called; nothing where it is not there."""
+        resources = self.cloud.client("cloudformation").describe_stack_resources(StackName=NAME)
+        for each in resources["StackResources"]:
+            if each["LogicalResourceId"] == logical_id:
+                name: str = each["PhysicalResourceId"]
+                return name
+        return ""
+
+    def outputs(self) -> dict[str, str]:
+        """Return the stack's outputs."""
+        (stack,) = self.cloud.client("cloudformation").describe_stacks(StackName=NAME)["Stacks"]
+        return {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
+
+    def running(self, function: str = "verify") -> dict[str, Any]:
+        """Return the configuration that the alias names."""
+        found: dict[str, Any] = self.cloud.client("lambda").get_function_configuration(
+            FunctionName=f"{NAME}-{function}", Qualifier="live"
+        )
+        return found
+
+    def readable(self, role: str) -> set[str]:
+        """Return the secrets that a role may read."""
+        iam, name = self.cloud.client("iam"), self.physical(role)
+        documents = [
+            iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+            for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]
+        ]
+        for policy in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
+            version = iam.get_policy(PolicyArn=policy["PolicyArn"])["Policy"]["DefaultVersionId"]
+            documents.append(
+                iam.get_policy_version(PolicyArn=policy["PolicyArn"], VersionId=version)["PolicyVersion"][
+                    "Document"
+                ]
+            )
+        arns: set[str] = set()
+        for statement in (each for document in documents for each in document["Statement"]):
+            if statement["Action"] == "secretsmanager:GetSecretValue":
+                resource = statement["Resource"]
+                arns |= {resource} if isinstance(resource, str) else set(resource)
+        return arns
+
+
+def _alias(definition: Mapping[str, Any]) -> str:
+    (name,) = set(re.findall(r"\$\{(\w+Aliaslive)\}", json.dumps(definition)))
+    return str(name)
+
+
+@pytest.fixture(scope="module")
+def operator(cloud: Cloud, bundle: Path) -> Iterator[Operator]:
+    operator = Operator(cloud, bundle)
+    operator.answers = {
+        "AppId": APP_ID,
+        "Line": "test",
+        "SigningSecretArn": cloud.arns["SigningSecretArn"],
+        "VerificationSecretArn": cloud.arns["VerificationSecretArn"],
+        "AllowedOrigins": PAGE,
+    }
+    yield operator
+    assert not leaks((cloud.folder / "ministack.log").read_text())
+
+
+def test_a_first_deployment_that_fails_leaves_nothing_behind(operator: Operator) -> None:
+    """The alarms of a shift are of metric math, which MiniStack does not know: there it fails."""
+    cloud = operator.cloud
+    before = cloud.client("secretsmanager").list_secrets()["SecretList"]
+
+    printed = operator.deploy(succeeds=False, TrafficShift="Canary10Percent5Minutes")
+    del operator.answers["TrafficShift"]
+
+    assert "ROLLBACK_COMPLETE" in printed
+    assert cloud.client("dynamodb").list_tables()["TableNames"] == []
+    assert cloud.client("secretsmanager").list_secrets()["SecretList"] == before
+    cloudformation = cloud.client("cloudformation")
+    cloudformation.delete_stack(StackName=NAME)
+    cloudformation.get_waiter("stack_delete_complete").wait(StackName=NAME, WaiterConfig={"Delay": 1})
+
+
+def test_five_answers_make_a_deployment(operator: Operator) -> None:
+    printed = operator.deploy()
+
+    assert "CREATE_COMPLETE" in printed
+    assert operator.outputs()["ApiUrl"] == operator.cloud.front
+    assert operator.outputs()["PlatformUrl"] == operator.cloud.platform + VERIFY_PATH
+    assert (operator.running()["Version"], operator.running("presign")["Version"]) == ("1", "1")
+
+
+def test_a_number_is_verified_from_presign_to_verdict(operator: Operator) -> None:
+    phone = operator.cloud.phone("13999994444")
+
+    right = phone.verify(phone.sim, phone.ticket())
+    wrong = phone.verify(OTHER_NUMBER, phone.ticket())
+
+    assert (right.status, right.json["resultCode"], right.json["attemptsLeft"]) == (200, "000", 4)
+    assert (wrong.status, wrong.json["resultCode"]) == (200, "001")
+    items = operator.cloud.client("dynamodb").scan(TableName=operator.outputs()["AttemptsTableName"])["Items"]
+    assert items
+    assert not leaks(json.dumps(items))
+
+
+def test_another_pages_request_is_refused_and_a_preflight_answered(operator: Operator) -> None:
+    phone = operator.cloud.phone("13999994444")
+    *_, pre_sign = new_pre_sign(APP_ID)
+
+    foreign = phone.post("/presign", {"preSign": pre_sign}, headers={"Origin": "https://www.example.net"})
+    preflight = urllib3.request(
+        "OPTIONS",
+        f"{operator.cloud.front}/verify",
+        headers={
+            "Origin": PAGE,
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "content-type",
+        },
+    )
+
+    assert (foreign.status, foreign.json["code"]) == (403, "origin_not_allowed")
+    assert preflight.status in {200, 204}
+    assert preflight.headers["access-control-allow-origin"] == PAGE
+
+
+def test_the_functions_log_what_happens_and_nothing_of_a_request(operator: Operator) -> None:
+    """With the variables that Lambda makes of LoggingConfig: INFO is there, the audit trail."""
+    logs = operator.cloud.client("logs")
+    lines = [
+        event["message"]
+        for function in ("presign", "verify")
+        for event in logs.filter_log_events(logGroupName=f"/aws/lambda/{NAME}-{function}")["events"]
+    ]
+
+    assert [line for line in lines if '"the platform answered"' in line]
+    assert [line for line in lines if '"PlatformLatency"' in line]
+    assert not leaks("".join(lines))
+
+
+def test_a_setting_that_is_changed_runs_under_the_same_release(operator: Operator) -> None:
+    printed = operator.deploy(DailyAttemptLimit="2")
+
+    assert operator.running()["Version"] == "2"
+    assert operator.running()["Environment"]["Variables"]["DAILY_ATTEMPT_LIMIT"] == "2"
+    assert operator.running("presign")["Version"] == "1"
+    assert re.search(r"DELETE_SKIPPED +AWS::Lambda::Version", printed)
+    phone = operator.cloud.phone("13999990002")
+    assert phone.verify(phone.sim, phone.ticket()).json["attemptsLeft"] == 1
+
+
+def test_a_new_release_is_named_where_it_runs(operator: Operator) -> None:
+    operator.deploy(Release="v2-3f2a91c")
+
+    assert (operator.running()["Version"], operator.running("presign")["Version"]) == ("3", "2")
+    assert operator.running()["Description"].startswith("Release v2-3f2a91c, settings ")
+    phone = operator.cloud.phone("13999990003")
+    assert phone.verify(phone.sim, phone.ticket()).status == 200
+
+
+def test_nothing_new_is_no_failure_and_publishes_nothing(operator: Operator) -> None:
+    operator.deploy()
+
+    assert (operator.running()["Version"], operator.running("presign")["Version"]) == ("3", "2")
+
+
+def test_an_alias_is_set_back_at_once_and_a_deployment_goes_on_from_there(operator: Operator) -> None:
+    client = operator.cloud.client("lambda")
+    client.update_alias(FunctionName=f"{NAME}-verify", Name="live", FunctionVersion="1")
+    phone = operator.cloud.phone("13999990004")
+
+    assert phone.verify(phone.sim, phone.ticket()).json["attemptsLeft"] == 4
+    assert operator.running()["Environment"]["Variables"]["DAILY_ATTEMPT_LIMIT"] == "5"
+
+    operator.deploy(Release="v3", DailyAttemptLimit="5")
+    assert operator.running()["Version"] == "4"
+    assert operator.running()["Environment"]["Variables"]["DAILY_ATTEMPT_LIMIT"] == "5"
+
+
+def test_receipts_are_switched_on_by_their_secret(operator: Operator) -> None:
+    operator.deploy(ReceiptSecretArn=operator.cloud.arns["ReceiptSecretArn"], ReceiptNumber="masked")
+    phone = operator.cloud.phone("13999994444")
+
+    reply = phone.verify(phone.sim, phone.ticket(), nonce="n-0S6_WzA2Mj")
+
+    keys = urllib3.request("GET", f"{operator.cloud.front}/.well-known/jwks.json")
+    receipt = reply.json["receipt"]
+    key = jwt.PyJWKSet.from_json(keys.data.decode())[jwt.get_unverified_header(receipt)["kid"]]
+    claims = jwt.decode(receipt, key.key, algorithms=["ES256"], audience=PAGE)
+    assert (claims["phoneNumMasked"], claims["nonce"], claims["appId"]) == (
+        "139****4444",
+        "n-0S6_WzA2Mj",
+        APP_ID,
+    )
+
+
+def test_another_secret_is_read_by_the_new_version_alone_once_all_is_done(operator: Operator) -> None:
+    secrets = operator.cloud.client("secretsmanager")
+    value = secrets.get_secret_value(SecretId=operator.answers["SigningSecretArn"])["SecretString"]
+    another = secrets.create_secret(Name=f"{NAME}/another", SecretString=value)["ARN"]
+    before = operator.readable("VerifyRole")
+
+    printed = operator.deploy(SigningSecretArn=another)
+
+    made = printed.index("Requested update")
+    aliases = printed.index("UPDATE_COMPLETE          AWS::Lambda::Alias")
+    assert made < aliases  # the new right is there before the version is
+    after = operator.readable("VerifyRole")
+    assert after - before == {another}
+    assert operator.running()["Environment"]["Variables"]["SIGNING_SECRET_ID"] == another
+    phone = operator.cloud.phone("13999990005")
+    assert phone.verify(phone.sim, phone.ticket()).status == 200
+
+
+def test_a_parameter_is_emptied(operator: Operator) -> None:
+    operator.deploy(ReceiptSecretArn="")
+
+    assert "RECEIPT_SECRET_ID" not in operator.running()["Environment"]["Variables"]
+    assert "ReceiptKeysUrl" not in operator.outputs()
+
+
+def test_what_runs_is_found_in_one_command(operator: Operator) -> None:
+    (alias,) = operator.cloud.client("lambda").list_aliases(FunctionName=f"{NAME}-verify")["Aliases"]
+    found = operator.running()
+
+    assert alias["Name"] == "live"
+    assert found["Description"].startswith("Release v3, settings number-verification-VerifySettings-")
+    assert found["LastModified"]
+
+
+def test_what_has_been_spent_outlives_the_stack_and_is_adopted_by_another(operator: Operator) -> None:
+    kept = {name: operator.outputs()[name] for name in ("AttemptsTableName", "PepperSecretArn")}
+    cloud = operator.cloud
+    pepper = cloud.client("secretsmanager").get_secret_value(SecretId=kept["PepperSecretArn"])
+    run = subprocess.run(
+        [
+            SAM,
+            "delete",
+            f"--stack-name={NAME}",
+            "--no-prompts",
+            f"--region={cloud.client('s3').meta.region_name}",
+        ],
+        env=cloud.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert cloud.client("lambda").list_functions()["Functions"] == []
+    assert cloud.client("dynamodb").list_tables()["TableNames"] == [kept["AttemptsTableName"]]
+
+    import_kept(cloud, kept["AttemptsTableName"], pepper["ARN"])
+    operator.deploy()
+
+    assert operator.outputs()["AttemptsTableName"] == kept["AttemptsTableName"]
+    assert cloud.client("dynamodb").list_tables()["TableNames"] == [kept["AttemptsTableName"]]
+    now = cloud.client("secretsmanager").get_secret_value(SecretId=pepper["ARN"])
+    assert now["SecretString"] == pepper["SecretString"]
+    phone = cloud.phone("13999990002")
+    assert phone.verify(phone.sim, phone.ticket()).json["attemptsLeft"] < 4  # of before
+
+
+def import_kept(cloud: Cloud, table: str, pepper: str) -> None:
+    """Make a stack of the table and the pepper that are there, as docs/deploy.md has it."""
+    cloudformation = cloud.client("cloudformation")
+    cloudformation.create_change_set(
+        StackName=NAME,
+        ChangeSetName="adopt",
+        ChangeSetType="IMPORT",
+        TemplateBody=(ROOT / "stacks" / "kept.yaml").read_text(),
+        ResourcesToImport=[
+            {
+                "ResourceType": "AWS::DynamoDB::Table",
+                "LogicalResourceId": "AttemptsTable",
+                "ResourceIdentifier": {"TableName": table},
+            },
+            {
+                "ResourceType": "AWS::SecretsManager::Secret",
+                "LogicalResourceId": "PepperSecret",
+                "ResourceIdentifier": {"Id": pepper},
+            },
+        ],
+    )
+    cloudformation.get_waiter("change_set_create_complete").wait(
+        StackName=NAME, ChangeSetName="adopt", WaiterConfig={"Delay": 1}
+    )
+    cloudformation.execute_change_set(StackName=NAME, ChangeSetName="adopt")
+    cloudformation.get_waiter("stack_import_complete").wait(StackName=NAME, WaiterConfig={"Delay": 1})
