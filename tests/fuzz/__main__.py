@@ -71,7 +71,7 @@ def fuzz_api(seconds: int) -> None:
         run = subprocess.run(
             [
                 *(str(PYTHON.parent / "schemathesis"), "--config-file", str(CONFIGURATION), "run"),
-                *(str(ROOT / "docs" / "openapi.json"), "--no-color", "--continue-on-failure"),
+                *(str(ROOT / "docs" / "openapi.yaml"), "--no-color", "--continue-on-failure"),
                 *("--url", stack.api, "--header", f"Origin: {stack.page}"),
                 *("--phases", "examples,coverage,fuzzing", "--max-time", str(seconds)),
                 *("--request-timeout", "15", "--max-response-time", str(SLOWEST_SECONDS)),

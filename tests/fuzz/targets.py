@@ -112,7 +112,7 @@ def answer(data: bytes) -> None:
     assert found.result_code.isascii()
     assert found.result_code.isalnum()
     if found.result_code in {"000", "001"}:
-        content = json.loads(data.decode("utf-8-sig", "replace"))
+        content = json.loads(data.decode("utf-8-sig", "replace"), strict=False)
         header = {key.strip(): value for key, value in _member(content, "header").items()}
         assert (header["msgId"], str(header["appId"])) == (MSG_ID, APP_ID), "another request's verdict"
         assert str(header["resultCode"]).strip() == found.result_code, "another verdict"

@@ -1,93 +1,154 @@
-"""docs/openapi.json is what the code says, is OpenAPI 3.1, and is kept by the answers of a running stack."""
+"""docs/openapi.yaml says what the code does: its refusals, and what each member of a request may be.
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
+That answers are as it says is checked wherever a test gets one (`tests.support.phone`).
+"""
+
+import re
+import string
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any, Final
 
-import jsonschema
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from local import ROOT
-from local.stack import Options, Stack
-from tests.support.phone import Phone, Reply, Ticket, new_pre_sign
-from tests.support.stacks import phone_of, start
+from cmpassport.members import InvalidMembersError
+from cmpassport.problems import Problem
+from local.stack import Stack
+from presign.grammar import PreSignGrammar, PreSignRejectedError
+from tests.support import description
+from tests.support.description import API
+from tests.support.stacks import phone_of
+from verify.message import NotTheProtocolError, read_answer
+from verify.submission import Submission
 
-DESCRIBED: Final[dict[str, Any]] = json.loads((ROOT / "docs" / "openapi.json").read_text())
-
-
-@pytest.fixture(scope="module")
-def phone() -> Iterator[Phone]:
-    with start(Options()) as stack:
-        yield _phone(stack)
-
-
-def _phone(stack: Stack) -> Phone:
-    return phone_of(stack, sim="13622223333")
-
-
-def test_the_description_is_what_the_code_says(tmp_path: Path) -> None:
-    made = tmp_path / "openapi.json"
-    paths = os.pathsep.join(str(ROOT / folder) for folder in ("functions", "layers/crypto", "."))
-
-    subprocess.run(
-        [sys.executable, "-m", "tests.security.describe_api", str(made)],
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": paths},
-        check=True,
-    )
-
-    assert made.read_text() == (ROOT / "docs" / "openapi.json").read_text(), "run: make openapi"
+SCHEMAS: Final = API["components"]["schemas"]
+CHARACTERS: Final = [*map(chr, range(0x100)), "\u0660", "\uff10", "\u2028", "\U0001f600"]
+PRE_SIGNS: Final = description.members("/presign")["preSign"]["examples"]
+EXPONENT: Final = "0000015.912e-1020261124141912136cms-f47ac10b-58cc-4372-a567-0e02b2c3d4791.2"
+GRAMMAR: Final = PreSignGrammar("000001", None)
 
 
 def test_the_description_is_openapi() -> None:
-    OpenAPIV31SpecValidator(DESCRIBED).validate()
+    OpenAPIV31SpecValidator(API).validate()
 
 
-def test_every_status_of_the_documented_table_is_described() -> None:
-    rows = [line.split("|") for line in (ROOT / "docs" / "api.md").read_text().splitlines()]
-    documented = {(cells[1].strip(), cells[2].strip()) for cells in rows if len(cells) == 6}
-    documented = {(status, code) for status, code in documented if status.isdigit() and "_" in code}
-
+def test_refusals_are_those_of_the_code() -> None:
     described = {
-        (status, code)
-        for path in DESCRIBED["paths"].values()
-        for operation in path.values()
-        for status, response in operation["responses"].items()
-        for code in problem_of(response).get("properties", {}).get("code", {}).get("enum", [])
+        name: {
+            member: schema["const"]
+            for member, schema in SCHEMAS[name]["properties"].items()
+            if "const" in schema
+        }
+        for name in SCHEMAS
+        if name.islower()
     }
 
-    assert documented
-    assert described == documented
+    assert described == {
+        problem.code: {
+            "type": f"urn:problem-type:number-verification:{problem.code}",
+            "title": problem.title,
+            "status": problem.status.value,
+            "code": problem.code,
+            "action": problem.action.value,
+        }
+        for problem in Problem
+    }
 
 
-def problem_of(response: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = response["content"].get("application/problem+json", {}).get("schema", {})
-    return found
+def test_a_refusal_is_described_at_its_status() -> None:
+    found = set()
+    for path, operations in API["paths"].items():
+        for method in operations:
+            for status, response in description.responses(method, path).items():
+                problem = response["content"].get("application/problem+json", {}).get("schema", {})
+                for reference in problem.get("oneOf", [problem] if problem else []):
+                    code = reference["$ref"].rpartition("/")[2]
+                    assert SCHEMAS[code]["properties"]["status"]["const"] == int(status)
+                    found.add(code)
+
+    assert found == {problem.code for problem in Problem}
 
 
-def keeps_to_the_description(path: str, reply: Reply) -> None:
-    response = DESCRIBED["paths"][path]["post"]["responses"][str(reply.status)]
-    content = response["content"][reply.headers["Content-Type"]]
-    jsonschema.validate(reply.json, content["schema"], jsonschema.Draft202012Validator)
+def accepts_pre_sign(text: str) -> bool:
+    try:
+        GRAMMAR.check(text, datetime.now(UTC))
+    except PreSignRejectedError as error:
+        return "calendar" in str(error)
+    return True
 
 
-def test_answers_are_as_described(phone: Phone) -> None:
-    keeps_to_the_description("/presign", phone.presign(new_pre_sign(phone.app_id)[3]))
-    keeps_to_the_description("/presign", phone.presign("no preSign"))
-    keeps_to_the_description("/verify", phone.verify(phone.sim, phone.ticket()))
-    keeps_to_the_description("/verify", phone.verify("13622223334", phone.ticket()))
-    keeps_to_the_description("/verify", phone.verify(phone.sim, Ticket("VM_madeup", "made%2Bup")))
-    keeps_to_the_description("/verify", phone.post("/verify", {"unknown": 1}))
-    for path in ("/presign", "/verify"):
-        keeps_to_the_description(path, phone.post(path, {}, headers={"Origin": "https://elsewhere.example"}))
-        keeps_to_the_description(path, phone.post(path, {}, headers={"Content-Type": "text/plain"}))
-        keeps_to_the_description(path, phone.post(path, data=b" " * 20000))
-    for code in ("130018", "999999", "121011"):
-        ticket = phone.ticket()
-        phone.fault("resultCode", resultCode=code)
-        keeps_to_the_description("/verify", phone.verify(phone.sim, ticket))
+def accepts_member(name: str) -> Callable[[str], bool]:
+    def accepts(text: str) -> bool:
+        try:
+            Submission.from_fields(
+                {"phoneNum": "13999994444", "token": "t", "userInformation": "u", name: text}
+            )
+        except InvalidMembersError:
+            return False
+        return True
+
+    return accepts
+
+
+def accepts_result_code(text: str) -> bool:
+    header = '{"header": {"msgId": "m", "appId": "1", "resultCode": "%s"}}'
+    try:
+        return read_answer((header % text).encode(), msg_id="m", app_id="1").result_code == text
+    except NotTheProtocolError:
+        return False
+
+
+def with_one_character_changed(text: str) -> Iterator[str]:
+    """Replace, insert and drop a character at every place."""
+    for place in range(len(text) + 1):
+        yield text[:place] + text[place + 1 :]
+        for character in CHARACTERS:
+            yield text[:place] + character + text[place + 1 :]
+            yield text[:place] + character + text[place:]
+
+
+PATTERNS: Final[list[Any]] = [
+    *(pytest.param("preSign", accepts_pre_sign, text, id=text[6:12]) for text in (*PRE_SIGNS, EXPONENT)),
+    *((name, accepts_member(name), "aZ9") for name in ("token", "userInformation", "expandParams", "nonce")),
+]
+MEMBERS: Final = {**description.members("/presign"), **description.members("/verify")}
+
+
+@pytest.mark.parametrize(("name", "accepts", "example"), PATTERNS)
+def test_a_pattern_is_as_wide_as_the_code(name: str, accepts: Callable[[str], bool], example: str) -> None:
+    described = MEMBERS[name]["pattern"].removesuffix("$").replace("[0-9]{1,32}", "000001")  # of any appId
+    pattern = re.compile(described + r"\Z", re.ASCII)
+
+    different = [
+        text for text in with_one_character_changed(example) if accepts(text) != bool(pattern.match(text))
+    ]
+
+    assert accepts(example)
+    assert different == []
+
+
+@pytest.mark.parametrize("name", ["token", "userInformation", "expandParams", "nonce"])
+def test_a_pattern_is_as_long_as_the_code(name: str) -> None:
+    pattern = MEMBERS[name]["pattern"]
+    longest = int(pattern.rpartition(",")[2].rstrip("}$"))
+    accepts = accepts_member(name)
+
+    assert [accepts("a" * length) for length in (longest, longest + 1)] == [True, False]
+    assert accepts("") == ("{0," in pattern)
+
+
+def test_a_result_code_is_as_wide_as_the_code() -> None:
+    pattern = re.compile(SCHEMAS["ResultCode"]["pattern"].removesuffix("$") + r"\Z")
+    texts = [*string.printable.replace('"', "").replace("\\", ""), "a" * 10, "a" * 11, ""]
+
+    assert [text for text in texts if accepts_result_code(text) != bool(pattern.match(text))] == []
+
+
+@pytest.mark.parametrize(
+    "name", ["preSign", "phoneNum", "token", "userInformation", "expandParams", "nonce", "device"]
+)
+def test_a_member_that_is_not_a_text_is_refused_by_name(name: str, stack: Stack) -> None:
+    reply = phone_of(stack).post("/presign" if name == "preSign" else "/verify", {name: 1})
+
+    assert {"field": name, "reason": "must be a text"} in reply.json["errors"]

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import urllib3
 
+from tests.support import description
 from tests.support.planted import plant
 
 _ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUV"
@@ -73,7 +74,7 @@ class Phone:
         data: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """Post to the API as the page does; a header of None's name is left out by an empty value."""
+        """Post to the API as the page does; an empty value leaves a header out."""
         sent = {"Origin": self.page, "Content-Type": "application/json", **(headers or {})}
         response = self._http.request(
             "POST",
@@ -81,7 +82,10 @@ class Phone:
             body=json.dumps(body).encode() if data is None else data,
             headers={name: value for name, value in sent.items() if value},
         )
-        return Reply(response.status, response.headers, response.data.decode())
+        reply = Reply(response.status, response.headers, response.data.decode())
+        if path in description.API["paths"]:
+            description.check("post", path, reply.status, reply.headers, reply.json)
+        return reply
 
     def presign(self, pre_sign: str) -> Reply:
         """Have a string signed."""
