@@ -28,7 +28,7 @@ PRESIGN_FUNCTION: Final = "PreSignFunction"
 _NO_NAME: Final = "http://" + "no." * 85 + "name"
 """Longer than a name may be (RFC 1035 section 2.3.4), so that no resolver is asked."""
 
-BRIEF: Final = {"PLATFORM_READ_TIMEOUT": "0.4", "PLATFORM_DEADLINE": "0.8"}
+BRIEF: Final = {"PLATFORM_READ_TIMEOUT": "0.8", "PLATFORM_DEADLINE": "1.2"}
 """Limits of an exchange with the platform that a test can wait for."""
 
 
@@ -323,6 +323,8 @@ def _again(stage: Scene, phone: ScenePhone, ticket: Ticket, first: Sent, late: S
         stage.proxy.repeat(duplicate)
         assert (stage.send(phone, ticket).calls, stage.attempt(phone.sim)) == (0, attempt)
     if second.reply.json.get("code") == "in_progress":
+        assert (second.reply.status, second.reply.json["action"]) == (409, "wait")
+        assert second.reply.headers["Retry-After"] == "1"
         # When the claim is over, what was sent is dead at the platform, and what was not may be sent.
         stage.ledger.end_holds()
         phone.network = "203.0.113.8"

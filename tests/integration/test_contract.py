@@ -1,7 +1,6 @@
 """The HTTP contract through HTTP on the local stack: its statuses and codes, once each, and its headers."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 from zlib import crc32
@@ -46,18 +45,6 @@ def _token_with_another_number(phone: Phone) -> Reply:
     return phone.verify("13912345678", ticket)
 
 
-def _twice_at_once(phone: Phone) -> Reply:
-    ticket = phone.ticket()
-    phone.fault("delay", seconds=2)
-    with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(phone.verify, phone.sim, ticket)
-        while ticket.token not in str(phone.journal()[-1]["request"]["body"]):
-            assert not first.done()
-        second = phone.verify(phone.sim, ticket)
-        assert first.result().status == 200
-    return second
-
-
 def _made_up(phone: Phone) -> Reply:
     return phone.verify("13911112222", MADE_UP)
 
@@ -100,7 +87,6 @@ ROWS: Final = [
     Row("a foreign number", _verify(phoneNum="+85298765432"), 400, "invalid_request", FIX),
     Row("an unknown member beside", _verify(sign="x"), 400, "invalid_request", FIX),
     Row("token with another number", _token_with_another_number, 409, "token_reused", "retry"),
-    Row("twice at once", _twice_at_once, 409, "in_progress", "wait", retry_after=True),
     Row("made-up token", _made_up, 422, "token_rejected", "retry", "120020"),
     Row("budget used up", _exhausted, 429, "attempts_exhausted", OTHER, retry_after=True),
     Row(
