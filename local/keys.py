@@ -113,7 +113,7 @@ def _private_text(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> str:
 
 def _read_fields(path: Path) -> dict[str, str]:
     try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
+        content: Any = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise SecretsFileError(f"{path}: {error.strerror}") from None
     except ValueError:  # not JSON, or no UTF-8; the parser's own text would quote the file

@@ -33,7 +33,7 @@ _COMMANDS: Final[dict[str, tuple[str, SecretKind | None, str]]] = {
     "keys receipts encryption-key": ("tools.keys.receipts:encryption_key", _RECEIPTS, "file --secret"),
     "keys receipts check": ("tools.keys.receipts:check", _RECEIPTS, "--secret"),
     "doctor": ("tools.doctor:run", None, "--stack|--state --page --public --address-service --probe"),
-    "explain": ("tools.explain:run", None, "code|--list"),
+    "explain": ("tools.explain:run", None, "code|--list --stack|--state"),
     "plan": ("tools.plan:run", None, "parameters"),
 }
 """Module and function, the secret that --secret names, and the options; | stands between those that exclude
@@ -95,7 +95,7 @@ def parser(output: Output) -> Parser:
         run, kind, options = _COMMANDS[words]
         for each in (
             *options.split(),
-            *(("--profile", "--region") if kind or words == "doctor" else ()),
+            *(("--profile", "--region") if words != "plan" else ()),
             "--lang",
         ):
             exclusive = made.add_mutually_exclusive_group() if "|" in each else made

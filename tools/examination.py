@@ -25,6 +25,7 @@ from local.template import Template
 from tools import ROOT
 from tools.aws_errors import AWS_ERRORS, EVERYWHERE, Cause, cause_of
 from tools.findings import Finding
+from tools.given import SecretKind, of_secrets
 from tools.messages import Text, text
 from tools.prompts import is_name
 from tools.secret_text import APP_KEY, Keys, examine_reported, examine_signing, examine_verification
@@ -182,6 +183,11 @@ class Examination:
         whole = self.secret_id(variable)
         match = _ARN.fullmatch(whole)
         return match[2] if match else whole if is_name(whole) else variable
+
+    def shown_secrets(self) -> dict[str, str]:
+        """Return what names the target's own secrets in commands that are shown."""
+        variables = (SIGNING, VERIFICATION, RECEIPTS)
+        return of_secrets(dict(zip(SecretKind, map(self.secret_name, variables), strict=True)))
 
     def secret(self, variable: str) -> str | Cause | None:
         """Return a secret's text, or why there is none; None where it was not asked for.

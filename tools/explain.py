@@ -22,12 +22,23 @@ CODES: Final = tuple(key.removeprefix("code-") for key in table() if key.startsw
 _UNKNOWN: Final = look_up("").description
 _SDK: Final = frozenset({"500", "170001", "111002"})
 """Codes that the page gets from the SDK, before this service is asked anything."""
+_BACK_END: Final = frozenset(
+    {"unknown_key", "wrong_iss", "wrong_aud", "wrong_nonce", "wrong_type", "wrong_algorithm"}
+    | {"expired", "already_used", "malformed", "bad_signature", "keys_unavailable"}
+)
+"""Why a business's back end refuses a receipt."""
+_ALIASES: Final = {"wrong_issuer": "wrong_iss", "wrong_audience": "wrong_aud"}
 _RETURN_CODE: Final = re.compile(r"[0-9]{1,10}", re.ASCII)
-_WIDTH: Final = 14
+_WIDTH: Final = 16
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Explain one code, or list all."""
+    if options.stack or options.state:
+        from tools.examination import Examination  # noqa: PLC0415 - half a second, which a code alone can do
+        from tools.target import find  # noqa: PLC0415 - without
+
+        output.given = {**output.given, **Examination(find(options), options.clock).shown_secrets()}
     for line in _list_all(output) if options.list else explain((options.code or "").strip(), output):
         print(line)
     return 0
@@ -46,8 +57,12 @@ def explain(code: str, output: Output) -> Iterator[str]:
     ToolError
         It is neither a return code nor a code of this API.
     """
+    code = _ALIASES.get(code, code)
     statuses = [problem for problem in Problem if str(problem.status.value) == code]
     own = [problem for problem in Problem if problem.code == code.lower()]
+    if code.lower() in CODES and not own and not code.isdigit():
+        yield from _other(code.lower(), output)
+        return
     if not _RETURN_CODE.fullmatch(code) and not own:  # it is not repeated: it may be a key
         near = get_close_matches(code.lower(), CODES, n=3, cutoff=0.7)
         raise UseError("no-such-code", near=text("did-you-mean", codes=", ".join(near)) if near else "")
@@ -63,13 +78,14 @@ def _return_code(code: str, output: Output) -> Iterator[str]:
     known = look_up(code)
     in_table = known.description != _UNKNOWN
     meaning, fix = output.halves(text(f"code-{code}" if code in CODES else "no-table"))
-    yield f"{code}  {meaning}"
+    platforms = "" if known.description in meaning or not in_table else f" ({known.description})"
+    yield f"{code}  {meaning}{platforms}"
     if not in_table and (near := get_close_matches(code, CODES, n=3, cutoff=0.7)) and code not in CODES:
         yield _row("", output.words(text("did-you-mean", codes=", ".join(near))), output)
     source = "source-guide" if in_table else "source-sibling" if code in CODES else "source-none"
     rows: dict[str, Text | str] = {
         "source": text(source),
-        "who": text(f"who-{known.who}"),
+        **({"who": text(f"who-{known.who}")} if in_table else {}),
         "fix": fix,
         "attempt": text(f"attempt-{known.settlement.replace(' ', '-')}"),
         "billed": text(f"billed-{_billed(known.problem)}"),
@@ -77,6 +93,15 @@ def _return_code(code: str, output: Output) -> Iterator[str]:
     }
     for label, said in rows.items():
         yield _row(label, said if isinstance(said, str) else output.words(said), output)
+
+
+def _other(code: str, output: Output) -> Iterator[str]:
+    """Explain what the client in a page, or a back end, reports."""
+    meaning, fix = output.halves(text(f"code-{code}"))
+    yield f"{code}  {meaning}"
+    source = "source-back-end" if code in _BACK_END else "source-page"
+    yield _row("source", output.words(text(source)), output)
+    yield _row("fix", fix, output)
 
 
 def _refusal(problem: Problem, output: Output) -> Iterator[str]:

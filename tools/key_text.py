@@ -1,7 +1,8 @@
 """What is wrong with a text that should be a key, and exactly so.
 
 Whether it is a key is the word of the product's own reader (`cmpassport.keys`), so that what is said here and
-what the functions do never differ. Where that refuses, other loaders say what the text is instead, and the
+what the functions do never differ; but a key whose numbers do not belong together is refused here even if it
+can still sign. Where that refuses, other loaders say what the text is instead, and the
 usual accidents are undone one after the other until a loader takes it: they are what is wrong.
 """
 
@@ -111,11 +112,12 @@ def _size(key: RSAPrivateKey | RSAPublicKey, name: Name, owner: str) -> Finding:
 def _damage(content: str) -> str:
     """Name what keeps a text that no loader takes from being a key."""
     payload = "".join(_ARMOUR.sub("", content).split())
-    if not payload:
-        return "key-empty"
     if not re.fullmatch("[A-Za-z0-9+/=]+", payload):
+        return "not-base64" if payload else "key-empty"
+    try:
+        der = base64.b64decode(payload[: len(payload) // 4 * 4], validate=True)
+    except ValueError:
         return "not-base64"
-    der = base64.b64decode(payload[: len(payload) // 4 * 4])
     if not der.startswith(b"0"):  # an ASN.1 SEQUENCE, as every key
         return "not-a-key"
     try:

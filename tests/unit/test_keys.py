@@ -249,9 +249,22 @@ def test_no_refusal_shows_any_of_the_key(load: Callable[[str], object], write: C
     assert "another exception occurred" not in shown
 
 
-def test_a_pem_whose_line_breaks_went_through_json_twice_is_read() -> None:
+@pytest.mark.parametrize("written", ["\\n", "\\r\\n", "\\r"])
+def test_line_breaks_written_out_as_characters_are_read(written: str) -> None:
     text = _pem("rsa-2048.pem")
+    bare = base64.encodebytes(base64.b64decode("".join(text.splitlines()[1:-1]))).decode()
+    expected = load_private_key(text).private_numbers()
 
-    key = load_private_key(text.replace("\n", "\\n"))
+    for each in (text, bare):
+        assert load_private_key(each.replace("\n", written)).private_numbers() == expected
 
-    assert key.private_numbers() == load_private_key(text).private_numbers()
+
+@pytest.mark.parametrize("label", ["RSA PRIVATE KEY", "PRIVATE KEY"])
+def test_a_pem_is_read_by_what_it_holds_where_its_label_names_another_form(label: str) -> None:
+    key = load_private_key(_pem("rsa-2048.pem"))
+    other = PrivateFormat.PKCS8 if label.startswith("RSA") else PrivateFormat.TraditionalOpenSSL
+    text = key.private_bytes(Encoding.PEM, other, NoEncryption()).decode()
+
+    labelled = re.sub("(BEGIN|END) .*-----", rf"\1 {label}-----", text)
+
+    assert load_private_key(labelled).private_numbers() == key.private_numbers()

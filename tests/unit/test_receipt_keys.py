@@ -80,7 +80,7 @@ def entry(**changes: Any) -> dict[str, Any]:
 
 
 WRONG: dict[str, tuple[Any, str]] = {
-    "a list": ([], "no keys"),
+    "a list": ([], "not a JSON object"),
     "no keys": ({}, "no keys"),
     "an empty list": ({"keys": []}, "no keys"),
     "too many": ({"keys": entry()["keys"] * 6}, "no keys"),

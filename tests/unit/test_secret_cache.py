@@ -365,6 +365,7 @@ def test_fields_are_read_in_the_order_asked_for_and_trimmed() -> None:
     text = '{"platformPublicKey": " b\\n", "appKey": "a", "other": 1}'
 
     assert read_fields(text, "appKey", "platformPublicKey") == ("a", "b")
+    assert read_fields(f"\ufeff{text}", "appKey") == ("a",)  # as editors of Windows write it
 
 
 @pytest.fixture

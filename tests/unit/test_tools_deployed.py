@@ -211,6 +211,20 @@ def test_the_platforms_key_reported_as_ours_is_told(cloud: Cloud, doctor: Run) -
     assert PUBLIC in shown.words
 
 
+def test_an_explanation_names_the_deployments_own_secrets(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cloud.deploy()
+
+    shown = runner(monkeypatch, capsys)("explain", "130018", "--stack", NAME)
+
+    assert (
+        "keys check --public FILE --secret shop/signing --verification-secret shop/verification`"
+        in shown.words
+    )
+    assert f"keys rotate --stack {NAME} --secret shop/signing`" in shown.words
+
+
 def test_a_stack_that_is_not_there_or_not_whole_is_one_fault(cloud: Cloud, doctor: Run) -> None:
     missing = doctor()
     cloud.deploy("PreSignFunction")

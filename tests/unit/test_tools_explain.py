@@ -6,12 +6,17 @@ from typing import Final
 import pytest
 
 from cmpassport.problems import Problem
+from local import ROOT
 from tests.support.operator import Run, runner
 from tools.explain import CODES
 from tools.messages import table
 from verify.codes import _KNOWN, Settlement, Who, look_up
 
+BUSINESS: Final = (ROOT / "local" / "business.py").read_text()
 HAN: Final = re.compile("[\u4e00-\u9fff]")
+ELSEWHERE: Final = [
+    code for code in CODES if not code.isdigit() and code not in {problem.code for problem in Problem}
+]
 SIBLINGS: Final = [code for code in CODES if code.isdigit() and code not in _KNOWN]
 
 
@@ -66,6 +71,25 @@ def test_a_code_that_no_table_has_is_told_as_it_is_treated(code: str, explain: R
     assert f"502 code=platform_error action=retry resultCode={code}" in shown.words
     assert ("not this product's own documentation" in shown.words) == (code in SIBLINGS)
     assert ("no table" in shown.words) == (code not in SIBLINGS)
+
+
+@pytest.mark.parametrize("code", ELSEWHERE)
+def test_what_pages_and_back_ends_report_is_explained(code: str, explain: Run) -> None:
+    shown = explain(code)
+
+    assert shown.code == 0
+    assert ("the client in the page" in shown.words) != ("the business's back end" in shown.words)
+
+
+def test_every_code_of_the_client_and_of_the_back_end_is_explained() -> None:
+    client = (ROOT / "web" / "number-verification.d.ts").read_text()
+    codes = re.findall(r"^  \| '([a-z_]+)'", client, re.MULTILINE)
+    reasons = re.findall(
+        r'"([a-z]+_[a-z]+|expired|malformed)",?$', (ROOT / "local" / "business.py").read_text()
+    )
+
+    assert {"wifi", "match_without_receipt"} <= {*codes}
+    assert {*codes, *reasons} <= {*CODES}
 
 
 @pytest.mark.parametrize(("code", "near"), [("13018", "130018"), ("presign_reject", "presign_rejected")])

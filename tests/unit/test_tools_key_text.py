@@ -25,7 +25,8 @@ from hypothesis import given, settings
 from hypothesis.strategies import integers, lists, sampled_from, text, tuples
 
 from cmpassport.keys import KeyFormatError, load_private_key, load_public_key
-from tests.support.operator import OWN, PRIVATE, PUBLIC, VECTORS
+from local.keys import CustomerKeys, SecretsFileError
+from tests.support.operator import APP_KEY, OWN, PRIVATE, PUBLIC, VECTORS
 from tools.findings import Finding, Severity
 from tools.key_text import Examined, examine_private, examine_public
 from tools.messages import Language
@@ -101,6 +102,8 @@ def changed(der: bytes, place: int) -> str:
     return bare(der[:place] + bytes([der[place] ^ 1]) + der[place + 1 :])
 
 
+WRITTEN: Final = ("\\n", "\\r\\n", "\\r")
+
 # What the functions accept.
 ACCEPTED_PRIVATE: Final = {
     "bare PKCS#8": PRIVATE,
@@ -108,7 +111,13 @@ ACCEPTED_PRIVATE: Final = {
     "PEM": PEM,
     "PEM with line breaks of Windows": PEM.replace("\n", "\r\n"),
     "PEM on one line": PEM.replace("\n", " "),
-    "PEM with line breaks written out": PEM.replace("\n", "\\n"),
+    **{f"PEM with {written} written out": PEM.replace("\n", written) for written in WRITTEN},
+    **{
+        f"bare with {written} written out": written.join(re.findall(".{1,64}", PRIVATE))
+        for written in WRITTEN
+    },
+    "PKCS#8 under the label of PKCS#1": PEM.replace("PRIVATE", "RSA PRIVATE"),
+    "no END line": PEM[: PEM.index("-----END")],
     "line breaks in the Base64": base64.encodebytes(DER).decode(),
     "PKCS#1": PKCS1,
     "PKCS#1 in PEM": PKCS1_PEM,
@@ -118,6 +127,7 @@ ACCEPTED_PUBLIC: Final = {
     "PEM": PUBLIC_PEM,
     "PKCS#1": PUBLIC_PKCS1,
     "line breaks": base64.encodebytes(PUBLIC_DER).decode(),
+    **{f"PEM with {written} written out": PUBLIC_PEM.replace("\n", written) for written in WRITTEN},
 }
 
 # What they refuse: the text, and the code of each thing that is wrong, in order.
@@ -178,7 +188,6 @@ REFUSED_PRIVATE: Final = {
     "no padding": (PRIVATE.rstrip("="), "padding"),
     "+ turned into a blank": (PRIVATE.replace("+", " "), "plus-lost"),
     "hexadecimal": (DER.hex(), "hex"),
-    "no END line": (PEM[: PEM.index("-----END")], "armour-broken"),
     "a BEGIN line of four hyphens": (PEM[1:], "armour-broken"),
     "bare, cut off": (PRIVATE[:400], "truncated"),
     "bare, cut off between four letters": (PRIVATE[:401], "truncated"),
@@ -231,9 +240,21 @@ def accepts(load: Any, content: str) -> bool:
     """Tell whether the functions would take a text."""
     try:
         load(content)
-    except KeyFormatError:
+    except (KeyFormatError, SecretsFileError):
         return False
     return True
+
+
+def local_up(load: Any, path: Path) -> Any:
+    """Return what reads a key as `local up --secrets` does, out of a file that an editor of Windows wrote."""
+    member = "privateKey" if load is load_private_key else "platformPublicKey"
+
+    def read(content: str) -> object:
+        keys = {"privateKey": PRIVATE, "platformPublicKey": PUBLIC, "appKey": APP_KEY, member: content}
+        path.write_text(json.dumps(keys), encoding="utf-8-sig")
+        return CustomerKeys.read(path)
+
+    return read
 
 
 def faults(findings: tuple[Finding, ...]) -> list[str]:
@@ -241,16 +262,17 @@ def faults(findings: tuple[Finding, ...]) -> list[str]:
 
 
 @pytest.mark.parametrize(("examine", "load", "content", "wrong"), CASES.values(), ids=CASES)
-def test_a_key_is_told_what_it_is_as_the_functions_take_it_and_none_of_it_is_shown(
-    examine: Any, load: Any, content: str, wrong: str
+def test_a_key_is_told_what_it_is_as_the_functions_and_local_up_take_it_and_none_of_it_is_shown(
+    examine: Any, load: Any, content: str, wrong: str, tmp_path: Path
 ) -> None:
     examined: Examined[Any] = examine(content, NAME)
 
     assert faults(examined.findings) == wrong.split()
     assert (examined.key is not None) == (not wrong)
     assert (examined.meant is not None) == (wrong in {"", "named", "rsa-key-value"})  # what `keys put` takes
-    if not wrong or "inconsistent" not in wrong:
+    if wrong != "inconsistent":  # such a key may still sign
         assert accepts(load, content) == (not wrong)
+        assert accepts(local_up(load, tmp_path / "secrets.json"), content) == (not wrong)
     shown = ""
     for finding in examined.findings:
         said = finding.text.say(Language.ENGLISH, {})

@@ -10,9 +10,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from tools.doctor import checks
-from tools.examination import RECEIPTS, SIGNING, VERIFICATION, Examination, referer_of
+from tools.examination import Examination, referer_of
 from tools.findings import FOUND, Finding, Severity, UseError, failed, unknown
-from tools.given import SecretKind, of_secrets
 from tools.output import Output
 from tools.prompts import read_file
 from tools.signed_probe import SignedProbe
@@ -43,9 +42,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         output.group("step-deployment", [Finding(error.text.key, Severity.FAULT, error.text)])
         return FOUND
     examination = Examination(target, options.clock, tuple(options.page), public_key)
-    variables = (SIGNING, VERIFICATION, RECEIPTS)
-    named = dict(zip(SecretKind, map(examination.secret_name, variables), strict=True))
-    output.given = {**output.given, **of_secrets(named)}
+    output.given = {**output.given, **examination.shown_secrets()}
     output.show("checking", target=target.name)
     found = output.group("step-deployment", target.findings)
     for title, step in _STEPS:

@@ -73,7 +73,7 @@ def show_parameter(name: str, arn: str, kms_key: str | None, output: Output) -> 
     """Print what the deployment's parameters are set to."""
     print(f"{name:<17} {arn}")
     if kms_key and kms_key.startswith("arn:"):
-        print(f"SecretsKmsKeyArn  {kms_key}")
+        print(f"KmsKeyArn         {kms_key}")
     elif kms_key:
         output.show("kms-parameter", key=shlex.quote(kms_key))
 

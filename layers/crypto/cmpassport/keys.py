@@ -14,7 +14,7 @@ import binascii
 from collections.abc import Callable
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -31,6 +31,8 @@ from cmpassport.errors import CmpassportError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
+_T = TypeVar("_T")
 
 MIN_KEY_BITS: Final = 1024
 MAX_KEY_BITS: Final = 8192
@@ -111,9 +113,7 @@ def load_private_of_any_kind(text: str, expected: str) -> "PrivateKeyTypes":
     )
     _refuse("ENCRYPTED", text, KeyFault.ENCRYPTED)
     try:
-        if _is_pem(text):
-            return load_pem_private_key(text.strip().encode(), None, unsafe_skip_rsa_key_validation=True)
-        return load_der_private_key(_der(text), None, unsafe_skip_rsa_key_validation=True)
+        return _load(text, _untested(load_pem_private_key), _untested(load_der_private_key))
     # The library's own texts are dropped, since these reach logs.
     except TypeError:
         raise KeyFormatError(KeyFault.ENCRYPTED) from None
@@ -145,7 +145,7 @@ def load_public_key(text: str) -> RSAPublicKey:
         "this is a certificate; the public key alone is wanted",
     )
     try:
-        key = load_pem_public_key(text.strip().encode()) if _is_pem(text) else load_der_public_key(_der(text))
+        key = _load(text, load_pem_public_key, load_der_public_key)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         if _parses(partial(load_der_private_key, password=None), text):
             raise KeyFormatError(KeyFault.PRIVATE_INSTEAD) from None
@@ -170,9 +170,24 @@ def _prove(key: RSAPrivateKey) -> None:
         ) from None
 
 
+def _untested(load: "Callable[..., PrivateKeyTypes]") -> "Callable[[bytes], PrivateKeyTypes]":
+    return partial(load, password=None, unsafe_skip_rsa_key_validation=True)
+
+
+def _load(text: str, from_pem: Callable[[bytes], _T], from_der: Callable[[bytes], _T]) -> _T:
+    """Load bare Base64 or PEM; like OpenSSL, a PEM by what it holds where its label names another form."""
+    if not _is_pem(text):
+        return from_der(_der(text))
+    try:
+        return from_pem(text.strip().encode())
+    except ValueError:
+        body = "".join(text.split("-----")[2:3])
+        return from_der(base64.b64decode("".join(body.split()), validate=True))
+
+
 def _with_line_breaks(text: str) -> str:
-    r"""Undo what happens to a PEM that goes through JSON twice: each line break is two characters, ``\n``."""
-    return text.replace("\\n", "\n")
+    r"""Undo what happens to a PEM that goes through JSON twice: ``\r\n``, ``\n`` or ``\r`` as characters."""
+    return text.replace("\\r\\n", "\n").replace("\\n", "\n").replace("\\r", "\n")
 
 
 def _is_pem(text: str) -> bool:

@@ -5,7 +5,6 @@ and all of them are published: one write to the secret rotates without a gap, si
 as it is there, used from its time on, and published still until a later write drops it.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,7 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from joserfc.jwk import ECKey, RSAKey
 
 from cmpassport.keys import KeyFault, KeyFormatError, load_private_of_any_kind, load_public_key
-from cmpassport.secret_cache import SecretFormatError
+from cmpassport.secret_cache import SecretFormatError, read_object
 
 ALGORITHM: Final = "ES256"
 PUBLISHED_MAX_AGE: Final = 300
@@ -75,11 +74,8 @@ class ReceiptKeys:
         KeyFormatError
             The text is not a key; the error names what it is, if known.
         """
-        try:
-            content = json.loads(text)
-        except ValueError:
-            raise SecretFormatError("the secret is not JSON") from None
-        entries = content.get("keys") if isinstance(content, dict) else None
+        content = read_object(text)
+        entries = content.get("keys")
         if not isinstance(entries, list) or not 1 <= len(entries) <= MAX_KEYS:
             raise SecretFormatError(f"the secret has no keys: a list of 1 to {MAX_KEYS}")
         signing = sorted(map(_read_key, entries), key=lambda key: key.sign_from)

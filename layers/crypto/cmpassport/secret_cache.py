@@ -7,7 +7,7 @@ before the first use, so that no secret lies in a snapshot of the function.
 import json
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from cmpassport.errors import CmpassportError, error_name
 
@@ -129,13 +129,25 @@ def read_fields(text: str, *names: str) -> tuple[str, ...]:
     SecretFormatError
         It is not a JSON object, or a field is missing, empty or not a text; names the field.
     """
-    try:
-        content = json.loads(text)
-    except ValueError:
-        raise SecretFormatError("the secret is not JSON") from None
-    if not isinstance(content, dict):
-        raise SecretFormatError("the secret is not a JSON object")
+    content = read_object(text)
     for name in names:
         if not isinstance(content.get(name), str) or not content[name].strip():
             raise SecretFormatError(f"the secret has no {name}")
     return tuple(content[name].strip() for name in names)
+
+
+def read_object(text: str) -> dict[str, Any]:
+    """Read a secret that is a JSON object, after the byte order mark that editors of Windows put before it.
+
+    Raises
+    ------
+    SecretFormatError
+        It is not.
+    """
+    try:
+        content = json.loads(text.removeprefix("\ufeff"))
+    except ValueError:
+        raise SecretFormatError("the secret is not JSON") from None
+    if not isinstance(content, dict):
+        raise SecretFormatError("the secret is not a JSON object")
+    return content
