@@ -53,8 +53,8 @@ def late_clock() -> LateClock:
 def stack(tmp_path_factory: pytest.TempPathFactory, late_clock: LateClock) -> Iterator[Stack]:
     """The demo's stack, whose functions are less patient: a slow platform is soon found out."""
     log = tmp_path_factory.mktemp("e2e") / "functions.log"
-    patience = {"PlatformReadTimeout": "0.5", "PlatformDeadline": "1"}
-    options = Options(receipts=ReceiptNumber.ENCRYPTED, parameters=patience, log=log, now=late_clock)
+    patience = {"PLATFORM_READ_TIMEOUT": "0.5", "PLATFORM_DEADLINE": "1"}
+    options = Options(receipts=ReceiptNumber.ENCRYPTED, variables=patience, log=log, now=late_clock)
     with start(options) as stack:
         yield stack
     assert not leaks(log.read_text())

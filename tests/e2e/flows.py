@@ -4,6 +4,7 @@ One table for all of them: `make test` plays it in Chromium, tests/parts in the 
 """
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -42,15 +43,16 @@ class Phone:
     engine: Engine
     sim: str
 
-    def insert(self, network: str) -> None:
-        """Insert the SIM, and choose the network: `cellular`, `wifi` or `unknown`."""
+    def insert(self, network: str, **more: str) -> None:
+        """Insert the SIM, and choose the network and whatever else the simulator lets one choose."""
         self.engine.open(f"{self.stack.page}/number-verification.d.ts")
-        settings = {"simulator.sim": self.sim, "simulator.network": network, "language": "zh"}
+        settings = {"sim": self.sim, "network": network, **more}
+        settings = {"language": "zh"} | {f"simulator.{name}": value for name, value in settings.items()}
         self.engine.run(f"localStorage.clear() || Object.assign(localStorage, {json.dumps(settings)})")
 
-    def open(self, network: str = "cellular") -> None:
+    def open(self, network: str = "cellular", **more: str) -> None:
         """Open the page, and accept the terms."""
-        self.insert(network)
+        self.insert(network, **more)
         self.engine.open(f"{self.stack.page}/?panel=off")
         self.engine.run(
             "window.steps = [], document.addEventListener('number-verification:step',"
@@ -152,6 +154,22 @@ def match(phone: Phone) -> None:
     requests = [entry["request"] for name in ("getMobile", "getToken") for entry in phone.journal(name)]
     assert {seen["origin"] for seen in requests if seen["origin"]} <= {phone.stack.page}
     assert {seen["referer"].partition("?")[0] for seen in requests} == {f"{phone.stack.page}/"}
+
+
+def newer_sdk(phone: Phone) -> None:
+    """The SDK's newer build, which speaks to another host, fetches a token as well."""
+    phone.open(wire="flat")
+    phone.sign_in(phone.sim)
+    phone.signed_in()
+
+    assert phone.journal("getMobile") == []
+
+
+def vpn(phone: Phone) -> None:
+    """Whoever is not on the carrier's network is told what to do, without a code."""
+    phone.open("vpn")
+    phone.shows("#notice", "关闭")
+    assert not re.search(r"\d{6}", phone.engine.run("document.body.innerText"))
 
 
 def mismatch(phone: Phone) -> None:
@@ -289,7 +307,7 @@ def large_fonts(phone: Phone) -> None:
 FLOWS: Final[dict[str, Callable[[Phone], None]]] = {
     flow.__name__: flow
     for flow in (
-        *(match, mismatch, wifi, sdk_failure, double_tap, token_ageing, editing_at_every_caret),
-        *(outage, without_its_script, large_fonts),
+        *(match, newer_sdk, mismatch, wifi, vpn, sdk_failure, double_tap, token_ageing),
+        *(editing_at_every_caret, outage, without_its_script, large_fonts),
     )
 }

