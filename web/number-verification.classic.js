@@ -21,7 +21,7 @@ function normalise(typed) {
   if (Array.from(typed).length > MAX_TYPED_CHARACTERS) return null;
   const ascii = typed.replace(FULL_WIDTH, (wide) => String.fromCharCode(wide.charCodeAt(0) - 0xfee0));
   const found = MAINLAND_MOBILE.exec(ascii.replace(DROPPED, ''));
-  return found && found[1] + found[2] + found[3];
+  return found && found.slice(1).join('');
 }
 class Stop {
   constructor(outcome) {
@@ -38,6 +38,7 @@ function device(text) {
     text ? localStorage.setItem(DEVICE, String(text)) : localStorage.removeItem(DEVICE);
   } catch (error) {
   }
+  return undefined;
 }
 function outcomeOf(response, nonce) {
   const { status, answer } = response;

@@ -32,7 +32,6 @@ const DEVICE = 'number-verification:device';
 /** @type {Setback} */
 const CANCELLED = { kind: 'cancelled', code: 'cancelled' };
 
-/** Spaces, hyphens, and the marks that a copied contact brings along. */
 const DROPPED =
   /[ \t\u00a0\u2002\u2003\u2007\u2009\u202f\u3000\-\u2010-\u2014\u2212\uff0d\u00ad\u200b-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]/g;
 const FULL_WIDTH = /[\uff08\uff09\uff0b\uff0e\uff10-\uff19]/g;
@@ -44,7 +43,7 @@ export function normalise(typed) {
   if (Array.from(typed).length > MAX_TYPED_CHARACTERS) return null;
   const ascii = typed.replace(FULL_WIDTH, (wide) => String.fromCharCode(wide.charCodeAt(0) - 0xfee0));
   const found = MAINLAND_MOBILE.exec(ascii.replace(DROPPED, ''));
-  return found && found[1] + found[2] + found[3];
+  return found && found.slice(1).join('');
 }
 
 /** Ends the flow in this outcome. */
@@ -69,7 +68,7 @@ const sdk = () => (typeof YDRZ === 'object' && YDRZ ? YDRZ : undefined);
 const offline = () => typeof navigator === 'object' && navigator.onLine === false;
 
 /**
- * Read, replace or (with null) remove the text by which the API knows this device.
+ * Read, replace or (null) remove the text that the API knows this device by.
  *
  * @param {unknown} [text]
  */
@@ -80,6 +79,7 @@ function device(text) {
   } catch (error) {
     // Storage is blocked or full.
   }
+  return undefined;
 }
 
 /**

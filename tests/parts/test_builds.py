@@ -1,0 +1,177 @@
+"""The client as businesses take it in: its types and syntax, the npm package, the examples built and used."""
+
+import http.server
+import re
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from threading import Thread
+from typing import Final
+
+import pytest
+
+from local import ROOT
+from local.stack import Options, Stack
+from tests.e2e.flows import Engine, Phone, other
+from tests.parts.engines import ENGINES, PACKAGES
+from tests.support.parts import command, required
+from tests.support.stacks import start
+
+WEB: Final = ROOT / "web"
+STRICT: Final = [
+    "--strict",
+    "--noUncheckedIndexedAccess",
+    "--noImplicitReturns",
+    "--noEmit",
+    "--allowJs",
+    "--checkJs",
+]
+MODULES: Final = [
+    "--target",
+    "es2022",
+    "--lib",
+    "es2020,dom,dom.iterable",
+    "--module",
+    "esnext",
+    "--moduleResolution",
+    "bundler",
+]
+# Each example, how it is built, and the engine that uses it.
+EXAMPLES: Final = {
+    "plain": ("copy", "chromium70"),
+    "vue2": ("webpack 4", "chromium70"),
+    "vue3": ("vite", "firefox"),
+    "react": ("vite", "webkit"),
+}
+
+
+def run(program: str, *arguments: str | Path, folder: Path = ROOT) -> str:
+    """Run a program of npm's, or npm itself."""
+    with required():
+        path = (
+            command("npm", "npm") if program == "npm" else command(str(PACKAGES / ".bin" / program), "npm ci")
+        )
+    finished = subprocess.run([path, *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    return finished.stdout
+
+
+def test_the_module_is_strictly_typed_and_agrees_with_its_declarations() -> None:
+    sources = [
+        WEB / "number-verification.js",
+        WEB / "number-verification.d.ts",
+        PACKAGES.parent / "consumer.ts",
+    ]
+    run("tsc", *STRICT, *MODULES, "--allowImportingTsExtensions", *sources)
+
+
+def test_client_and_page_are_in_the_syntax_of_2017(tmp_path: Path) -> None:
+    run("acorn", "--ecma2017", "--module", "--silent", WEB / "number-verification.js")
+    run("acorn", "--ecma2017", "--silent", WEB / "number-verification.classic.js")
+    page = (WEB / "index.html").read_text(encoding="utf-8")
+    watchdog, script = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    for version, code in (("5", watchdog), ("2017", script)):
+        inline = tmp_path / f"{version}.js"
+        inline.write_text(code, encoding="utf-8")
+        run("acorn", f"--ecma{version}", "--silent", inline)
+
+
+@pytest.fixture(scope="module")
+def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder node_modules with the packed client beside the frameworks."""
+    folder = tmp_path_factory.mktemp("packed")
+    name = run("npm", "pack", "--silent", "--pack-destination", folder, folder=WEB).strip()
+    with tarfile.open(folder / name) as packed:
+        packed.extractall(folder, filter="data")
+    modules = folder / "node_modules"
+    modules.mkdir()
+    for package in PACKAGES.iterdir():
+        (modules / package.name).symlink_to(package)
+    (folder / "package").rename(modules / "number-verification")
+    return modules
+
+
+def test_the_package_has_both_forms_and_the_types(modules: Path) -> None:
+    names = {file.name for file in (modules / "number-verification").iterdir()}
+    forms = {"number-verification.js", "number-verification.classic.js", "number-verification.d.ts"}
+    assert names == {"package.json", *forms}
+
+
+def build(name: str, modules: Path, site: Path) -> None:
+    """Build an example as its users would, into a folder of the site."""
+    source, target = modules.parent / name, site / name
+    shutil.copytree(ROOT / "examples" / name, source)
+    match EXAMPLES[name][0]:
+        case "copy":
+            shutil.copytree(source, target)
+            shutil.copy(modules / "number-verification" / "number-verification.classic.js", target)
+        case "webpack 4":
+            target.mkdir()
+            shutil.copy(source / "index.html", target)
+            webpack = "require('webpack')({ mode: 'production', entry: './main.js',"
+            webpack += " resolve: { alias: { vue$: 'vue2' } }, output: { path: process.argv[1], filename: 'main.js' } },"
+            webpack += (
+                " (error, stats) => { if (error || stats.hasErrors()) throw error || stats.toString(); })"
+            )
+            subprocess.run([command("node", "nodejs"), "-e", webpack, target], cwd=source, check=True)
+        case "vite":
+            vite = "import('vite').then(async ({ build }) => build({ base: './', logLevel: 'error',"
+            vite += (
+                " plugins: [(await import('@vitejs/plugin-vue')).default()], esbuild: { jsx: 'automatic' },"
+            )
+            vite += " build: { outDir: process.argv[1] } }))"
+            subprocess.run([command("node", "nodejs"), "-e", vite, target], cwd=source, check=True)
+
+
+@pytest.fixture(scope="module")
+def stack(modules: Path) -> Iterator[Stack]:
+    """A stack that knows the examples' pages, which are served beside its own."""
+    site = modules.parent / "site"
+    site.mkdir()
+    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(site))
+    with ExitStack() as cleanup:
+        server = cleanup.enter_context(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler))
+        Thread(target=server.serve_forever, daemon=True).start()
+        cleanup.callback(server.shutdown)
+        origin = f"http://127.0.0.1:{server.server_port}"
+        pages = tuple(f"{origin}/{name}/index.html" for name in EXAMPLES)
+        stack = cleanup.enter_context(start(Options(pages=pages, log=modules.parent / "functions.log")))
+        for name in EXAMPLES:
+            build(name, modules, site)
+        for file in (file for file in site.rglob("*") if file.suffix in {".js", ".html"}):
+            text = file.read_text(encoding="utf-8")
+            text = text.replace("https://api.example.com", stack.api).replace("300000000000", stack.app_id)
+            file.write_text(text.replace("https://www.cmpassport.com", stack.platform), encoding="utf-8")
+        (site / "home").mkdir()
+        stack.page = origin
+        yield stack
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_example_refuses_and_signs_in(stack: Stack, tmp_path: Path, name: str) -> None:
+    with required(), ENGINES[EXAMPLES[name][1]](tmp_path) as engine:
+        sign_in(Phone(stack, engine, f"1372000000{list(EXAMPLES).index(name)}"), engine, name)
+
+
+def sign_in(phone: Phone, engine: Engine, name: str) -> None:
+    address = f"{phone.stack.page}/{name}/index.html"
+    engine.open(address)
+    engine.run(f"localStorage['simulator.sim'] = '{phone.sim}'")
+    engine.open(address)
+    phone.type(other(phone.sim))
+    engine.tap("button")
+    phone.shows("[role=status]", "请先阅读并同意条款")
+    assert not engine.run("typeof YDRZ === 'object'")
+    engine.tap("#agreed")
+    engine.tap("button")
+    phone.shows("[role=status]", "今天还可核对")
+
+    engine.tap("#phone")
+    engine.press("Backspace")
+    engine.press(phone.sim[10])
+    engine.tap("button")
+    phone.until("location.pathname === '/home/'")
