@@ -242,9 +242,8 @@ class Stack(AbstractContextManager["Stack"]):
             "VerificationSecretArn": endpoint.create_secret(f"{name}-verification", verification),
             **self._receipt_parameters(endpoint),
         }
-        declared = template.document.get("Parameters", {})
-        own = {name: value for name, value in parameters.items() if name in declared}
-        deployment = template.deploy({**own, **self._options.parameters}, Pseudo(REGION, ACCOUNT_ID, name))
+        given = {**parameters, **self._options.parameters}
+        deployment = template.deploy(given, Pseudo(REGION, ACCOUNT_ID, name))
         for logical_id in deployment.resources(HTTP_API):
             deployment.created(logical_id, _API_ID, ApiEndpoint=self.api)
         endpoint.create_resources(deployment)
