@@ -133,11 +133,6 @@ def test_a_conditional_write_is_atomic_however_many_write_at_once(
     assert refused == ["ConditionalCheckFailedException"] * 27
 
 
-def test_a_service_that_the_product_does_not_use_is_refused(endpoint: AwsEndpoint) -> None:
-    with pytest.raises(ClientError, match="Secrets Manager and DynamoDB"):
-        client(endpoint, "logs").describe_log_groups()
-
-
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:4566", "localhost.evil.example"])
 def test_a_name_that_the_web_has_led_here_is_told_nothing(endpoint: AwsEndpoint, host: str) -> None:
     headers = {"X-Amz-Target": "secretsmanager.ListSecrets", "Host": host, "Origin": "https://evil.example"}

@@ -125,15 +125,6 @@ def test_the_json_line_is_all_of_standard_output_and_the_state_holds_no_secret(
         assert own.app_key not in shown
 
 
-def test_another_platform_without_its_keys_is_started_and_told_which_key_to_know(file: Path) -> None:
-    with up(file, "--json", "--platform-url=http://127.0.0.1:1") as process:
-        addresses = json.loads(first_line(process))
-        _, _, errors = end(process)
-
-    assert addresses["platform"] == "http://127.0.0.1:1"
-    assert "the customer's public key is MI" in errors
-
-
 def test_for_people_it_says_what_to_open_and_which_number_logs_in(file: Path) -> None:
     with up(file, "--receipts=hash") as process:
         text = ""

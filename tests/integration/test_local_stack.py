@@ -135,27 +135,6 @@ def test_a_request_reaches_the_handler_with_the_templates_settings(echoing: Stac
     assert {name: got["environ"][name] for name in expected} == expected
 
 
-def test_every_part_answers_on_a_port_of_its_own(echoing: Stack) -> None:
-    addresses = echoing.addresses()
-
-    assert list(addresses) == ["api", "page", "platform", "aws", "appId"]
-    assert len(set(addresses.values())) == 5
-    configured = urllib3.request("GET", f"{echoing.page}/config.json", retries=False).json()
-    assert configured == {name: addresses[name] for name in ("api", "platform", "page", "appId")}
-    sdk = urllib3.request("GET", f"{echoing.platform}/NumberAbility/jssdk/jssdk.min.js", retries=False)
-    assert b"YDRZ" in sdk.data
-
-
-def test_fresh_keys_are_the_same_on_both_sides(echoing: Stack) -> None:
-    assert echoing.simulator is not None
-    assert echoing.simulator.customer.public_key == echoing.customer_public_key
-    assert secret(echoing, "SIGNING_SECRET_ID") == {"privateKey": echoing.keys.private_key}
-    assert secret(echoing, "VERIFICATION_SECRET_ID") == {
-        "appKey": echoing.simulator.customer.app_key,
-        "platformPublicKey": echoing.simulator.public_key,
-    }
-
-
 def test_keys_from_a_file_serve_the_simulator_which_keeps_its_own_pair(
     options: Options, echoing: Stack, secrets_file: Callable[[CustomerKeys, str], Path]
 ) -> None:

@@ -241,15 +241,6 @@ def test_any_other_origin_gets_no_cors_headers_but_the_handler_runs(
     assert len(functions.events) == 1
 
 
-def test_an_api_without_cors_passes_everything_on(functions: Functions) -> None:
-    text = TEMPLATE.replace("CorsConfiguration", "Unrelated")
-    functions.answer = {"statusCode": 200, "headers": {"Access-Control-Allow-Origin": "*"}, "body": ""}
-    client = Client(Gateway(read_api(text), functions, lambda: NOW))
-
-    assert client.options("/echo", headers={"Origin": PAGE}).status_code == 404
-    assert cors(post(client)) == {"allow-origin": "*"}
-
-
 # --- Answers ----------------------------------------------------------------------------------------------
 
 

@@ -191,19 +191,6 @@ def test_an_answer_can_be_packed_or_hold_what_json_and_utf_8_forbid(client: Clie
     assert json.loads(spoiled("gbk").decode("gbk"))["body"]["resultDesc"] == "参数为空"
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-def test_a_reset_is_a_reset_for_a_caller_in_process_too(
-    client: Client, simulator: Simulator, when: str
-) -> None:
-    arm(client, "reset", when=when)
-
-    with pytest.raises(ConnectionResetError):
-        verify(client)
-
-    body = simulator.journal.entries()[-1]["request"]["body"]
-    assert (body is None) == (when == "before")
-
-
 # ---- the SDK stand-in
 
 
