@@ -1,7 +1,7 @@
 """Measures a warm handler from inside its process: `inside.py ARGUMENTS.json RESULT.json`.
 
-Run by Lambda's Python with the bundle's code roots: it imports what verify has anyway. Standard output is the
-function's own, as on Lambda.
+Run by Lambda's Python with the bundle's code roots; what the handler is held against is imported after it.
+Standard output is the function's own, as on Lambda.
 """
 
 import importlib
@@ -14,12 +14,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
-
-import boto3
-import urllib3
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.hashes import MD5
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 OK = 200
 
@@ -38,6 +32,7 @@ def main(arguments: Mapping[str, Any]) -> Any:
         for _ in arguments["events"]:
             invoke()
         return peak_memory()
+    sys.path.append(arguments["boto3"])
     invoke()  # fetches the secrets
     drain_calls()
     invoke()
@@ -61,6 +56,8 @@ def take_turns(parts: Mapping[str, Callable[[], None]], rounds: int, block: int)
 
 def drain_calls() -> list[tuple[str, Any]]:
     """Take the AWS calls that the stand-in has noted since it was last asked: operation and message."""
+    import urllib3  # noqa: PLC0415 - not before the memory is measured
+
     headers = {"X-Amz-Target": "calls"}
     request = urllib3.request("POST", os.environ["AWS_ENDPOINT_URL"], headers=headers, body=b"{}")
     calls: list[tuple[str, Any]] = request.json()
@@ -73,6 +70,13 @@ def bare_parts(pem: str, noted: list[tuple[str, Any]]) -> dict[str, Callable[[],
     That is one raw signature; where it calls DynamoDB, which verify does, also one raw encryption, its own
     calls made bare with boto3, and one bare POST.
     """
+    # Not before the memory is measured.
+    import boto3  # noqa: PLC0415
+    import urllib3  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15  # noqa: PLC0415
+    from cryptography.hazmat.primitives.hashes import MD5  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
+
     key: Any = load_pem_private_key(pem.encode(), None)
     public, padding, digest = key.public_key(), PKCS1v15(), MD5()  # noqa: S303 - the platform's
     parts: dict[str, Callable[[], None]] = {"signature": lambda: key.sign(b"0" * 90, padding, digest)}

@@ -85,9 +85,9 @@ jmespath_utils = LazyLoader("jmespath_utils", globals(), "aws_lambda_powertools.
 def __getattr__(name):
     if name.startswith("__"):
         raise AttributeError(name)
-    from cryptography.hazmat.primitives.serialization import ssh
+    from importlib import import_module
 
-    return getattr(ssh, name)
+    return getattr(import_module(f"{__name__}.ssh"), name)
 
 
 """,
