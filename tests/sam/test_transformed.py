@@ -1,281 +1,277 @@
-"""The template after SAM's own transformation: what CloudFormation will make."""
+"""The templates after SAM's own transformation, with every switch: what CloudFormation gets."""
 
 import json
 import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from local import ROOT
-from local.template import Deployment
-from tests.sam.rendering import SAM_PYTHON, SECRET, switches
-from tests.sam.rendering import deploy as deploy_for
+from tests.support.aws_rules import RULES, RULES_OF_REGIONS
+from tests.support.templates import (
+    APPLICATION,
+    LONGEST_STACK,
+    NETWORK,
+    REGIONS,
+    WATCHING,
+    Made,
+    asked,
+    make,
+    read,
+    switches,
+)
 
-RELEASE: Final = "2026-11-24"
-INVOCATIONS: Final = "arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/{}/invocations"
+SAM_PYTHON: Final = ROOT / ".venv-sam" / "bin" / "python"
+REGION: Final = "eu-central-1"
+FUNCTIONS: Final = ("PreSignFunction", "VerifyFunction", "ReceiptKeysFunction")
 
+# Run by the Python that has the SAM CLI. CloudFormation hands SAM the parameters' values, a list's as a list.
+TRANSFORM: Final = """
+import json, sys
+import boto3
+from samcli.yamlhelper import yaml_parse
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
 
-@pytest.fixture(scope="module")
-def transformed() -> dict[str, Any]:
-    return dict(switches().template)
-
-
-@pytest.fixture(scope="module")
-def resources(transformed: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    made: dict[str, dict[str, Any]] = transformed["Resources"]
-    return made
-
-
-def deploy(transformed: dict[str, Any], **parameters: str) -> Deployment:
-    """Evaluate the transformed template, conditions included; what AWS would name is named here."""
-    deployment = deploy_for(transformed, parameters)
-    deployment.created("NumberVerificationApi", "a1b2c3")
-    for name in ("PreSign", "Verify", "ReceiptKeys"):
-        deployment.created(f"{name}Function", name, Arn=f"arn:{name}")
-        deployment.created(f"{name}Version", f"arn:{name}:7", Version="7")
-        deployment.created(f"{name}Snapshot", f"arn:{name}:8", Version="8")
-        deployment.created(f"{name}Alias", f"arn:{name}:live")
-    return deployment
-
-
-def evaluated(deployment: Deployment, kind: str, *names: str) -> list[tuple[Any, ...]]:
-    """Give properties of every resource of one type that there is with these parameters."""
-    all_of_them = map(deployment.properties, deployment.resources(kind))
-    return [tuple(properties.get(name) for name in names) for properties in all_of_them]
-
-
-def integrations(deployment: Deployment) -> dict[str, str]:
-    """Give what the API calls, by path."""
-    paths = deployment.properties("NumberVerificationApi").get("Body")["paths"]
-    return {
-        path: facts["x-amazon-apigateway-integration"]["uri"]
-        for path, methods in paths.items()
-        for facts in methods.values()
-    }
-
-
-def of_type(resources: dict[str, dict[str, Any]], kind: str) -> dict[str, dict[str, Any]]:
-    return {name: resource for name, resource in resources.items() if resource["Type"] == kind}
-
-
-def test_no_role_is_made_beside_those_that_are_written_out(resources: dict[str, dict[str, Any]]) -> None:
-    assert set(of_type(resources, "AWS::IAM::Role")) == {
-        "PreSignRole",
-        "VerifyRole",
-        "ReceiptKeysRole",
-        "ReleaseRole",
-    }
-
-
-def test_by_default_there_is_what_answers_keeps_and_logs_and_what_watches_it(
-    transformed: dict[str, Any],
-) -> None:
-    deployment = deploy(transformed)
-    kinds = {resource["Type"] for resource in transformed["Resources"].values()}
-    made = {kind: len(list(deployment.resources(kind))) for kind in kinds}
-
-    assert {kind.removeprefix("AWS::"): count for kind, count in made.items() if count} == {
-        "ApiGatewayV2::Api": 1,
-        "ApiGatewayV2::Stage": 1,
-        "Lambda::Function": 2,
-        "Lambda::Permission": 2,
-        "Lambda::LayerVersion": 2,
-        "IAM::Role": 2,
-        "DynamoDB::Table": 1,
-        "SecretsManager::Secret": 1,
-        "Logs::LogGroup": 3,
-        "CloudWatch::Alarm": 11,
-        "CloudWatch::Dashboard": 1,
-        "Logs::QueryDefinition": 8,
-    }
-
-
-@pytest.mark.parametrize("receipts", ["off", "on"])
-@pytest.mark.parametrize("release", ["off", RELEASE])
-def test_only_this_api_may_call_each_function_by_its_own_route(
-    transformed: dict[str, Any], release: str, receipts: str
-) -> None:
-    deployment = deploy(transformed, Release=release, Receipts=receipts, ReceiptSecretArn=SECRET)
-    routes = {"PreSign": "POST/presign", "Verify": "POST/verify"}
-    if receipts == "on":
-        routes["ReceiptKeys"] = "GET/.well-known/jwks.json"
-
-    permissions = evaluated(
-        deployment, "AWS::Lambda::Permission", "FunctionName", "Action", "Principal", "SourceArn"
-    )
-
-    called = {name: (name, f"arn:{name}:live")[: 1 if release == "off" else 2] for name in routes}
-    assert sorted(permissions) == sorted(
-        (
-            function,
-            "lambda:InvokeFunction",
-            "apigateway.amazonaws.com",
-            f"arn:aws:execute-api:eu-west-1:123456789012:a1b2c3/*/{route}",
-        )
-        for name, route in routes.items()
-        for function in called[name]
-    )
-
-
-def test_all_functions_run_alike(resources: dict[str, dict[str, Any]]) -> None:
-    for function in of_type(resources, "AWS::Lambda::Function").values():
-        facts = function["Properties"]
-        assert facts["Runtime"] == "python3.13"
-        assert facts["Architectures"] == [{"Ref": "Architecture"}]
-        assert facts["TracingConfig"] == {"Mode": {"Ref": "Tracing"}}
-        assert len(facts["Layers"]) == 2
-
-
-def test_the_apis_cors_is_what_the_parameters_say(resources: dict[str, dict[str, Any]]) -> None:
-    (api,) = of_type(resources, "AWS::ApiGatewayV2::Api").values()
-
-    assert api["Properties"]["Body"]["x-amazon-apigateway-cors"] == {
-        "allowOrigins": ["https://www.abc.com", "https://m.abc.com"],
-        "allowMethods": ["POST"],
-        "allowHeaders": ["content-type"],
-        "exposeHeaders": ["retry-after", "apigw-requestid"],
-        "maxAge": 7200,
-    }
-
-
-def test_every_route_is_throttled(resources: dict[str, dict[str, Any]]) -> None:
-    (stage,) = of_type(resources, "AWS::ApiGatewayV2::Stage").values()
-
-    assert stage["Properties"]["DefaultRouteSettings"] == {
-        "ThrottlingRateLimit": {"Ref": "ThrottleRate"},
-        "ThrottlingBurstLimit": {"Ref": "ThrottleBurst"},
-    }
-
-
-def test_a_name_of_its_own_takes_the_place_of_awss(transformed: dict[str, Any]) -> None:
-    own = {
-        "DomainName": "number.abc.com",
-        "CertificateArn": "arn:aws:acm:eu-west-1:123456789012:certificate/a",
-    }
-    switched_off = {
-        "url": "https://number.abc.com",  # without one API Gateway warns, and the deployment fails
-        "x-amazon-apigateway-endpoint-configuration": {"disableExecuteApiEndpoint": True},
-    }
-
-    for given, servers, base in (
-        ({}, None, "https://a1b2c3.execute-api.eu-west-1.amazonaws.com"),
-        (own, [switched_off], "https://number.abc.com"),
-    ):
-        deployment = deploy(transformed, **given)
-        assert deployment.properties("NumberVerificationApi").get("Body").get("servers") == servers
-        assert deployment.evaluate(transformed["Outputs"]["ApiUrl"]["Value"]) == base
-        assert deployment.evaluate(transformed["Outputs"]["VerifyUrl"]["Value"]) == f"{base}/verify"
-
-
-# --- Releases --------------------------------------------------------------------------------------
-
-
-def test_by_default_the_api_calls_the_functions_as_they_are(transformed: dict[str, Any]) -> None:
-    deployment = deploy(transformed)
-
-    assert integrations(deployment) == {
-        "/presign": INVOCATIONS.format("arn:PreSign"),
-        "/verify": INVOCATIONS.format("arn:Verify"),
-    }
-    assert snap_start(deployment) == {"PreSignFunction": "None", "VerifyFunction": "None"}
-    assert not evaluated(deployment, "AWS::Lambda::Version")
-    assert not evaluated(deployment, "AWS::Lambda::Alias")
-
-
-def snap_start(deployment: Deployment) -> dict[str, str]:
-    """Give what each function says of snapshots; one that says nothing has none."""
-    properties = map(deployment.properties, deployment.resources("AWS::Lambda::Function"))
-    return {each.logical_id: (each.get("SnapStart") or {"ApplyOn": "None"})["ApplyOn"] for each in properties}
-
-
-@pytest.mark.parametrize(("switch", "version"), [("off", "7"), ("on", "8")])
-def test_a_release_has_the_api_call_its_versions(
-    transformed: dict[str, Any], switch: str, version: str
-) -> None:
-    deployment = deploy(transformed, Release=RELEASE, SnapStart=switch)
-
-    assert integrations(deployment) == {
-        "/presign": INVOCATIONS.format("arn:PreSign:live"),
-        "/verify": INVOCATIONS.format("arn:Verify:live"),
-    }
-    applied = {"off": "None", "on": "PublishedVersions"}[switch]
-    assert snap_start(deployment) == {"PreSignFunction": applied, "VerifyFunction": applied}
-    assert evaluated(deployment, "AWS::Lambda::Alias", "FunctionName", "Name", "FunctionVersion") == [
-        ("PreSign", "live", version),
-        ("Verify", "live", version),
-    ]
-
-
-def test_the_receipts_keys_are_released_with_what_signs_with_them(transformed: dict[str, Any]) -> None:
-    deployment = deploy(transformed, Release=RELEASE, SnapStart="on", Receipts="on", ReceiptSecretArn=SECRET)
-
-    assert integrations(deployment)["/.well-known/jwks.json"] == INVOCATIONS.format("arn:ReceiptKeys:live")
-    assert snap_start(deployment)["ReceiptKeysFunction"] == "None"
-    assert ("ReceiptKeys", "live", "7") in evaluated(
-        deployment, "AWS::Lambda::Alias", "FunctionName", "Name", "FunctionVersion"
-    )
-
-
-@pytest.mark.parametrize("switch", ["off", "on"])
-def test_a_new_name_publishes_a_version(transformed: dict[str, Any], switch: str) -> None:
-    """CloudFormation does for a changed description; Lambda does where the function has changed too."""
-    deployment = deploy(transformed, Release=RELEASE, SnapStart=switch)
-
-    assert evaluated(deployment, "AWS::Lambda::Version", "FunctionName", "Description") == [
-        ("PreSign", RELEASE),
-        ("Verify", RELEASE),
-    ]
-    descriptions = evaluated(deployment, "AWS::Lambda::Function", "Description")
-    assert all(description.endswith(f" Release {RELEASE}.") for (description,) in descriptions)
-
-
-def test_traffic_is_shifted_where_that_is_asked_for(transformed: dict[str, Any]) -> None:
-    shift = "Canary10Percent30Minutes"
-    at_once = deploy(transformed, Release=RELEASE)
-    deployment = deploy(transformed, Release=RELEASE, TrafficShift=shift)
-    for name in ("ReleaseShifts", "PreSignShift", "VerifyShift"):
-        deployment.created(name, name)
-
-    aliases = {
-        name: transformed["Resources"][name]["UpdatePolicy"] for name in ("PreSignAlias", "VerifyAlias")
-    }
-    assert {name: deployment.evaluate(policy) for name, policy in aliases.items()} == {
-        f"{name}Alias": {
-            "CodeDeployLambdaAliasUpdate": {
-                "ApplicationName": "ReleaseShifts",
-                "DeploymentGroupName": f"{name}Shift",
-            }
-        }
-        for name in ("PreSign", "Verify")
-    }
-    assert (
-        evaluated(deployment, "AWS::CodeDeploy::DeploymentGroup", "DeploymentConfigName")
-        == [(f"CodeDeployDefault.Lambda{shift}",)] * 2
-    )
-    assert not evaluated(at_once, "AWS::CodeDeploy::DeploymentGroup")
-
-
-# --- What is kept ----------------------------------------------------------------------------------
+session = boto3.Session(region_name="eu-central-1")
+for line in sys.stdin:
+    asked = json.loads(line)
+    template = yaml_parse(open("template.yaml").read())
+    for name, resource in template["Resources"].items():
+        for source in {"CodeUri", "ContentUri"} & resource.get("Properties", {}).keys():
+            resource["Properties"][source] = "s3://bundles/" + asked["keys"].get(name, "key")
+    parameters = {**asked["parameters"], "AllowedOrigins": asked["parameters"]["AllowedOrigins"].split(",")}
+    made = Translator({}, Parser(), boto_session=session).translate(template, parameters)
+    print(json.dumps(made, default=str))
+"""
 
 # Run by the Python that has cfn-lint, which ships the providers' schemas.
-REPLACING: Final = """
+SCHEMAS: Final = """
 import json, sys
-from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
+from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER as schemas
 
-def replacing(kind):
-    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("eu-central-1", kind).schema
-    paths = schema.get("createOnlyProperties", []) + schema.get("conditionalCreateOnlyProperties", [])
-    return sorted({path.split("/")[2] for path in paths})
+def facts(kind):
+    schema = schemas.get_resource_schema("eu-central-1", kind).schema
+    names = ("primaryIdentifier", "createOnlyProperties", "conditionalCreateOnlyProperties")
+    return {name: sorted(path.split("/")[2] for path in schema.get(name, ())) for name in names}
 
-print(json.dumps({kind: replacing(kind) for kind in sys.argv[1:]}))
+print(json.dumps({kind: facts(kind) for kind in sys.argv[1:]}))
 """
 
 
+def transform(*asked_for: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Have SAM transform the application's template, once for each set of parameters."""
+    lines = "".join(json.dumps({"keys": {}, **each}) + "\n" for each in asked_for)
+    run = subprocess.run(
+        [SAM_PYTHON, "-c", TRANSFORM], input=lines, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    return [json.loads(line) for line in run.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def everything() -> list[Made]:
+    """The application as CloudFormation makes it, for every switch in every region that is named."""
+    wanted = [(region, values) for region in REGIONS for values in switches(APPLICATION, region)]
+    documents = transform(*({"parameters": values} for _, values in wanted))
+    return [
+        make(document, values, region, LONGEST_STACK)
+        for document, (region, values) in zip(documents, wanted, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_aws_takes_what_sam_makes_with_every_switch(rule: Any, everything: list[Made]) -> None:
+    assert {found for made in everything for found in rule(made.document)} == set()
+
+
+@pytest.mark.parametrize("rule", RULES_OF_REGIONS, ids=lambda rule: rule.__name__)
+def test_each_region_has_what_sam_makes(rule: Any, everything: list[Made]) -> None:
+    assert {found for made in everything for found in rule(made.document, made.region)} == set()
+
+
+def test_nothing_refers_to_what_is_not_there(everything: list[Made]) -> None:
+    for made in everything:
+        text = json.dumps(made.document)
+        there = made.document["Resources"].keys()
+        for name in _named(text):
+            assert name.partition(".")[0] in there, name
+
+
+def _named(text: str) -> Iterator[str]:
+    start = text.find("<")
+    while start >= 0:
+        end = text.index(">", start)
+        yield text[start + 1 : end]
+        start = text.find("<", end)
+
+
+def test_a_plain_deployment_is_what_answers_keeps_and_logs(everything: list[Made]) -> None:
+    plain = everything[0]
+    kinds = [each["Type"].removeprefix("AWS::") for each in plain.document["Resources"].values()]
+
+    assert {kind: kinds.count(kind) for kind in kinds} == {
+        "ApiGatewayV2::Api": 1,
+        "ApiGatewayV2::Stage": 1,
+        "Lambda::Function": 2,
+        "Lambda::Version": 2,
+        "Lambda::Alias": 2,
+        "Lambda::Permission": 2,
+        "Lambda::LayerVersion": 2,
+        "IAM::Role": 2,
+        "IAM::ManagedPolicy": 2,
+        "DynamoDB::Table": 1,
+        "SecretsManager::Secret": 1,
+        "Logs::LogGroup": 4,
+    }
+
+
+def test_the_api_calls_the_alias_of_each_function_and_only_it_may(everything: list[Made]) -> None:
+    for made in everything:
+        ((_, api),) = made.resources("AWS::ApiGatewayV2::Api").items()
+        called = {
+            path: definition["x-amazon-apigateway-integration"]["uri"]
+            for path, methods in api["Body"]["paths"].items()
+            for definition in methods.values()
+        }
+        functions = made.resources("AWS::Lambda::Function")
+        aliases = {f"<{name}Aliaslive>" for name in functions}
+        assert {uri.split("/functions/")[1].split("/")[0] for uri in called.values()} == aliases
+        permissions = made.resources("AWS::Lambda::Permission").values()
+        assert {each["FunctionName"] for each in permissions} == aliases
+        assert {each["SourceArn"].partition("/")[2] for each in permissions} == {
+            f"*/{method.upper()}{path}"
+            for path, methods in api["Body"]["paths"].items()
+            for method in methods
+        }
+        assert api["Body"]["x-amazon-apigateway-cors"]["allowOrigins"] == made.values["AllowedOrigins"].split(
+            ","
+        )
+
+
+def versions(template: Mapping[str, Any]) -> set[str]:
+    return {name for name, each in template["Resources"].items() if each["Type"] == "AWS::Lambda::Version"}
+
+
+@pytest.mark.parametrize("changed", ["PreSignFunction", "VerifyFunction", "CryptoLayer", "DependenciesLayer"])
+def test_other_code_and_other_layers_publish_versions(changed: str) -> None:
+    parameters = asked(REGION)
+    before, after = transform(
+        {"parameters": parameters}, {"parameters": parameters, "keys": {changed: "another"}}
+    )
+
+    functions = [changed] if changed in FUNCTIONS else FUNCTIONS
+    new = versions(after) - versions(before)
+    assert {name.partition("Version")[0] for name in new} == set(functions)
+    for name in versions(before):
+        kept = before["Resources"][name]
+        assert (kept["DeletionPolicy"], kept["UpdateReplacePolicy"]) == ("Retain", "Retain")
+
+
+def test_other_settings_replace_the_version_and_the_policy_that_names_it() -> None:
+    """By the providers' schemas: what is replaced is made before what it replaces is deleted."""
+    facts = schemas("AWS::Lambda::Version", "AWS::IAM::ManagedPolicy")
+
+    assert "Description" in facts["AWS::Lambda::Version"]["createOnlyProperties"]
+    assert "Description" in facts["AWS::IAM::ManagedPolicy"]["createOnlyProperties"]
+    (template,) = transform({"parameters": asked(REGION)})
+    for name in versions(template):
+        settings = name.partition("Function")[0] + "Settings"
+        assert f'{{"Ref": "{settings}"}}' in json.dumps(
+            template["Resources"][name]["Properties"]["Description"]
+        )
+
+
+def test_a_shift_has_a_group_of_its_own_for_each_function(everything: list[Made]) -> None:
+    for made in everything:
+        groups = made.resources("AWS::CodeDeploy::DeploymentGroup")
+        shift = made.values.get("TrafficShift", "AllAtOnce")
+        if shift == "AllAtOnce":
+            assert not groups
+            continue
+        assert {group["DeploymentConfigName"] for group in groups.values()} == {
+            f"CodeDeployDefault.Lambda{shift}"
+        }
+        for name in ("PreSign", "Verify"):
+            group = groups[f"{name}FunctionDeploymentGroup"]
+            assert group["AlarmConfiguration"]["Alarms"] == [{"Name": f"<{name}ReleaseAlarm>"}]
+            assert group["ServiceRoleArn"] == "<ReleaseRole.Arn>"
+            assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
+
+
+@pytest.mark.parametrize("template", [APPLICATION, NETWORK, WATCHING])
+def test_cfn_lint_has_nothing_to_say_in_any_region(
+    template: str, everything: list[Made], tmp_path: Path
+) -> None:
+    """Of the templates as written, and of every form that a switch gives them."""
+    made = everything
+    if template != APPLICATION:
+        document = read(template)
+        made = [make(document, each, region) for region in REGIONS for each in switches(template, region)]
+    for region, regions in (("eu-central-1", REGIONS[:2]), ("cn-north-1", REGIONS[2:])):
+        written = [ROOT / template]
+        for number, each in enumerate(one for one in made if one.region == region):
+            path = tmp_path / f"{region}-{number}.json"
+            path.write_text(json.dumps({"AWSTemplateFormatVersion": "2010-09-09", **_literal(each.document)}))
+            written.append(path)
+        command = [
+            ROOT / ".venv-sam" / "bin" / "cfn-lint",
+            "--ignore-checks",
+            "W",
+            "--regions",
+            *regions,
+            "--",
+        ]
+        run = subprocess.run([*command, *written], capture_output=True, text=True, check=False)
+        assert run.stdout == ""
+
+
+def _literal(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Refer again to what is in the template itself, which evaluation has put in words."""
+
+    def refer(value: Any) -> Any:
+        if isinstance(value, list):
+            return [refer(item) for item in value]
+        if isinstance(value, dict):
+            return {name: refer(item) for name, item in value.items()}
+        if not isinstance(value, str) or "<" not in value:
+            return value
+        if value.startswith("<zone"):
+            return {"Fn::Select": [int(value == "<zone b>"), {"Fn::GetAZs": ""}]}
+        text = value.replace("$", "$!") if "${" in value else value
+        return {"Fn::Sub": text.replace("<imported>", "imported").replace("<", "${").replace(">", "}")}
+
+    literal: dict[str, Any] = refer(document)
+    return literal
+
+
+def schemas(*kinds: str) -> dict[str, dict[str, list[str]]]:
+    """Ask the providers' schemas what names a resource, and what it is replaced for."""
+    said: dict[str, dict[str, list[str]]] = json.loads(
+        subprocess.check_output([SAM_PYTHON, "-c", SCHEMAS, *kinds], text=True)
+    )
+    return said
+
+
 def test_the_record_of_what_is_kept_names_what_the_providers_replace_it_for() -> None:
-    """What tests/unit/test_kept.py goes by."""
+    """What tests/unit/test_kept.py goes by, and the identifiers by which docs/deploy.md imports."""
     record = json.loads((ROOT / "tests" / "unit" / "kept.json").read_text())
-    recorded = {facts["type"]: sorted(facts["replacing"]) for facts in record.values()}
+    said = schemas(*(facts["type"] for facts in record.values()))
 
-    said = subprocess.check_output([SAM_PYTHON, "-c", REPLACING, *recorded], text=True)
+    for facts in record.values():
+        of_type = said[facts["type"]]
+        replacing = of_type["createOnlyProperties"] + of_type["conditionalCreateOnlyProperties"]
+        assert sorted(replacing) == sorted(facts["replacing"])
+    assert [said[facts["type"]]["primaryIdentifier"] for facts in record.values()] == [["TableName"], ["Id"]]
 
-    assert json.loads(said) == recorded
+
+def test_what_is_adopted_is_what_the_template_has() -> None:
+    """Else the deployment that follows would change it, the pepper's value included."""
+    kept, written = read("stacks/kept.yaml")["Resources"], read(APPLICATION)["Resources"]
+
+    for name, resource in kept.items():
+        assert {**resource, "Properties": {}} == {**written[name], "Properties": {}}
+        assert resource["Properties"].items() <= written[name]["Properties"].items()
+    assert kept["PepperSecret"]["Properties"]["GenerateSecretString"]
