@@ -211,7 +211,7 @@ def test_cfn_lint_has_nothing_to_say_in_any_region(
         document = read(template)
         made = [make(document, each, region) for region in REGIONS for each in switches(template, region)]
     for region, regions in (("eu-central-1", REGIONS[:2]), ("cn-north-1", REGIONS[2:])):
-        written = [ROOT / template]
+        written: list[Path] = [ROOT / template]
         for number, each in enumerate(one for one in made if one.region == region):
             path = tmp_path / f"{region}-{number}.json"
             path.write_text(json.dumps({"AWSTemplateFormatVersion": "2010-09-09", **_literal(each.document)}))
@@ -224,7 +224,7 @@ def test_cfn_lint_has_nothing_to_say_in_any_region(
             *regions,
             "--",
         ]
-        run = subprocess.run([*command, *written], capture_output=True, text=True, check=False)
+        run = subprocess.run([*map(str, command), *map(str, written)], capture_output=True, text=True, check=False)
         assert run.stdout == ""
 
 
