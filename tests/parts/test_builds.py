@@ -113,7 +113,8 @@ def build(name: str, modules: Path, site: Path) -> None:
             target.mkdir()
             shutil.copy(source / "index.html", target)
             webpack = "require('webpack')({ mode: 'production', entry: './main.js',"
-            webpack += " resolve: { alias: { vue$: 'vue2' } }, output: { path: process.argv[1], filename: 'main.js' } },"
+            webpack += " resolve: { alias: { vue$: 'vue2' } },"
+            webpack += " output: { path: process.argv[1], filename: 'main.js' } },"
             webpack += (
                 " (error, stats) => { if (error || stats.hasErrors()) throw error || stats.toString(); })"
             )
