@@ -78,6 +78,18 @@ def test_what_goes_out_is_the_contracts_and_user_information_goes_on_byte_for_by
     assert sim not in phone.page.content()
 
 
+def test_a_device_that_the_api_has_seen_makes_itself_known(phone: LoginPage, sim: str) -> None:
+    phone.agree()
+    for _ in range(2):
+        phone.enter(sim)
+        phone.signed_in()
+        phone.page.click("#done")
+
+    first, second = phone.posted("/verify")
+    assert "device" not in first
+    assert second["device"] == phone.page.evaluate("localStorage['number-verification:device']")
+
+
 def test_without_a_back_end_the_verdict_signs_in(phone: LoginPage, sim: str) -> None:
     phone.show(business=None)
     phone.page.check("#consent")

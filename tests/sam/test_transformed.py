@@ -224,8 +224,10 @@ def test_cfn_lint_has_nothing_to_say_in_any_region(
             *regions,
             "--",
         ]
-        files = [*map(str, command), *map(str, written)]
-        assert subprocess.run(files, capture_output=True, text=True, check=False).stdout == ""
+        run = subprocess.run(
+            [*map(str, command), *map(str, written)], capture_output=True, text=True, check=False
+        )
+        assert run.stdout == ""
 
 
 def _literal(document: Mapping[str, Any]) -> dict[str, Any]:
