@@ -15,14 +15,22 @@ class SecretKind(Enum):
 
 
 def given(options: Mapping[str, Any]) -> dict[str, str]:
-    """Return what completes a shown command, each with a blank before it; empty where nothing was named.
+    """Return what completes a shown command, each after a blank; empty where nothing was named.
 
-    `aws` has --profile and --region, `at` the deployment; see `of_secrets` for the others.
+    `aws` has --profile and --region, `at` the deployment, `stack_name` and `stack_at` the stack that a
+    secret's name suggests; see `of_secrets` for the others.
     """
-    secrets = {options.get("kind"): options.get("secret")}
+    kind, secret = options.get("kind"), options.get("secret") or ""
+    secrets = {kind: secret or None}
+    base, _, last = secret.rpartition("/")
+    of_stack = base if kind and last == kind.name.lower() and secret != kind.value else ""
+    if of_stack:  # one place for an app's secrets, named like its stack
+        secrets = {each: f"{base}/{each.name.lower()}" for each in SecretKind}
     if options.get("verification_secret"):
         secrets[SecretKind.VERIFICATION] = options["verification_secret"]
     return {
+        "stack_name": _written(stack_name=of_stack),
+        "stack_at": _written(stack=of_stack or SecretKind.SIGNING.value.partition("/")[0]),
         "aws": _written(profile=options.get("profile"), region=options.get("region")),
         "at": _written(stack=options.get("stack"), state=options.get("state")),
         **of_secrets(secrets),

@@ -3,7 +3,8 @@
 import argparse
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -134,7 +135,7 @@ def _deployed(options: argparse.Namespace) -> Target:
         api=outputs.get("ApiUrl", "").rstrip("/"),
         egress=tuple(filter(None, re.split(r"[,\s]+", outputs.get("EgressAddresses", "")))),
         own_network=bool(parameters.get("SubnetIds")),
-        findings=(status, *failed),
+        findings=(status, *_releases(running, settled=status.code != "stack-in-progress"), *failed),
     )
 
 
@@ -155,10 +156,9 @@ def _function(aws: Aws, stack: str, logical_id: str) -> dict[str, Any]:
             StackName=stack, LogicalResourceId=logical_id
         )
         name, functions = resource["StackResourceDetail"]["PhysicalResourceId"], aws.client("lambda")
-        try:
+        found = latest = functions.get_function_configuration(FunctionName=name)
+        with suppress(functions.exceptions.ResourceNotFoundException):
             found = functions.get_function_configuration(FunctionName=name, Qualifier="live")
-        except functions.exceptions.ResourceNotFoundException:
-            found = functions.get_function_configuration(FunctionName=name)
     except ClientError as error:
         if cause_of(error).kind != "not-found":
             raise
@@ -166,4 +166,20 @@ def _function(aws: Aws, stack: str, logical_id: str) -> dict[str, Any]:
     environment = found.get("Environment", {})
     if "Error" in environment:
         raise TargetError("function-variables-denied", function=logical_id)
-    return {**found, "Variables": environment.get("Variables", {})}
+    return {**found, "Variables": environment.get("Variables", {}), "Latest": latest.get("Description", "")}
+
+
+def _releases(running: Mapping[str, Mapping[str, Any]], *, settled: bool) -> Iterator[Finding]:
+    """Say which release runs, by the description of its version; and whether it is the one deployed last."""
+    for function, each in running.items():
+        runs, latest = each.get("Description", ""), each["Latest"]
+        said = {"function": function, "release": _release(runs), "version": each["Version"]}
+        if settled and runs != latest and _release(latest):
+            yield warning("release-set-back", latest=_release(latest), **said)
+        elif said["release"]:
+            yield fine("release", **said)
+
+
+def _release(description: str) -> str:
+    found = re.search(r"\bRelease ([A-Za-z0-9._-]+)", description)
+    return found[1] if found else ""

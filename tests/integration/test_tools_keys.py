@@ -20,6 +20,7 @@ from local.aws import AwsEndpoint
 from tests.support.operator import (
     APP_KEY,
     BIG,
+    OTHER,
     OWN,
     PLATFORM_KEY,
     PRIVATE,
@@ -34,7 +35,7 @@ from tests.support.operator import (
 from tools.keys import receipts
 from tools.keys.receipts import LEAD, SKEW
 from tools.keys.store import Store
-from tools.pairs import bare_public
+from tools.pairs import bare_private, bare_public
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -101,7 +102,11 @@ def test_a_new_pair_is_in_the_secret_and_the_public_half_on_a_line_of_its_own(
     assert there["ARN"] in shown.out
     assert there["KmsKeyId"] == "alias/shop"
     # What comes next repeats what was given.
-    assert "`python -m tools keys check --secret shop/signing --region cn-north-1`" in shown.words
+    assert "keys put verification --secret shop/verification --region cn-north-1`" in shown.words
+    both = "--secret shop/signing --verification-secret shop/verification"
+    assert f"`python -m tools keys check {both} --region cn-north-1`" in shown.words
+    assert "`sam deploy --guided --stack-name shop --region cn-north-1`" in shown.words
+    assert "`python -m tools doctor --stack shop --region cn-north-1`" in shown.words
     assert "aws kms describe-key --key-id alias/shop" in shown.words
 
 
@@ -252,7 +257,11 @@ def test_a_broken_signing_secret_is_replaced_by_the_command_that_is_shown(
     assert "keys put signing --private FILE --replace" in refused.words
     assert (refused.code, run(*put).code) == (1, 0)
     assert text_of(secrets, SIGNING) == {"privateKey": PRIVATE}
-    assert "holds a good key" in run(*put).words
+
+    other = ("keys", "put", "signing", "--private", "-", "--replace")
+    asked = run(*other, given=bare_private(OTHER))
+    assert (asked.code, "holds another good key" in asked.words) == (2, True)
+    assert text_of(secrets, SIGNING) == {"privateKey": PRIVATE}
 
 
 @pytest.mark.parametrize(

@@ -187,6 +187,7 @@ def test_a_running_stack_is_all_in_order_and_the_probe_too(desk: Desk, doctor: R
     assert (marked(shown, "✗"), marked(shown, "!"), marked(shown, "·")) == ([], [], [])
     assert "The platform refuses the made-up token alone (120020)" in shown.words
     assert f"referer): {desk.stack.page}/ 请求来源 (origin): {desk.stack.page} " in shown.words
+    assert f"(public key): {desk.stack.keys.public_key} " in shown.words
     assert "has the key that signs" in shown.words
     assert table.scan(TableName=desk.stack.table_name)["Count"] == before
     asked = [entry for entry in desk.simulator.journal.entries() if entry["name"] == "verify"]

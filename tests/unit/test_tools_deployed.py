@@ -191,6 +191,29 @@ def test_a_function_that_was_changed_by_hand_is_found(cloud: Cloud, doctor: Run)
     assert "SIGNATURE_ENCODING is not the same for PreSignFunction, VerifyFunction" in shown.words
 
 
+def test_a_release_that_was_set_back_by_hand_is_told_with_the_one_not_to_deploy(
+    cloud: Cloud, doctor: Run
+) -> None:
+    cloud.deploy()
+    functions: Any = boto3.client("lambda")
+    for each in functions.list_functions()["Functions"]:
+        name = each["FunctionName"]
+        for release in ("1.4.0", "1.5.0"):
+            functions.update_function_configuration(
+                FunctionName=name, Description=f"Signs. Release {release}, x"
+            )
+            functions.publish_version(FunctionName=name)
+        functions.create_alias(FunctionName=name, Name="live", FunctionVersion="2")
+    released = doctor()
+    for each in functions.list_functions()["Functions"]:
+        functions.update_alias(FunctionName=each["FunctionName"], Name="live", FunctionVersion="1")
+    back = doctor()
+
+    assert "✓ VerifyFunction runs release 1.5.0 (version 2)." in released.words
+    assert "! VerifyFunction runs release 1.4.0 (version 1), and 1.5.0 was deployed last" in back.words
+    assert "Do not deploy 1.5.0 again" in back.words
+
+
 def test_secrets_that_are_swapped_are_told_by_their_parameters(cloud: Cloud, doctor: Run) -> None:
     swapped = {"SIGNING_SECRET_ID": "VERIFICATION_SECRET_ID", "VERIFICATION_SECRET_ID": "SIGNING_SECRET_ID"}
     cloud.deploy(**{name: cloud.arns[other] for name, other in swapped.items()})

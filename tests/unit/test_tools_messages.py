@@ -40,7 +40,7 @@ _ENDS: Final = {
     r"keys put signing|keys rotate|keys new(?!.*--out)": "{signing}{aws}",
     r"keys receipts": "{receipts}{aws}",
     r"keys check": "{aws}",
-    r"doctor(?! --help)": "{at}{aws}",
+    r"doctor(?!\{stack_at\})": "{at}{aws}",
 }
 """How a shown command ends, by what it begins with."""
 
@@ -94,6 +94,10 @@ def test_a_message_with_values_of_its_own_is_said_in_the_language_of_the_whole()
         ({"kind": SecretKind.SIGNING}, "keys rotate"),
         ({"kind": SecretKind.SIGNING, "secret": SecretKind.SIGNING.value}, "keys rotate"),
         ({"kind": SecretKind.VERIFICATION, "secret": "shop/v"}, "keys rotate"),
+        (
+            {"kind": SecretKind.VERIFICATION, "secret": "shop/verification"},
+            "keys rotate --secret shop/signing",
+        ),
         (
             {
                 "kind": SecretKind.SIGNING,

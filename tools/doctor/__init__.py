@@ -10,9 +10,11 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from tools.doctor import checks
-from tools.examination import Examination, referer_of
+from tools.examination import Examination, origin_of, referer_of
 from tools.findings import FOUND, Finding, Severity, UseError, failed, unknown
+from tools.messages import text
 from tools.output import Output
+from tools.pairs import bare_public
 from tools.prompts import read_file
 from tools.signed_probe import SignedProbe
 from tools.target import TargetError, find
@@ -72,13 +74,17 @@ def is_page(url: str) -> bool:
 
 def _sheet(examination: Examination, addresses: tuple[str, ...], output: Output) -> None:
     """Print what is to be pasted into the open platform, by the field that takes it, if known."""
+    own, settings = examination.keys.own, examination.settings
+    referers = [form for url in examination.pages for form in (referer_of(url), f"{origin_of(url)}/")]
     lines = {
-        "集成页面地址 (referer)": dict.fromkeys(map(referer_of, examination.pages)),
-        "请求来源 (origin)": examination.origins,
-        "出口 IP (white list)": addresses,
+        "sheet-key": [bare_public(own.public_key())] if own else [],
+        "sheet-referer": dict.fromkeys(referers),  # engines that shorten it send the origin and a slash
+        "sheet-origin": examination.origins,
+        "sheet-addresses": addresses,
+        "sheet-limit": [str(settings.daily_attempt_limit)] if settings else [],
     }
     print()
     output.show("to-report")
     for field, values in lines.items():
         if values:
-            print(f"  {field}:\n    {','.join(values)}")
+            print(f"  {output.words(text(field))}:\n    {','.join(values)}")

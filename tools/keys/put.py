@@ -4,7 +4,7 @@ import argparse
 import json
 from typing import Final
 
-from tools.findings import FOUND, Severity, ToolError, failed
+from tools.findings import FOUND, Severity, failed
 from tools.given import SecretKind
 from tools.key_text import examine_private
 from tools.keys.new import DESCRIPTION, show_parameter, show_public_half, signing_text
@@ -65,8 +65,12 @@ def signing(options: argparse.Namespace, output: Output) -> int:
     if options.replace:
         present = store.read(name)
         refuse_foreign(present, name, SecretKind.SIGNING)
-        if examine_signing(present, name).own is not None:
-            raise ToolError("signing-good", secret=name)
+        held = examine_signing(present, name).own
+        if held is not None and held.public_key() != key.public_key():
+            output.tell("signing-good", secret=name)
+            if not is_confirmed(output, "ask-replace"):
+                output.tell("nothing-stored")
+                return FOUND
         store.put(name, signing_text(key))
         arn = store.describe(name).arn
     else:
