@@ -1,8 +1,10 @@
 """The templates after SAM's own transformation, with every switch: what CloudFormation gets."""
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Final
 
@@ -55,7 +57,9 @@ from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER as schemas
 def facts(kind):
     schema = schemas.get_resource_schema("eu-central-1", kind).schema
     names = ("primaryIdentifier", "createOnlyProperties", "conditionalCreateOnlyProperties")
-    return {name: sorted(path.split("/")[2] for path in schema.get(name, ())) for name in names}
+    found = {name: sorted(path.split("/")[2] for path in schema.get(name, ())) for name in names}
+    handlers = [each for name, each in schema.get("handlers", {}).items() if name != "list"]
+    return {**found, "actions": sorted({action for each in handlers for action in each["permissions"]})}
 
 print(json.dumps({kind: facts(kind) for kind in sys.argv[1:]}))
 """
@@ -277,3 +281,33 @@ def test_what_is_adopted_is_what_the_template_has() -> None:
         assert {**resource, "Properties": {}} == {**written[name], "Properties": {}}
         assert resource["Properties"].items() <= written[name]["Properties"].items()
     assert kept["PepperSecret"]["Properties"]["GenerateSecretString"]
+
+
+# What the handlers would call for properties that the template has not: other services' and other features'.
+NOT_USED: Final = (
+    r"(elasticfilesystem|s3files|firehose|kinesis|s3):.*",
+    r"apigateway:(Add|Remove)CertificateToDomain|apigateway:RemoveCertificateFromDomain",
+    r"codedeploy:RegisterOnPremisesInstance",
+    r"dynamodb:(\w*Replica|ImportTable|DescribeImport|\w*Item|Query|Scan|\w*KinesisStreamingDestination)",
+    r"dynamodb:UpdateContributorInsights",
+    r"iam:(Attach|Detach)(Group|User)Policy|iam:CreateServiceLinkedRole|iam:\w*PermissionsBoundary",
+    r"kms:(ListAliases|RevokeGrant)",
+    r"logs:(\w*LogStreams?|PutLogEvents|\w+IndexPolicy|(Put|Delete)DataProtectionPolicy)",
+    r"logs:(DeleteResourcePolicy|PutBearerTokenAuthentication|PutLogGroupDeletionProtection)",
+    r"route53:ListHostedZones",
+    r"secretsmanager:(GetSecretValue|ReplicateSecretToRegions|RemoveRegionsFromReplication)",
+)
+
+
+def test_the_deployers_policy_allows_what_the_providers_call(everything: list[Made]) -> None:
+    policy = json.loads((ROOT / "docs" / "deployer-policy.json").read_text())
+    patterns = [action for statement in policy["Statement"] for action in statement["Action"]]
+    kinds = {each["Type"] for made in everything for each in made.document["Resources"].values()}
+
+    needed = {action for facts in schemas(*sorted(kinds)).values() for action in facts["actions"]}
+    assert {
+        action
+        for action in needed
+        if not any(fnmatch(action, pattern) for pattern in patterns)
+        and not any(re.fullmatch(each, action) for each in NOT_USED)
+    } == set()

@@ -423,7 +423,8 @@ def test_no_setting_is_set_that_is_not_read(function: str) -> None:
     }
     told = RESOURCES[function]["Properties"]["Environment"]["Variables"]
 
-    assert {name for name in told if not name.startswith("POWERTOOLS_")} <= read_there
+    of_libraries = ("POWERTOOLS_", "AWS_")
+    assert {name for name in told if not name.startswith(of_libraries)} <= read_there
 
 
 def test_each_functions_metrics_are_its_stacks_own() -> None:
