@@ -1,7 +1,7 @@
 """The AWS endpoint: moto's Secrets Manager and DynamoDB on loopback, in a process of their own.
 
 A process of its own keeps moto's state one stack's, its imports off the stack's start, and its work off the
-stack's Python lock. It answers every region alike, so that `aws` and `sam local` reach it whatever theirs is.
+stack's Python lock. It answers every region alike, so that `aws` reaches it whatever its own is.
 `python -m local.aws FD` is that process: FD is the listening socket, the end of standard input its own end.
 """
 
@@ -49,7 +49,6 @@ _UNSIGNED: Final = "AWS4-HMAC-SHA256 Credential={}/-/-/-/aws4_request"
 
 _KEY_ID: Final = "LOCAL_AWS_KEY_ID"
 
-_NAMES: Final = frozenset({"localhost", "host.docker.internal"})
 _SCOPE: Final = re.compile(r"(Credential=[^/]*/[^/]*/)[^/]*/")
 _TABLE_PROPERTIES: Final = ("AttributeDefinitions", "BillingMode", "KeySchema", "ProvisionedThroughput")
 
@@ -245,7 +244,7 @@ def _is_ours(host: str) -> bool:
     try:
         ip_address(name)
     except ValueError:
-        return name in _NAMES
+        return name == "localhost"
     return True
 
 

@@ -6,13 +6,11 @@ import signal
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from local import ROOT, state
 from local.environment import FunctionError
 from local.invoke import invoke, read_json, read_overlay
 from local.keys import ReceiptNumber
-from local.relay import bridge_address, relay
 from local.stack import SIM_NUMBER, VERIFY_FUNCTION, Options, Stack, StackError
 
 _ENV = ROOT / "events" / "env.json"
@@ -92,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         "--env",
         type=Path,
         metavar="FILE",
-        help="variables as sam local invoke --env-vars reads them (default: events/env.json)",
+        help="variables by function, as SAM's --env-vars has them (default: events/env.json)",
     )
     return parser
 
@@ -128,7 +126,6 @@ def _up(arguments: argparse.Namespace) -> int:
                 f"another stack runs already, its page at {running}; `local invoke` and `tools doctor` keep "
                 "to it: for this one, start it with --state FILE and give them the same"
             )
-        _answer_containers(cleanup, stack, options)
         if options.secrets is not None and options.platform_url is None:
             _note("the simulator keeps its own key pair; platformPublicKey of the secrets file is not used")
         if options.secrets is None and options.platform_url is not None:
@@ -143,18 +140,6 @@ def _up(arguments: argparse.Namespace) -> int:
 
 def _note(text: str) -> None:
     print(f"local: {text}", file=sys.stderr)
-
-
-def _answer_containers(cleanup: ExitStack, stack: Stack, options: Options) -> None:
-    """Answer the containers of `sam local` on Docker's bridge, if there is one; never with real keys."""
-    bridge = bridge_address()
-    if bridge is None or options.secrets is not None or stack.simulator is None:
-        return
-    try:
-        ports = [urlsplit(address).port or 0 for address in (stack.aws, stack.platform)]
-        cleanup.enter_context(relay(bridge, ports))
-    except OSError as error:
-        _note(f"containers do not reach this stack: {bridge}: {error.strerror}")
 
 
 def _greeting(stack: Stack) -> str:

@@ -7,8 +7,6 @@ integration (500), as it is there; 503 is for a request that waited for 30 s, th
 """
 
 import base64
-import binascii
-import json
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -221,22 +219,23 @@ def is_binary(content_type: str | None) -> bool:
 
 
 def read_answer(answer: Any) -> Response:
-    """Take a handler's answer, in the full form (with statusCode) or in the short one (any JSON).
+    """Take a handler's answer, with its statusCode and a text as its body.
 
     Raises
     ------
     AnswerError
-        It is neither; API Gateway then answers 500.
+        It is of another form: API Gateway answers 500, or does what no function here asks for.
     """
-    if not isinstance(answer, dict) or "statusCode" not in answer:
-        body = answer if isinstance(answer, str) else json.dumps(answer)
-        return Response(body, content_type="application/json")
-    status = answer["statusCode"]
+    if not isinstance(answer, dict) or answer.get("isBase64Encoded") or answer.get("cookies"):
+        raise AnswerError("the answer's form")
+    status, body = answer.get("statusCode"), answer.get("body") or ""
     if type(status) is not int or not 200 <= status <= 599:  # noqa: PLR2004 - what HTTP has as final statuses
         raise AnswerError("statusCode")
-    headers = _answer_headers(answer.get("headers") or {}, answer.get("cookies") or [])
+    if not isinstance(body, str):
+        raise AnswerError("body")
+    headers = _answer_headers(answer.get("headers") or {})
     headers.setdefault("content-type", "text/plain;charset=UTF-8")
-    return Response(_answer_body(answer), status, headers)
+    return Response(body, status, headers)
 
 
 def path_of(request: Request) -> str:
@@ -283,11 +282,10 @@ def _parameters(query: str) -> dict[str, str]:
     return parameters
 
 
-def _answer_headers(headers: Any, cookies: Any) -> Headers:
-    if not isinstance(headers, dict) or not isinstance(cookies, list):
+def _answer_headers(headers: Any) -> Headers:
+    if not isinstance(headers, dict):
         raise AnswerError("headers")
     pairs = [(str(name).lower(), _header_value(value)) for name, value in headers.items()]
-    pairs += [("set-cookie", _header_value(cookie)) for cookie in cookies]
     return Headers([pair for pair in pairs if pair[0] not in _GATEWAY_HEADERS])
 
 
@@ -296,15 +294,3 @@ def _header_value(value: Any) -> str:
     if isinstance(value, (dict, list)) or not text.isprintable():
         raise AnswerError("a header's value")
     return text
-
-
-def _answer_body(answer: Mapping[str, Any]) -> bytes:
-    body = answer.get("body") or ""
-    if not isinstance(body, str):
-        raise AnswerError("body")
-    if not answer.get("isBase64Encoded"):
-        return body.encode()
-    try:
-        return base64.b64decode(body, validate=True)
-    except (binascii.Error, ValueError):
-        raise AnswerError("body") from None

@@ -1,4 +1,4 @@
-"""`python -m local invoke`: one handler on one event, as `sam local invoke` does it, without Docker.
+"""`python -m local invoke`: one handler on one event.
 
 The handler runs in a process of its own with the variables that a running stack gives it; where no stack
 runs, one is started for this event.
@@ -38,7 +38,7 @@ def invoke(logical_id: str, event: Any, overlay: Mapping[str, Any], options: Opt
     event
         What the handler gets.
     overlay
-        An env file in the form of `sam local invoke --env-vars`.
+        An env file in the form of SAM's `--env-vars`.
     options
         How to start a stack where none runs.
     state
@@ -95,7 +95,7 @@ def read_overlay(path: Path) -> Mapping[str, Any]:
     """
     overlay = read_json(path)
     if not isinstance(overlay, dict) or not all(isinstance(values, dict) for values in overlay.values()):
-        raise SettingError(f"{path}: an object of objects is wanted, as sam local invoke --env-vars reads it")
+        raise SettingError(f"{path}: is not an object of objects")
     return overlay
 
 

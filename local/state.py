@@ -1,4 +1,4 @@
-"""`.local/stack.json`: where the running stack is, for `invoke`, for `sam local` and for whoever looks.
+"""`.local/stack.json`: where the running stack is, for `invoke`, for the tools and for whoever looks.
 
 Of several in one checkout it is the first: what others rely on does not change under their hands. It holds
 addresses, names, the functions' variables and the customer's public key; no secret's content.

@@ -11,13 +11,11 @@ from typing import Any
 import pytest
 from werkzeug import Request, Response
 
-from local.relay import relay
 from local.server import PortInUseError, Server, listen
 from local.simulator import Customer, Simulator
 
 VERIFY = "/NumberAbility/h5/verifyVmMobileApi.htm"
 PROMPT = 2.0  # seconds; far below the pauses that are armed here
-SECOND_LOOPBACK = "127.0.0.2"  # plays Docker's bridge: an address of its own on which the same port is free
 
 
 @pytest.fixture(scope="module")
@@ -238,14 +236,3 @@ def test_nothing_that_passes_is_printed(
     connection.getresponse().read()
 
     assert capfd.readouterr() == ("", "")
-
-
-# --- The relay, over which containers reach the server ------------------------------------------------------
-
-
-def test_what_a_container_sends_arrives_and_is_answered(server: Server) -> None:
-    with relay(SECOND_LOOPBACK, [server.port]):
-        connection = http.client.HTTPConnection(SECOND_LOOPBACK, server.port, timeout=10)
-        with closing(connection):
-            connection.request("POST", "/", b"x" * 1_000_000)
-            assert connection.getresponse().read() == b"x" * 1_000_000
