@@ -7,11 +7,12 @@ import subprocess
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from statistics import median
 from typing import IO, Final
 
 from benchmarks.emulator import EmulatedEnvironment, View
-from benchmarks.scene import NAIVE, BenchmarkError, Scene, Side
+from benchmarks.scene import NAIVE, TRUSTED, BenchmarkError, Scene, Side
 from local import ROOT
 from local.environment import Function
 
@@ -36,14 +37,35 @@ def time_first_signatures(scene: Scene, rounds: int) -> dict[str, list[float]]:
     ours = [scene.python, _FIRST, scene.presign.module]
     # Without warnings, so that the SDK's about the age of this Node.js costs nothing.
     node = ["node", "--no-warnings", str(NAIVE / "node" / "presign.cjs")]
-    node_variables = {"PATH": os.environ["PATH"], **scene.variables()}
+    bundled = ["node", "--no-warnings", str(_bundle(scene))]
+    outside = scene.outside(scene.presign)
+    elsewhere = {"PATH": os.environ["PATH"], **scene.variables()}
+    trusted = str(scene.folder / TRUSTED)
+    tls = {"AWS_ENDPOINT_URL": scene.aws_tls}
+    # Node.js has authorities of its own, to which the stand-in's is added.
+    node_tls = {**tls, "NODE_EXTRA_CA_CERTS": str(scene.folder / "certificate.pem")}
+    sides = {
+        "presign, process": (ours, outside),
+        "naive Node.js presign, process": (node, elsewhere),
+        "naive Node.js presign, bundled, process": (bundled, elsewhere),
+        "presign, process, TLS": (ours, {**outside, **tls, "SSL_CERT_FILE": trusted}),
+        "naive Node.js presign, process, TLS": (node, {**elsewhere, **node_tls}),
+        "naive Node.js presign, bundled, process, TLS": (bundled, {**elsewhere, **node_tls}),
+    }
     return _take_turns(
-        {
-            "presign, process": lambda: _first_byte(scene, ours, scene.outside(scene.presign)),
-            "naive Node.js presign, process": lambda: _first_byte(scene, node, node_variables),
-        },
+        {name: lambda side=side: _first_byte(scene, *side) for name, side in sides.items()},  # type: ignore[misc]
         rounds,
     )
+
+
+def _bundle(scene: Scene) -> Path:
+    """Bundle the naive Node.js handler with its SDK into one file."""
+    bundled = scene.folder / "bundled.cjs"
+    esbuild = NAIVE / "node" / "node_modules" / ".bin" / "esbuild"
+    options = ["--bundle", "--minify", "--platform=node", "--target=node20", "--log-level=error"]
+    command = [str(esbuild), str(NAIVE / "node" / "presign.cjs"), *options, f"--outfile={bundled}"]
+    subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - the locked esbuild
+    return bundled
 
 
 def _take_turns(sides: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:

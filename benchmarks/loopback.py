@@ -1,4 +1,6 @@
-"""AWS and the platform on loopback, quick and without judgement: `python -m benchmarks.loopback FD KEYS`.
+"""AWS and the platform on loopback, quick and without judgement: `benchmarks.loopback FD FD KEYS PEM`.
+
+The first socket speaks plain HTTP, the second TLS with the certificate in the file PEM.
 
 It answers in a fraction of a millisecond, so that what is measured against it is the functions' own time.
 Every conditional write succeeds; of what is stored only the sets of attempts are kept, for they are answered.
@@ -6,6 +8,7 @@ Every conditional write succeeds; of what is stored only the sets of attempts ar
 
 import json
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Callable
@@ -59,15 +62,17 @@ class Loopback:
         return {}
 
 
-def serve(listener: socket.socket, loopback: Loopback) -> None:
+def serve(listener: socket.socket, loopback: Loopback, tls: ssl.SSLContext | None = None) -> None:
     """Answer connections for ever."""
     while True:
         connection, _ = listener.accept()
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        threading.Thread(target=_converse, args=(connection, loopback), daemon=True).start()
+        threading.Thread(target=_converse, args=(connection, loopback, tls), daemon=True).start()
 
 
-def _converse(connection: socket.socket, loopback: Loopback) -> None:
+def _converse(connection: socket.socket, loopback: Loopback, tls: ssl.SSLContext | None) -> None:
+    if tls is not None:
+        connection = tls.wrap_socket(connection, server_side=True)
     with connection, connection.makefile("rb") as lines:
         while lines.readline():
             target, body = _read(lines)
@@ -96,7 +101,11 @@ def end_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    sockets = socket.socket(fileno=int(sys.argv[1]))
-    texts = json.loads(Path(sys.argv[2]).read_text(encoding="utf-8"))
-    threading.Thread(target=serve, args=(sockets, Loopback(texts)), daemon=True).start()
+    *sockets, keys, certificate = sys.argv[1:]
+    loopback = Loopback(json.loads(Path(keys).read_text(encoding="utf-8")))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    for descriptor, tls in zip(sockets, (None, context), strict=True):
+        arguments = (socket.socket(fileno=int(descriptor)), loopback, tls)
+        threading.Thread(target=serve, args=arguments, daemon=True).start()
     end_with_parent()

@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -20,11 +21,13 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from benchmarks.certificate import write_certificate
 from benchmarks.emulator import Parts, find_parts
 from local import ROOT
 
 BUILD: Final = ROOT / ".aws-sam" / "build"
 NAIVE: Final = ROOT / "benchmarks" / "naive"
+TRUSTED: Final = "trusted.pem"
 KEPT: Final = ROOT / ".local" / "bench"
 """Where the naive handlers' layer is kept between runs."""
 APP_ID: Final = "300000000000"
@@ -78,17 +81,18 @@ class Scene:
     ----------
     folder
         An empty one.
-    aws, platform
+    aws, aws_tls, platform
         Addresses of the stand-ins.
     """
 
-    def __init__(self, folder: Path, aws: str, platform: str) -> None:
+    def __init__(self, folder: Path, aws: str, aws_tls: str, platform: str) -> None:
         self.folder = folder
         self.stage = folder / "stage"
         self.stage.mkdir()
         self.parts: Parts = find_parts(ROOT)
-        self.python = str(self.parts.python / "bin" / "python3.13")
+        self.python = self._bare_python()
         self.aws = aws
+        self.aws_tls = aws_tls
         self.platform = platform
         self.some_key = _pem(rsa.generate_private_key(65537, 2048))
         self._numbers = count(13900000000)
@@ -109,6 +113,15 @@ class Scene:
         self.naive_verify = Side(
             "naive verify", "handler.handler", self._compiled("verify"), naive, self.new_submission
         )
+
+    def over_tls(self, side: Side) -> Side:
+        """Return the side with AWS behind TLS, which trusts this machine's authorities and the stand-in's."""
+        shutil.copy(self.folder / TRUSTED, side.opt)
+        trusted = f"/opt/{TRUSTED}"
+        # The functions' own way is the system's store; botocore's is a file of its own, or this one.
+        file = "SSL_CERT_FILE" if side is self.presign else "AWS_CA_BUNDLE"
+        settings = {**side.settings, "AWS_ENDPOINT_URL": self.aws_tls, file: trusted}
+        return replace(side, name=f"{side.name}, TLS", settings=settings)
 
     def variables(self, **more: str) -> dict[str, str]:
         """Return a function's environment, as the template and Lambda make it."""
@@ -168,6 +181,13 @@ class Scene:
             shutil.copytree(layer, opt, dirs_exist_ok=True)
         return opt
 
+    def _bare_python(self) -> str:
+        """Make an environment of Lambda's Python without what somebody has installed into it."""
+        python = self.folder / "python"
+        command = [str(self.parts.python / "bin" / "python3.13"), "-m", "venv", "--without-pip", str(python)]
+        subprocess.run(command, check=True)  # noqa: S603 - Lambda's Python
+        return str(python / "bin" / "python3.13")
+
     def _naive_layer(self) -> Path:
         """Install what the naive handlers import, in this environment's versions; kept until these change."""
         pins = [f"{name}=={version(name)}" for name in ("boto3", "cryptography", "urllib3")]
@@ -184,7 +204,8 @@ class Scene:
                 str(packages),
                 *pins,
             ]
-            subprocess.run([self.python, "-m", *install], check=True)  # noqa: S603 - Lambda's Python
+            python = str(self.parts.python / "bin" / "python3.13")
+            subprocess.run([python, "-m", *install], check=True)  # noqa: S603 - Lambda's Python
             self._compile(packages)
         return layer
 
@@ -259,16 +280,21 @@ def _new_keys() -> dict[str, str]:
 @contextmanager
 def prepared(folder: Path) -> Iterator[Scene]:
     """Prepare the scene in a folder, with the stand-ins running for as long as the block lasts."""
-    keys = folder / "keys.json"
+    keys, certificate = folder / "keys.json", folder / "certificate.pem"
     keys.write_text(json.dumps(_new_keys()))
-    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
-        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        command = [sys.executable, "-m", "benchmarks.loopback", str(listener.fileno()), str(keys)]
-        process = subprocess.Popen(  # noqa: S603 - this Python
-            command, cwd=ROOT, stdin=subprocess.PIPE, pass_fds=(listener.fileno(),)
-        )
+    write_certificate(certificate)
+    authorities = Path(ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt")
+    (folder / TRUSTED).write_bytes(authorities.read_bytes() + certificate.read_bytes())
+    listeners = [socket.create_server(("127.0.0.1", 0), backlog=128) for _ in range(2)]
+    plain, tls = (f"127.0.0.1:{listener.getsockname()[1]}" for listener in listeners)
+    descriptors = [listener.fileno() for listener in listeners]
+    files = (str(keys), str(certificate))
+    command = [sys.executable, "-m", "benchmarks.loopback", *map(str, descriptors), *files]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, pass_fds=descriptors)  # noqa: S603 - this Python
     try:
-        yield Scene(folder, address, f"{address}/verifyVmMobileApi.htm")
+        for listener in listeners:
+            listener.close()  # it is the other process's
+        yield Scene(folder, f"http://{plain}", f"https://{tls}", f"http://{plain}/verifyVmMobileApi.htm")
     finally:
         process.kill()
         process.communicate()

@@ -33,7 +33,6 @@ def _inside(scene: Scene, side: Side, events: int, **arguments: Any) -> Any:
             "module": side.module,
             "events": [side.new_event() for _ in range(events)],
             "key": scene.some_key,
-            "boto3": str(scene.naive_verify.opt / "python"),
             **arguments,
         }
         given.write_text(json.dumps(content))
