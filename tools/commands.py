@@ -84,13 +84,14 @@ def parser(output: Output) -> Parser:
         epilog=output.words(text("help-end", examples=examples)),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    groups = {"": _subcommands(whole)}
+    title = output.words(text("commands"))
+    groups = {"": _subcommands(whole, title)}
     for words in (*_GROUPS, *_COMMANDS):
         above, _, name = words.rpartition(" ")
         about, rest = output.halves(text(f"help-{words.replace(' ', '-')}"))
         made = groups[above].add_parser(name, help=about, description=rest or about)
         if words in _GROUPS:
-            groups[words] = _subcommands(made)
+            groups[words] = _subcommands(made, title)
             continue
         run, kind, options = _COMMANDS[words]
         for each in (
@@ -106,5 +107,5 @@ def parser(output: Output) -> Parser:
     return whole
 
 
-def _subcommands(above: Parser) -> "argparse._SubParsersAction[Parser]":
-    return above.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=Parser)
+def _subcommands(above: Parser, title: str) -> "argparse._SubParsersAction[Parser]":
+    return above.add_subparsers(title=title, required=True, metavar="COMMAND", parser_class=Parser)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache, cached_property
@@ -21,7 +21,6 @@ from urllib3.exceptions import (
 
 from cmpassport.secret_cache import SecretFormatError, read_fields
 from cmpassport.settings import SettingsError
-from local.template import Template
 from tools import ROOT
 from tools.aws_errors import AWS_ERRORS, EVERYWHERE, Cause, cause_of
 from tools.findings import Finding
@@ -105,33 +104,17 @@ def referer_of(url: str) -> str:
 
 
 @cache
-def parameters() -> Mapping[str, str]:
-    """Return the template's parameter behind each variable; the others are what the template makes."""
-    document = Template.read(ROOT / "template.yaml").document
-    owners = [document.get("Globals", {}).get("Function", {})]
-    owners += [each.get("Properties", {}) for each in document["Resources"].values()]
-    return {
-        name: ref
-        for owner in owners
-        if isinstance(environment := owner.get("Environment"), dict)
-        for name, value in environment.get("Variables", {}).items()
-        for ref in _references(value)
-        if ref in document["Parameters"]
-    }
-
-
-def _references(value: Any) -> Iterator[str]:
-    if isinstance(value, dict) and isinstance(value.get("Ref"), str):
-        yield value["Ref"]
-    elif isinstance(value, dict | list):
-        for each in value.values() if isinstance(value, dict) else value:
-            yield from _references(each)
+def parameter(variable: str) -> str:
+    """Return the template's parameter behind a variable; empty where there is none."""
+    parameters, _, resources = (ROOT / "template.yaml").read_text(encoding="utf-8").partition("\nResources:")
+    found = re.search(rf"^ +{variable}: .*?!Ref (\w+)", resources, re.MULTILINE)
+    return found[1] if found and f"\n  {found[1]}:\n" in parameters else ""
 
 
 def where_to_set(variable: str) -> Text:
     """Say where a variable gets its value, as the beginning of a fix."""
-    parameter = parameters().get(variable)
-    return text("set-parameter" if parameter else "set-by-template", variable=variable, parameter=parameter)
+    name = parameter(variable)
+    return text("set-parameter" if name else "set-by-template", variable=variable, parameter=name)
 
 
 class Examination:

@@ -83,7 +83,8 @@ class Output:
         """Print how many findings there were of each kind."""
         kinds = [(kind.name.lower(), self._counts[kind]) for kind in reversed(Severity) if self._counts[kind]]
         counted = [self.words(text(f"count-{name}", count=count)) for name, count in kinds]
-        print(f"\n{', '.join(counted)}.")
+        counts = self.words(text("separator")).join(counted)
+        print(f"\n{self.words(text('counts', counts=counts))}")
 
 
 def columns(line: str) -> int:

@@ -19,6 +19,8 @@ COMMAND: Final = re.compile(r"`([^`]*)`")
 _SAME: Final = frozenset(
     {
         "told",
+        "separator",
+        "counts",
         "label-codes",
         "form-pkcs1",
         "step-secrets",
