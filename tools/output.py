@@ -84,7 +84,8 @@ class Output:
         kinds = [(kind.name.lower(), self._counts[kind]) for kind in reversed(Severity) if self._counts[kind]]
         counted = [self.words(text(f"count-{name}", count=count)) for name, count in kinds]
         counts = self.words(text("separator")).join(counted)
-        print(f"\n{self.words(text('counts', counts=counts))}")
+        whole = self.words(text("counts", counts=counts))
+        print(f"\n{whole}")
 
 
 def columns(line: str) -> int:
