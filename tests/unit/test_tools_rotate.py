@@ -3,14 +3,14 @@
 import argparse
 import json
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
 
 from cmpassport.keys import load_private_key
 from tests.support.operator import OTHER, OWN
-from tools.findings import ToolError
+from tools.findings import ToolError, UseError
 from tools.keys import rotate
 from tools.keys.new import signing_text
 from tools.keys.rotate import Rotation
@@ -71,36 +71,52 @@ def verify(monkeypatch: pytest.MonkeyPatch) -> Verify:
     return run
 
 
-def test_a_key_that_is_taken_is_verified_at_once(verify: Verify) -> None:
-    code, store, pauses = verify(Verdict.TAKEN)
-
-    assert code == 0
-    assert store.dropped == [("shop/signing", "AWSPENDING", "new")]
-    assert pauses == []
+LAGS: Final = Verdict.PRESIGN_LAGS
 
 
-def test_a_presign_that_has_the_former_key_is_waited_for(verify: Verify) -> None:
-    code, store, pauses = verify(Verdict.PRESIGN_LAGS, Verdict.PRESIGN_LAGS, Verdict.TAKEN)
+@pytest.mark.parametrize(
+    ("verdicts", "code", "dropped", "pauses"),
+    [
+        ((Verdict.TAKEN,), 0, 1, []),
+        ((LAGS, LAGS, Verdict.TAKEN), 0, 1, [30, 30]),
+        ((LAGS, Verdict.NOT_TAKEN), 1, 0, [30]),
+        ((LAGS,) * 12, 1, 0, [30] * 11),  # a little longer than a secret lasts
+    ],
+)
+def test_a_presign_that_lags_is_waited_for_and_nothing_else(
+    verify: Verify, verdicts: tuple[Verdict, ...], code: int, dropped: int, pauses: list[int]
+) -> None:
+    ended, store, waited = verify(*verdicts)
 
-    assert code == 0
-    assert len(store.dropped) == 1
-    assert pauses == [30, 30]
+    assert (ended, waited) == (code, pauses)
+    assert store.dropped == [("shop/signing", "AWSPENDING", "new")] * dropped
 
 
-def test_a_key_that_is_not_taken_is_not_waited_for(verify: Verify) -> None:
-    code, store, pauses = verify(Verdict.PRESIGN_LAGS, Verdict.NOT_TAKEN)
+@pytest.mark.parametrize("answer", ["stop", None])
+def test_a_failure_after_the_switch_says_where_one_stands_and_both_ways_on(
+    answer: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> Verdict:
+        raise ToolError("aws-unreachable", subject="AWS")
 
-    assert code == 1
-    assert store.dropped == []
-    assert pauses == [30]
+    def answered(*_: object) -> str:
+        if answer is None:  # the terminal is gone
+            raise UseError("input-ended")
+        return answer
 
+    secret = FakeSecret()
+    for step in ("prepare", "switch"):
+        take(secret, step)
+    monkeypatch.setattr(rotate, "probe", fail)
+    monkeypatch.setattr(rotate, "ask", answered)
 
-def test_a_presign_that_never_changes_is_given_up_after_the_age_of_a_secret(verify: Verify) -> None:
-    code, store, pauses = verify(*[Verdict.PRESIGN_LAGS] * 12)
+    with nullcontext() if answer else pytest.raises(UseError):
+        rotate._guide(cast("Store", secret), argparse.Namespace(**vars(ARGUMENTS)), OUTPUT)  # noqa: SLF001
 
-    assert code == 1
-    assert store.dropped == []
-    assert 300 < sum(pauses) < 400
+    said = " ".join(capsys.readouterr().err.split())
+    assert "The functions use the new key since the switch, and the verification failed: AWS" in said
+    assert "keys rotate --step verify" in said
+    assert "keys rotate --step rollback" in said
 
 
 # A kill between two calls of AWS.

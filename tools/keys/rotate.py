@@ -155,6 +155,14 @@ def _guide(store: Store, options: argparse.Namespace, output: Output) -> int:
             output.tell("not-switched-yet")
             return FOUND
         _switch(Rotation.of(store, options.secret), options, output)
+    try:
+        return _guide_verification(store, options, output)
+    except (ToolError, KeyboardInterrupt):
+        output.tell("go-on-later")
+        raise
+
+
+def _guide_verification(store: Store, options: argparse.Namespace, output: Output) -> int:
     while True:
         try:
             if _verify(Rotation.of(store, options.secret), options, output) == 0:
