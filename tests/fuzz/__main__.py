@@ -14,7 +14,8 @@ from typing import Final
 
 from local import ROOT
 from local.keys import ReceiptNumber
-from local.stack import Options, Stack
+from local.stack import Options
+from tests.support.stacks import embedded
 
 CORPUS: Final = Path(__file__).parent / "corpus"
 FOUND: Final = ROOT / ".local" / "fuzz"
@@ -59,15 +60,7 @@ def fuzz_api(seconds: int) -> None:
     """Fuzz the API on a local stack with what its description makes; end the program with what was found."""
     FOUND.mkdir(parents=True, exist_ok=True)
     # With receipts, so that every route is there.
-    options = Options(
-        api_port=0,
-        web_port=0,
-        platform_port=0,
-        aws_port=0,
-        log=FOUND / "functions.log",
-        receipts=ReceiptNumber.ENCRYPTED,
-    )
-    with Stack(options) as stack:
+    with embedded(Options(log=FOUND / "functions.log", receipts=ReceiptNumber.ENCRYPTED)) as stack:
         run = subprocess.run(
             [
                 *(str(PYTHON.parent / "schemathesis"), "--config-file", str(CONFIGURATION), "run"),

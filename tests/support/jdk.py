@@ -1,23 +1,17 @@
-"""The JDK as the other side of the cryptography: one Java process that answers line by line.
-
-`python -m tests.support.jdk` makes tests/vectors/jdk.json anew.
-"""
+"""The JDK as the other side of the cryptography: one Java process that answers line by line."""
 
 import base64
-import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import product
-from typing import IO, Any, Final
+from typing import IO, Final
 
 from local import ROOT
 from tests.support.parts import PARTS, java
 
 _PROGRAM: Final = PARTS / "java" / "Interop.java"
 VECTORS: Final = ROOT / "tests" / "vectors" / "jdk.json"
-ALGORITHMS: Final = ("MD5withRSA", "SHA1withRSA", "SHA256withRSA")
 KEY_BITS: Final = (1024, 2048)
 MESSAGES: Final = (
     "",
@@ -100,43 +94,3 @@ def plaintexts(bits: int) -> tuple[str, ...]:
 
 def _base64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
-
-
-def _make(jdk: Jdk) -> dict[str, Any]:
-    pairs = {bits: jdk.generate(bits) for bits in KEY_BITS}
-    return {
-        "keys": {
-            str(bits): {"privateKey": pair.private_key, "publicKey": pair.public_key}
-            for bits, pair in pairs.items()
-        },
-        "signatures": [
-            {
-                "key": str(bits),
-                "algorithm": algorithm,
-                "padding": "RSASSA-PKCS1-v1_5",
-                "message": message,
-                "signature": jdk.sign(algorithm, pair.private_key, message),
-            }
-            for (bits, pair), algorithm, message in product(pairs.items(), ALGORITHMS, MESSAGES)
-        ],
-        "ciphertexts": [
-            {
-                "key": str(bits),
-                "padding": "RSAES-PKCS1-v1_5",
-                "plaintext": plaintext,
-                "ciphertext": jdk.encrypt(pair.public_key, plaintext),
-            }
-            for bits, pair in pairs.items()
-            for plaintext in plaintexts(bits)
-        ],
-    }
-
-
-def main() -> None:
-    """Write the vectors."""
-    with running_jdk() as jdk:
-        VECTORS.write_text(json.dumps(_make(jdk), indent=1, ensure_ascii=False) + "\n")
-
-
-if __name__ == "__main__":
-    main()
