@@ -17,15 +17,15 @@ compares every column.
 | column | |
 |---|---|
 | answer | HTTP status, code and action; for a verdict, the return code |
-| attempt | what becomes of one of the number's attempts of the day |
+| attempt | what becomes of it: spent is one of the day's five, unjudged one of ten without a verdict |
 | calls | requests that reached the platform, for which it may have judged, and billed |
 | metrics | those that moved |
-| log | the function's lines, but for the one that precedes each request to the platform; in parentheses the reason, the error's type or the return code |
+| log | the function's lines, without the one before each call; in parentheses reason, error or return code |
 | again | what the same request gets when it comes again, the fault being over |
 
 In no row is anything sent twice, and in none is a number verified without the platform's 000. Where it is not
-known whether the platform has judged, the attempt is spent and the token is not sent again. A token whose
-outcome could not be stored, or whose function died, stays held for five minutes: longer than it lives.
+known whether the platform has judged, the attempt is not given back and the token is not sent again. A token
+whose outcome could not be stored, or whose function died, stays held for five minutes: longer than it lives.
 """
 _COLUMNS: Final = ("fault", "answer", "attempt", "calls", "metrics", "log", "again")
 

@@ -21,7 +21,7 @@ class Attempt(StrEnum):
     """What became of one of the number's attempts of the day."""
 
     SPENT = "spent"
-    UNJUDGED = "spent, unjudged"
+    UNJUDGED = "unjudged"
     IN_FLIGHT = "in flight for 15 s, then unjudged"
     GIVEN_BACK = "given back"
     NOT_RESERVED = "not reserved"
@@ -311,7 +311,7 @@ _WAY: Final = Part(
 
 _ANSWER: Final = Part(
     "The platform's answer",
-    "What is not the protocol's answer to this very request may hide a verdict: the attempt stays spent.",
+    "What is not the protocol's answer to this very request may hide a verdict: the attempt is not given back.",
     (
         _platform("connection closed in the middle of the body", "cut", _bad_answer("the answer is cut off")),
         _platform("JSON cut in two", "truncated", _bad_answer("the answer is not JSON")),
