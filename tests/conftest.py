@@ -1,5 +1,6 @@
 """What all tests share: made-up AWS credentials, keys, a clock that is set by hand, what was logged."""
 
+import gc
 import io
 import json
 import logging
@@ -52,6 +53,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="embedded",
         help="parts of the stacks: all embedded, or the built bundle, Lambda's runtime and DynamoDB Local",
     )
+
+
+def pytest_collection_finish() -> None:
+    """Start the garbage collector again, which the import of a function's start has stopped."""
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
