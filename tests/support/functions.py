@@ -1,0 +1,35 @@
+"""What a function finds where it starts: its environment, and its secrets by name."""
+
+import json
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+from tests.support.receipt_secrets import bare, public_pem
+
+APP_ID: Final = "000340"
+APP_KEY: Final = "AA03E6C60D0B0D14320B9A3F0B5AAD99"
+PEPPER: Final = "a pepper of at least thirty-two characters"
+ORIGIN: Final = "https://www.example.com"
+PRESIGN_ENVIRONMENT: Final = {"APP_ID": APP_ID, "ALLOWED_ORIGINS": ORIGIN, "SIGNING_SECRET_ID": "signing"}
+VERIFY_ENVIRONMENT: Final = {
+    **PRESIGN_ENVIRONMENT,
+    "VERIFICATION_SECRET_ID": "verification",
+    "PEPPER_SECRET_ID": "pepper",
+    "TABLE_NAME": "attempts",
+    "PLATFORM_URL": "http://127.0.0.1:1/verify",
+}
+
+
+def signing_secret(key: RSAPrivateKey) -> str:
+    """Write the customer's key as its secret holds it."""
+    return json.dumps({"privateKey": bare(key)})
+
+
+def secrets_of(key: RSAPrivateKey) -> dict[str, str]:
+    """Write all secrets of a verification, with one key on both sides."""
+    return {
+        "signing": signing_secret(key),
+        "verification": json.dumps({"appKey": APP_KEY, "platformPublicKey": public_pem(key)}),
+        "pepper": PEPPER,
+    }
