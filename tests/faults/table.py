@@ -311,7 +311,8 @@ _WAY: Final = Part(
 
 _ANSWER: Final = Part(
     "The platform's answer",
-    "What is not the protocol's answer to this very request may hide a verdict: the attempt is not given back.",
+    "What is not the protocol's answer to this very request may hide a verdict: the attempt is not given"
+    " back.",
     (
         _platform("connection closed in the middle of the body", "cut", _bad_answer("the answer is cut off")),
         _platform("JSON cut in two", "truncated", _bad_answer("the answer is not JSON")),
