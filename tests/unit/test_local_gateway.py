@@ -141,22 +141,11 @@ def test_an_event_is_of_payload_format_2_field_by_field() -> None:
     }
 
 
-def test_what_a_request_does_not_have_has_no_key() -> None:
-    event = event_of(data=b"")
-
-    assert not {"body", "cookies", "queryStringParameters", "pathParameters"} & set(event)
-    assert event["isBase64Encoded"] is False
-
-
 @pytest.mark.parametrize(
     ("content_type", "binary"),
     [
         ("application/json", False),
-        ("Application/JSON; charset=utf-8", False),
-        ("text/plain", False),
-        ("application/xml", False),
         (None, True),
-        ("application/octet-stream", True),
         ("application/x-www-form-urlencoded", True),
     ],
 )
@@ -170,17 +159,7 @@ def test_a_body_comes_as_text_or_as_base64_by_its_type(content_type: str | None,
 # --- Routes -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("GET", "/echo"),
-        ("POST", "/echo/"),
-        ("POST", "/Echo"),
-        ("POST", "//echo"),
-        ("X", "/echo"),
-        ("POST", "/"),
-    ],
-)
+@pytest.mark.parametrize(("method", "path"), [("GET", "/echo"), ("POST", "/echo/"), ("POST", "//echo")])
 def test_an_unknown_route_is_not_found(client: Client, functions: Functions, method: str, path: str) -> None:
     response = client.open(path, method=method, headers={"Origin": PAGE})
 
@@ -214,28 +193,21 @@ def test_what_the_gateway_cannot_serve_is_refused_at_start(replaced: str, by: st
 # --- CORS -------------------------------------------------------------------------------------------------
 
 
-def test_a_preflight_of_a_listed_origin_is_answered_by_the_gateway(
-    client: Client, functions: Functions
+@pytest.mark.parametrize("origin", [STRANGER, f"{PAGE}/", "null", PAGE.upper(), None])
+def test_a_listed_origin_alone_gets_cors_headers_but_the_handler_runs_for_any(
+    client: Client, functions: Functions, origin: str | None
 ) -> None:
-    response = client.options("/echo", headers={"Origin": PAGE, "Access-Control-Request-Method": "POST"})
+    functions.answer = {"statusCode": 200, "headers": {"Access-Control-Allow-Origin": "*"}, "body": ""}
+    listed = client.options("/echo", headers={"Origin": PAGE, "Access-Control-Request-Method": "POST"})
+    preflight = client.options("/echo", headers={} if origin is None else {"Origin": origin})
 
-    assert (response.status_code, response.data) == (204, b"")
-    assert cors(response) == {
+    assert (listed.status_code, listed.data) == (204, b"")
+    assert cors(listed) == {
         "allow-origin": PAGE,
         "allow-methods": "POST",
         "allow-headers": "content-type,x-nonce",
         "max-age": "600",
     }
-    assert not functions.events
-
-
-@pytest.mark.parametrize("origin", [STRANGER, f"{PAGE}/", "null", PAGE.upper(), None])
-def test_any_other_origin_gets_no_cors_headers_but_the_handler_runs(
-    client: Client, functions: Functions, origin: str | None
-) -> None:
-    functions.answer = {"statusCode": 200, "headers": {"Access-Control-Allow-Origin": "*"}, "body": ""}
-    preflight = client.options("/echo", headers={} if origin is None else {"Origin": origin})
-
     assert (preflight.status_code, cors(preflight)) == (204, {})
     assert cors(post(client, origin)) == {}
     assert len(functions.events) == 1
@@ -265,13 +237,8 @@ def test_status_headers_and_body_of_an_answer_are_sent(client: Client, functions
         (FAILED, 500, "Internal Server Error"),
         (BusyError("Echo"), 503, "Service Unavailable"),
         ({"statusCode": "fine"}, 500, "Internal Server Error"),
-        ({"statusCode": True}, 500, "Internal Server Error"),
-        ({"statusCode": 99}, 500, "Internal Server Error"),
         ({"statusCode": 200, "body": {"a": 1}}, 500, "Internal Server Error"),
-        ({"statusCode": 200, "headers": ["a"]}, 500, "Internal Server Error"),
         ({"statusCode": 200, "headers": {"a": "b\r\nc: d"}}, 500, "Internal Server Error"),
-        ({"statusCode": 200, "headers": {"a": ["b"]}}, 500, "Internal Server Error"),
-        ({"body": "no status"}, 500, "Internal Server Error"),
         ("text", 500, "Internal Server Error"),
     ],
 )

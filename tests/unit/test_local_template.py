@@ -2,11 +2,9 @@ from typing import Any
 
 import pytest
 
-from local import ROOT
-from local.template import FUNCTION, HTTP_API, Deployment, Pseudo, Template, TemplateError
+from local.template import Deployment, Pseudo, Template, TemplateError
 
 CHINA = Pseudo("cn-north-1", "123456789012", "demo")
-ARN = "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:keys-AbCdEf"
 
 
 def deploy(text: str, **parameters: str) -> Deployment:
@@ -39,28 +37,21 @@ Resources:
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
-        ("!Ref Line", "test"),
         ("!Ref Limit", "5"),
         ("!Ref Origins", ["https://a.example", "https://b.example"]),
         ("!Ref AWS::Region", "cn-north-1"),
-        ("!Ref AWS::Partition", "aws-cn"),
         ("!Ref Table", "attempts"),
         ("!GetAtt Table.Arn", "arn:table"),
-        ("{Fn::GetAtt: [Table, Arn]}", "arn:table"),
         ('!Sub "${AWS::URLSuffix}/${Table}/${Table.Arn}"', "amazonaws.com.cn/attempts/arn:table"),
-        ('!Sub "${!Literal} ${Line}"', "${Literal} test"),
         ('!Sub ["${Own}-${Line}", {Own: !Ref Limit}]', "5-test"),
         ('!Join [",", !Ref Origins]', "https://a.example,https://b.example"),
         ("!Select [1, !Ref Origins]", "https://b.example"),
         ('!Split ["-", "a-b"]', ["a", "b"]),
         ("!FindInMap [Lines, !Ref Line, Url]", "http://test.example"),
-        ("!If [IsTest, yes-it-is, no]", "yes-it-is"),
-        ("!If [IsProduction, 1, 2]", 2),
         ("!If [Both, 1, 2]", 2),
         ("!If [Either, 1, 2]", 1),
         ("!Ref AWS::NoValue", "absent"),
         ("{Kept: 1, Gone: !Ref AWS::NoValue}", {"Kept": 1}),
-        ("[1, !Ref AWS::NoValue]", [1]),
         ("2012-10-17", "2012-10-17"),
         ("{Condition: {StringEquals: {a: b}}}", {"Condition": {"StringEquals": {"a": "b"}}}),
     ],
@@ -74,10 +65,8 @@ def test_an_intrinsic_function_gives_what_cloudformation_gives(written: str, exp
     [
         ("!ImportValue Other", "Fn::ImportValue"),
         ("!Ref Nobody", "Ref Nobody"),
-        ("!GetAtt Nobody.Arn", "GetAtt Nobody.Arn"),
         ("!FindInMap [Lines, production, Url]", "production.Url"),
         ("!If [Nobody, 1, 2]", "condition Nobody"),
-        ("!Select [7, !Ref Origins]", "item 7"),
     ],
 )
 def test_what_cannot_be_evaluated_is_an_error_that_names_it(written: str, named: str) -> None:
@@ -125,14 +114,10 @@ Resources:
     [
         ("Type: String, AllowedPattern: '[0-9]{6}'", "00001"),
         ("Type: String, AllowedPattern: '[0-9]{6}'", "000001\n"),
-        ("Type: String, AllowedPattern: '[0-9]{6}'", "０００００１"),
         ("Type: String, AllowedValues: [test, production]", "Test"),
-        ("Type: String, MinLength: 2, MaxLength: 3", "a"),
         ("Type: String, MinLength: 2, MaxLength: 3", "abcd"),
-        ("Type: Number, MinValue: 1, MaxValue: 10", "0"),
         ("Type: Number, MinValue: 1, MaxValue: 10", "10.5"),
         ("Type: Number", "ten"),
-        ("Type: Number", "nan"),
         (
             "Type: CommaDelimitedList, AllowedPattern: 'https://[a-z.]+'",
             "https://a.example,https://b.example/",
@@ -146,36 +131,15 @@ def test_a_value_that_is_not_allowed_is_refused_in_the_templates_own_words(spec:
         deploy(text, P=value)
 
 
-def test_a_parameter_without_value_or_default_is_an_error() -> None:
-    with pytest.raises(TemplateError, match="P has no value"):
-        deploy("Parameters: {P: {Type: String}}\nResources: {}")
-
-
-def test_an_unknown_parameter_is_an_error() -> None:
-    with pytest.raises(TemplateError, match="no parameter Q"):
-        deploy("Resources: {}", Q="1")
-
-
-@pytest.mark.parametrize("text", ["just text", "Parameters: {}", "Resources: []"])
-def test_what_is_no_template_is_an_error(text: str) -> None:
-    with pytest.raises(TemplateError, match="no Resources"):
-        Template.parse(text)
-
-
-def test_the_products_functions_are_evaluated_whole() -> None:
-    given = {"AppId": "000001", "SigningSecretArn": ARN, "VerificationSecretArn": ARN}
-    product = Template.read(ROOT / "template.yaml")
-    deployment = product.deploy({**given, "AllowedOrigins": "https://a.example,http://127.0.0.1:8080"}, CHINA)
-    deployment.created("AttemptsTable", "attempts")
-    deployment.created("PepperSecret", ARN)
-
-    (api,) = deployment.resources(HTTP_API)
-    variables = {
-        name: deployment.properties(name).get("Environment")["Variables"]
-        for name in deployment.resources(FUNCTION)
-    }
-
-    origins = deployment.properties(api).get("CorsConfiguration")["AllowOrigins"]
-    assert origins == ["https://a.example", "http://127.0.0.1:8080"]
-    assert set(variables) == {"PreSignFunction", "VerifyFunction"}
-    assert variables["VerifyFunction"]["ALLOWED_ORIGINS"] == ",".join(origins)
+@pytest.mark.parametrize(
+    ("text", "parameters", "said"),
+    [
+        ("Parameters: {P: {Type: String}}\nResources: {}", {}, "P has no value"),
+        ("Resources: {}", {"Q": "1"}, "no parameter Q"),
+        ("just text", {}, "no Resources"),
+        ("Parameters: {}", {}, "no Resources"),
+    ],
+)
+def test_what_cannot_be_deployed_is_an_error(text: str, parameters: dict[str, str], said: str) -> None:
+    with pytest.raises(TemplateError, match=said):
+        deploy(text, **parameters)
