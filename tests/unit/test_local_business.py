@@ -1,16 +1,14 @@
 """The demo's business back end, with a server that publishes keys."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from joserfc import jwe, jwt
-from joserfc.jwk import ECKey, RSAKey
+from joserfc import jwt
+from joserfc.jwk import ECKey
 from werkzeug import Request, Response
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
@@ -108,21 +106,6 @@ def test_a_receipt_for_the_nonce_of_the_session_logs_in(browser: Browser, backen
     assert after is not None
     assert before.value != after.value
     assert (after.http_only, after.same_site) == (True, "Strict")
-
-
-def test_an_encrypted_number_is_read_with_the_businesss_own_key(
-    api: str, clock: FakeClock, rsa_key: Callable[[int], RSAPrivateKey]
-) -> None:
-    pem = rsa_key(2048).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    algorithms = ["RSA-OAEP-256", "A256GCM"]
-    header = dict(zip(("alg", "enc"), algorithms, strict=True))
-    encrypted = jwe.encrypt_compact(header, b"13999994444", RSAKey.import_key(pem), algorithms=algorithms)
-    backend = Backend(api, clock, pem)
-    browser = backend.browser()
-
-    answer = browser.log_in(backend.receipt(browser.nonce(), phoneNumJwe=encrypted))
-
-    assert answer == (200, {"phoneNum": "13999994444"})
 
 
 def test_a_nonce_and_so_a_receipt_is_good_for_one_attempt_of_one_browser(

@@ -33,6 +33,7 @@ KEY, OTHER_KEY = (
     for _ in range(2)
 )
 MSG_ID, UUID = "QD7VK2M0T9B5H1N8R3C6J4P0G7U2L5E9", "T4A8N1F6S0V3K7D2M9B5H8R1C4J6P0G3"
+HEX_UUID = "0a0a0a0a-1b1b-1b1b-1b1b-0a0a0a0a0a0a"
 
 
 def bare(key: rsa.RSAPrivateKey) -> str:
@@ -196,35 +197,12 @@ def test_a_number_is_judged_and_the_journal_tells_what_the_platform_saw(
     assert (entry["signatureVerified"], entry["skewSeconds"], entry["fault"]) == (True, 0, None)
 
 
-def test_a_timestamp_in_utc_shows_as_eight_hours_of_skew(world: World) -> None:
-    timestamp = "20261123040000000"
-    phone_num = encrypt(SIM + APP_KEY + timestamp, world.simulator.public_key)
-
-    assert world.verify(timestamp=timestamp, phoneNum=phone_num) == "000"
-
-    assert world.last["skewSeconds"] == -8 * 3600
-
-
 # ---- step 14, check by check
 
 
 @pytest.mark.parametrize(
     "body",
-    [
-        b"",
-        b"{",
-        b"phoneNum=13999994444",
-        b"[]",
-        b'"text"',
-        b"\xff\xfe",
-        b"\xef\xbb\xbf{}",
-        b'{"header": NaN}',
-        b'{"header": []}',
-        b'{"header": {"version": 1.0}}',
-        b'{"header": {"version": "\\ud800"}}',
-        b"[" * 60_000,
-        b'{"a": ' + b"9" * 5_000 + b"}",
-    ],
+    [b"", b"{", b"[]", b"\xff\xfe", b'{"header": NaN}', b'{"header": []}', b"[" * 60_000],
 )
 def test_what_is_not_standard_json_cannot_be_parsed(world: World, body: bytes) -> None:
     answer = read(world.client.post(VERIFY, data=body, content_type="application/json"))
@@ -238,27 +216,18 @@ REQUIRED = {
 }
 
 
-@pytest.mark.parametrize("value", ["", None])
 @pytest.mark.parametrize(
     ("section", "name"), [(part, name) for part, names in REQUIRED.items() for name in names]
 )
-def test_each_required_field_must_be_there(world: World, section: str, name: str, value: str | None) -> None:
+def test_each_required_field_must_be_there_and_not_be_empty(world: World, section: str, name: str) -> None:
     message = world.message()
-    message[section][name] = value
-
-    assert code(world.post(message)) == "130010"
-    assert name in world.last["reason"]
-
-
-def test_expand_params_alone_may_be_left_out(world: World) -> None:
-    message = world.message()
+    for value in ("", None):
+        assert code(world.post({**message, section: {**message[section], name: value}})) == "130010"
+        assert name in world.last["reason"]
     del message["body"]["expandParams"]
-
     assert code(world.post(message)) == "000"
-    for section in ("header", "body"):
-        assert (
-            code(world.post({name: value for name, value in message.items() if name != section})) == "130010"
-        )
+    del message[section]
+    assert code(world.post(message)) == "130010"
 
 
 def cipher(plain: str, key: str | None = None) -> Callable[[World], dict[str, str]]:
@@ -268,19 +237,14 @@ def cipher(plain: str, key: str | None = None) -> Callable[[World], dict[str, st
 WRONG: list[tuple[Any, str, str]] = [
     ({"timestamp": "2026112312000000"}, "105112", "17 digits"),
     ({"timestamp": "20261323120000000"}, "105112", "calendar"),
-    ({"timestamp": "20260230120000000"}, "105112", "calendar"),
-    ({"timestamp": "x" * 17}, "105112", "17 digits"),
     ({"appId": "000002"}, "110022", "appId"),
     ({"key": OTHER_KEY}, "130018", "customer's key"),
-    ({"sign": "AAAA"}, "130018", "customer's key"),
     ({"phoneNum": SIM}, "130016", "Base64"),
-    ({"phoneNum": "A" * 172}, "130016", "phoneNum"),
     (cipher(SIM + APP_KEY + "20261123120000000", bare(OTHER_KEY)), "130016", "phoneNum"),
     (cipher(SIM + APP_KEY + "20261123120000001"), "130016", "timestamp"),
     (cipher(SIM + "B" * 32 + "20261123120000000"), "130016", "appKey"),
     (cipher("not a number"), "130016", "number"),
     ({"token": "VM_made_up", "userInformation": "x"}, "120020", "no such token"),
-    ({"token": "VM_SAMPLE1", "userInformation": "sample%2Bfingerprint%3D%3D"}, "120020", "no such token"),
 ]
 
 
@@ -350,8 +314,7 @@ def test_of_two_mistakes_the_guides_first_check_is_the_one_reported(
     assert world.verify(**({"userInformation": "x", "token": "VM_x"} | later | earlier)) == alone
 
 
-@pytest.mark.parametrize("algorithm", list(Algorithm))
-@pytest.mark.parametrize("encoding", list(Encoding))
+@pytest.mark.parametrize(("algorithm", "encoding"), [*zip(Algorithm, Encoding, strict=True)])
 def test_algorithm_and_encoding_of_signatures_are_the_customers_choice(
     world: World, algorithm: Algorithm, encoding: Encoding
 ) -> None:
@@ -388,21 +351,20 @@ def test_the_eleventh_verdict_of_a_number_on_one_day_is_refused(world: World) ->
     assert world.verify("13800000000") == "001"
 
 
-def test_the_limit_is_the_day_of_shanghai(world: World) -> None:
-    world.simulator.customer = replace(CUSTOMER, daily_limit=1)
-    world.clock.now = datetime(2026, 11, 23, 15, 59, tzinfo=UTC)
-    assert [world.verify(), world.verify()] == ["000", "121011"]
-
-    world.clock.advance(minutes=1)
-
-    assert world.verify() == "000"
-
-
-def test_by_the_other_rule_the_limit_ends_24_hours_after_the_first_verdict(world: World) -> None:
-    world.simulator.customer = replace(CUSTOMER, daily_limit=1, limit_window=LimitWindow.FROM_FIRST_CALL)
+@pytest.mark.parametrize(
+    ("rule", "hours"),
+    [
+        ({}, (11.99, 0.01)),  # from noon to midnight in Shanghai
+        ({"limit_window": LimitWindow.FROM_FIRST_CALL}, (23, 1)),
+    ],
+)
+def test_the_limit_is_the_day_of_shanghai_or_by_the_other_rule_24_hours(
+    world: World, rule: dict[str, Any], hours: tuple[float, float]
+) -> None:
+    world.simulator.customer = replace(CUSTOMER, daily_limit=1, **rule)
     codes = [world.verify()]
-    for hours in (23, 1):
-        world.clock.advance(hours=hours)
+    for passed in hours:
+        world.clock.advance(hours=passed)
         codes.append(world.verify())
 
     assert codes == ["000", "121011", "000"]
@@ -441,17 +403,6 @@ def test_a_token_used_by_many_at_once_works_once(world: World) -> None:
     assert "used before" in world.last["reason"]
 
 
-def test_sample_tokens_are_evergreen_and_want_their_user_information(world: World) -> None:
-    world.rebuild(samples=True)
-    message = world.message(token="VM_SAMPLE1", userInformation="sample%2Bfingerprint%3D%3D")
-    assert code(world.post(message)) == "000"
-
-    world.clock.advance(days=400)
-
-    assert code(world.post(message)) == "000"
-    assert world.verify(token="VM_SAMPLE1", userInformation="sample+fingerprint==") == "120020"
-
-
 # ---- fetching the number
 
 
@@ -472,7 +423,6 @@ def test_a_token_is_issued_for_the_number_that_the_gateway_inserted(world: World
     ("sim", "network", "seconds", "expected"),
     [
         (SIM, "wifi", 0, "111002"),
-        ("", "cellular", 0, "111002"),
         ("12345", "cellular", 0, "111002"),
         (SIM, "cellular", 61, "111002"),
         (SIM, "vpn", 0, "103111"),
@@ -485,37 +435,6 @@ def test_without_a_number_from_the_gateway_there_is_no_token(
     world.clock.advance(seconds=seconds)
 
     assert code(world.get_token()) == expected
-
-
-@pytest.mark.parametrize(
-    ("change", "network", "expected"),
-    [
-        ({}, "cellular", "000000"),
-        ({}, "wifi", "111002"),
-        ({}, "vpn", "103111"),
-        ({"sign": "AAAA"}, "cellular", "130018"),
-        ({"businessType": "8"}, "cellular", "130010"),
-        ({"traceId": None, "uuid": "x"}, "cellular", "130032"),
-    ],
-)
-def test_the_newer_build_fetches_its_token_with_one_flat_message(
-    world: World, change: dict[str, Any], network: str, expected: str
-) -> None:
-    wanted = token_request()
-    nested = as_token_message(wanted)
-    message = {**nested["header"], **nested["body"], "traceId": UUID, "businessType": "10", "openType": "1"}
-    message |= {"userInformations": "a%2Bb%2Fc%3D%3D", **change}
-    query = {"simulator.sim": SIM, "simulator.network": network}
-    headers = {"Origin": ORIGIN, "Referer": PAGE}
-
-    answer = read(world.client.post("/h5/getPreMobile", json=message, query_string=query, headers=headers))
-
-    assert code(answer) == expected
-    if expected == "000000":
-        body = answer["body"]
-        assert body["userInformation"] == "a%2Bb%2Fc%3D%3D"
-        sent = {"token": body["token"], "userInformation": body["userInformation"]}
-        assert world.verify(**sent) == "000"
 
 
 @pytest.mark.parametrize(
@@ -533,82 +452,31 @@ def test_the_number_named_in_expand_params_wins(world: World, expand_params: str
     ("change", "expected"),
     [
         ({"msgId": ""}, "130010"),
-        ({"sign": ""}, "130010"),
-        ({"uuid": ""}, "130010"),
         ({"uuid": "x"}, "130032"),
-        ({"msgId": "61237890345"}, "130032"),
         ({"version": "latest"}, "130032"),
         ({"timestamp": "20261123"}, "105112"),
         ({"appId": "000002"}, "110022"),
-        ({"origin": None}, "170001"),
         ({"origin": ORIGIN + "/"}, "170001"),
         ({"referer": None}, "170001"),
         ({"referer": ORIGIN + "/"}, "170001"),
         ({"sign": "AAAA"}, "130018"),
-        *(
-            ({"sign": sign(f"{APP_ID}{MSG_ID}20261123115500123{UUID}1.2"), name: other}, "130018")
-            for name, other in (("msgId", UUID), ("timestamp", "20261123115500124"), ("uuid", MSG_ID))
-        ),
+        ({"sign": sign(f"{APP_ID}{MSG_ID}20261123115500123{UUID}1.2"), "uuid": MSG_ID}, "130018"),
+        ({"msgId": "5.9e-7", "uuid": HEX_UUID}, "000000"),  # the legacy SDK's forms
+        ({"msgId": "0.8345", "uuid": f"cms-{HEX_UUID}", "version": "1.0"}, "000000"),
     ],
 )
 def test_a_token_is_given_only_to_a_reported_page_with_a_signed_presign(
     world: World, change: dict[str, Any], expected: str
 ) -> None:
-    world.get_mobile()
+    world.get_mobile(msgId=change.get("msgId") or MSG_ID)
     answer = world.get_token(**change)
 
     assert code(answer) == expected
-    assert answer["body"]["token"] == ""
-    assert world.last["reason"]
+    assert bool(answer["body"]["token"]) is (expected == "000000")
+    assert bool(world.last["reason"]) is (expected != "000000")
 
 
-@pytest.mark.parametrize(
-    "legacy",
-    [
-        {"msgId": "0.8345123412341234", "uuid": "0a0a0a0a-1b1b-1b1b-1b1b-0a0a0a0a0a0a"},
-        {"msgId": "5.9e-7", "uuid": "0a0a0a0a-1b1b-1b1b-1b1b-0a0a0a0a0a0a"},
-        {"msgId": "0.8345", "uuid": "cms-0a0a0a0a-1b1b-1b1b-1b1b-0a0a0a0a0a0a", "version": "1.0"},
-    ],
-)
-def test_the_legacy_sdks_forms_are_known(world: World, legacy: dict[str, str]) -> None:
-    world.get_mobile(msgId=legacy["msgId"])
-
-    assert code(world.get_token(**legacy)) == "000000"
-
-
-# ---- odd requests, journal
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "status"),
-    [
-        ("GET", "/", 404),
-        ("GET", VERIFY + "/", 404),
-        ("GET", "/simulator/unknown", 404),
-        ("GET", "/%ff", 404),
-        ("GET", VERIFY, 405),
-    ],
-)
-def test_what_is_not_there_is_refused_in_plain_words(
-    world: World, method: str, path: str, status: int
-) -> None:
-    response = world.client.open(path, method=method)
-
-    assert (response.status_code, response.mimetype) == (status, "text/plain")
-
-
-def test_the_journal_is_read_on_from_where_one_was_until_it_is_emptied(world: World) -> None:
-    world.verify()
-    first = world.client.get("/simulator/journal").get_json()["entries"]
-    world.verify()
-
-    after = world.client.get("/simulator/journal", query_string={"after": first[-1]["id"]})
-
-    assert [entry["name"] for entry in first] == ["getMobile", "getToken", "verify"]
-    assert [entry["id"] for entry in after.get_json()["entries"]] == [4, 5, 6]
-    assert after.headers["Access-Control-Allow-Origin"] == "*"
-    world.client.delete("/simulator/journal")
-    assert world.client.get("/simulator/journal").get_json() == {"entries": []}
+# ---- keys and the customer
 
 
 def test_the_platforms_public_key_is_shown_and_the_customers_can_be_changed(world: World) -> None:
