@@ -187,7 +187,7 @@ def running(server: Server) -> Iterator[str]:
 
 def _front(address: str) -> Callable[..., Any]:
     """Make the WSGI application that passes requests to the one HTTP API that there is."""
-    http = urllib3.PoolManager(retries=False)
+    http = urllib3.PoolManager(maxsize=8, retries=False)
     port = address.rpartition(":")[2]
 
     @Request.application
