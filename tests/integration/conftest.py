@@ -21,11 +21,15 @@ def endpoint() -> Iterator[AwsEndpoint]:
     endpoint.stop()
 
 
-@pytest.fixture
-def secrets(endpoint: AwsEndpoint) -> Iterator["SecretsManagerClient"]:
-    """Secrets Manager without any secret."""
+@pytest.fixture(scope="module")
+def _secrets(endpoint: AwsEndpoint) -> "SecretsManagerClient":
     session = boto3.Session("any", "any", region_name="cn-north-1")
-    client = session.client("secretsmanager", endpoint_url=endpoint.address)
-    yield client
-    for secret in client.list_secrets(IncludePlannedDeletion=True)["SecretList"]:
-        client.delete_secret(SecretId=secret["ARN"], ForceDeleteWithoutRecovery=True)
+    return session.client("secretsmanager", endpoint_url=endpoint.address)
+
+
+@pytest.fixture
+def secrets(_secrets: "SecretsManagerClient") -> Iterator["SecretsManagerClient"]:
+    """Secrets Manager without any secret."""
+    yield _secrets
+    for secret in _secrets.list_secrets(IncludePlannedDeletion=True)["SecretList"]:
+        _secrets.delete_secret(SecretId=secret["ARN"], ForceDeleteWithoutRecovery=True)

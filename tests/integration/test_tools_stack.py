@@ -45,6 +45,8 @@ class Desk:
 
     stack: Stack
     state: Path
+    secrets: Any
+    """A client, of Secrets Manager."""
 
     @property
     def simulator(self) -> Simulator:
@@ -52,16 +54,14 @@ class Desk:
         return self.stack.simulator
 
     def put(self, variable: str, text: str, label: str = "AWSCURRENT") -> str:
-        client = client_of(self.stack, "secretsmanager")
-        arn = self.stack.secret_ids[variable]
+        client, arn = self.secrets, self.stack.secret_ids[variable]
         version: str = client.put_secret_value(SecretId=arn, SecretString=text, VersionStages=[label])[
             "VersionId"
         ]
         return version
 
     def text(self, variable: str, label: str = "AWSCURRENT") -> str:
-        client = client_of(self.stack, "secretsmanager")
-        value = client.get_secret_value(SecretId=self.stack.secret_ids[variable], VersionStage=label)
+        value = self.secrets.get_secret_value(SecretId=self.stack.secret_ids[variable], VersionStage=label)
         return str(value["SecretString"])
 
     def key(self, label: str = "AWSCURRENT") -> str:
@@ -70,8 +70,7 @@ class Desk:
         return bare_public(load_private_key(private).public_key())
 
     def labels(self) -> set[str]:
-        client = client_of(self.stack, "secretsmanager")
-        versions = client.describe_secret(SecretId=self.stack.secret_ids[SIGNING])["VersionIdsToStages"]
+        versions = self.secrets.describe_secret(SecretId=self.stack.secret_ids[SIGNING])["VersionIdsToStages"]
         return {label for held in versions.values() for label in held}
 
     def paste(self, **entries: Any) -> None:
@@ -80,7 +79,7 @@ class Desk:
 
     def reset(self) -> None:
         """Have one version of a key that the platform knows, and no rotation under way."""
-        client, arn = client_of(self.stack, "secretsmanager"), self.stack.secret_ids[SIGNING]
+        client, arn = self.secrets, self.stack.secret_ids[SIGNING]
         version = self.put(SIGNING, json.dumps({"privateKey": self.stack.keys.private_key}))
         for other, held in client.describe_secret(SecretId=arn)["VersionIdsToStages"].items():
             for label in held if other != version else ():
@@ -98,7 +97,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     with embedded(Options(receipts=ReceiptNumber.HASH, warm=frozenset())) as stack:
         stack.functions = {name: _quick(pool, folder / name) for name, pool in stack.functions.items()}
         state.write(folder / "stack.json", stack)
-        yield Desk(stack, folder / "stack.json")
+        yield Desk(stack, folder / "stack.json", client_of(stack, "secretsmanager"))
         for pool in stack.functions.values():
             pool.stop()
 
@@ -415,7 +414,7 @@ def test_a_key_that_is_none_does_not_become_the_functions(desk: Desk, step: Any)
 
 
 def test_the_deployment_says_which_secret_is_rotated(desk: Desk, run: Run) -> None:
-    client = client_of(desk.stack, "secretsmanager")
+    client = desk.secrets
     client.create_secret(Name="another/signing", SecretString=json.dumps({"privateKey": PRIVATE}))
     prepare = ("keys", "rotate", "--step", "prepare")
 
@@ -519,7 +518,7 @@ def test_keys_are_not_shown_while_they_are_typed_and_ctrl_d_ends_quietly(desk: D
         screen.wait_for("(not shown)")
         screen.answer(pem)
         assert screen.end() == 0
-    text = client_of(desk.stack, "secretsmanager").get_secret_value(SecretId="typed")["SecretString"]
+    text = desk.secrets.get_secret_value(SecretId="typed")["SecretString"]
     assert json.loads(text) == {"appKey": APP_KEY, "platformPublicKey": pem}
     assert APP_KEY not in screen.shown
     assert PLATFORM_KEY[100:140] not in "".join(screen.shown.split())
