@@ -32,6 +32,12 @@ def mismatch(phone: LoginPage) -> None:
     phone.says("#phone-error", "这不是本机号码")
 
 
+def signed_in(phone: LoginPage) -> None:
+    phone.agree()
+    phone.enter(SIM_NUMBER)
+    phone.signed_in()
+
+
 def panel_signed_in(phone: LoginPage) -> None:
     phone.show(query="")
     phone.page.check("#consent")
@@ -41,11 +47,22 @@ def panel_signed_in(phone: LoginPage) -> None:
     phone.page.locator(".step").nth(0).scroll_into_view_if_needed()
 
 
+def panel_cheats(phone: LoginPage) -> None:
+    panel_signed_in(phone)
+    cheats = phone.page.locator(".cheats button:enabled")
+    for button in cheats.all():
+        button.click()
+    expect(phone.page.locator(".outcome[data-state=refused]")).to_have_count(cheats.count())
+    phone.page.locator(".receipt").scroll_into_view_if_needed()
+
+
 Picture = tuple[Callable[[LoginPage], None], str, ViewportSize, Literal["light", "dark"]]
 PICTURES: Final[tuple[Picture, ...]] = (
     (ready, "ready-390-light", PHONE, "light"),
+    (signed_in, "signed-in-390-light", PHONE, "light"),
     (mismatch, "mismatch-390-dark", PHONE, "dark"),
     (panel_signed_in, "panel-signed-in-light", DESK, "light"),
+    (panel_cheats, "panel-cheats-light", DESK, "light"),
 )
 
 
