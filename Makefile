@@ -46,11 +46,11 @@ audit: .venv/dev .venv-audit/done  ## templates, advisories, secrets in the hist
 	@$(BIN)/python -m tests.security.audit
 
 bench: .venv/dev .venv/bench build .venv-runtime/done node-parts  ## speed against goals, docs/performance.md; ROUNDS=25
-	@$(WITH_PYTHON313) $(BIN)/python -m benchmarks $(if $(ROUNDS),--rounds $(ROUNDS))
+	@$(WITH_PYTHON313) $(BIN)/python -m benchmarks --plot docs/performance.png $(if $(ROUNDS),--rounds $(ROUNDS))
 
-docs: .venv/dev .venv/bench  ## the pages that tables and models make: docs/faults.md, docs/scaling.md
+docs: .venv/dev .venv/bench  ## docs/faults.md, and the figures and plots of docs/scaling.md
 	@$(BIN)/python -m tests.faults
-	@$(BIN)/python -m benchmarks.scaling
+	@$(BIN)/python -m benchmarks.scaling --plots docs/scaling
 
 lock: .venv/demo  ## lock the newest versions, with hashes
 	@$(BIN)/uv lock --quiet --upgrade --default-index https://pypi.org/simple

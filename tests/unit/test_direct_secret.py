@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.certificate import write_certificate
-from cmpassport.direct_secret import DirectFetch, SecretReader, Signer
+from cmpassport.direct_secret import Address, DirectFetch, SecretReader, Signer
 from cmpassport.secret_cache import SecretFormatError
 from tests.support.secrets_manager import SecretsManager, secrets_manager
 
@@ -198,7 +198,7 @@ def answer(body: bytes = GOOD, status: bytes = b"HTTP/1.1 200 OK", headers: byte
         answer(headers=b"Content-Length: many\r\n"),
         answer(headers=b"Content-Length: 262145\r\n"),
         answer(headers=b"Content-Length: 10\r\n"),
-        answer(headers=b"X: y\r\n" * 100 + b"Content-Length: 25\r\n"),
+        answer(headers=b"Content-Length: 25\r\n" + b"X: y\r\n" * 99),
         answer(b"%x\r\n%s\r\n0\r\n\r\n" % (len(GOOD), GOOD), headers=b"Transfer-Encoding: chunked\r\n"),
         answer(GOOD[:-1]),
         answer(b"not JSON"),
@@ -214,6 +214,58 @@ def test_any_answer_but_a_good_one_is_left_to_botocore(
 
     assert reader.fetch("signing") == "the text 密"
     assert [by_botocore(headers) for _, headers, _ in server.asked] == [False, True]
+
+
+LONGEST: Final = GOOD + b" " * (256 * 1024 - len(GOOD))
+
+
+@pytest.mark.parametrize(
+    "good",
+    [
+        answer(),
+        answer(status=b"HTTP/1.0 200 Fine"),
+        answer(headers=b"content-LENGTH:25\r\n"),
+        answer(headers=b"X: y\r\n" * 98 + b"Content-Length: 25\r\n"),
+        answer(headers=b"X-Content-Length: 1\r\nContent-Length: 25\r\n"),
+        answer(LONGEST),
+    ],
+)
+def test_a_good_answer_is_read_however_it_is_written(
+    reader: SecretReader, server: SecretsManager, good: bytes
+) -> None:
+    server.failures.append(good)
+
+    assert reader.fetch("signing") == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("text", "scheme", "host", "port", "authority"),
+    [
+        ("http://127.0.0.1", "http", "127.0.0.1", 80, "127.0.0.1"),
+        ("http://127.0.0.1:4566/", "http", "127.0.0.1", 4566, "127.0.0.1:4566"),
+        ("https://a-1.b.cn", "https", "a-1.b.cn", 443, "a-1.b.cn"),
+    ],
+)
+def test_an_address_is_parsed(text: str, scheme: str, host: str, port: int, authority: str) -> None:
+    assert Address.parse(text) == Address(scheme, host, port, authority)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "ftp://a",
+        "https://",
+        "https://a/b",
+        "https://a?b",
+        "https://u@a",
+        "https://[::1]",
+        "https://a:",
+        "//a",
+    ],
+)
+def test_any_other_address_is_left_to_botocore(text: str) -> None:
+    assert Address.parse(text) is None
 
 
 def direct(url: str) -> DirectFetch:

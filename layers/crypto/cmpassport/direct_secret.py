@@ -232,6 +232,8 @@ def _read_answer(connection: socket.socket) -> bytes:
                 break
             if name.lower() == b"content-length":
                 length = int(value)
+        else:
+            raise ValueError("Secrets Manager's answer has too many headers")
         if not 0 < length <= _MAX_BYTES:
             raise ValueError("Secrets Manager's answer has no length, or too much of it")
         return stream.read(length)
