@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from moto import mock_aws
 
+from benchmarks.certificate import write_certificate
 from local.stack import Options, Stack
 from tests.support.fakes import FakeClock
 from tests.support.parts import real_parts, required
@@ -94,6 +95,14 @@ def rsa_key() -> Callable[[int], RSAPrivateKey]:
         return cast("RSAPrivateKey", load_pem_private_key(pem, password=None))
 
     return load
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The PEM file of a certificate for 127.0.0.1, its own authority, and of its key."""
+    path = tmp_path_factory.mktemp("tls") / "certificate.pem"
+    write_certificate(path)
+    return path
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import json
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from cmpassport.keys import KeyFault, KeyFormatError, load_private_key
+from cmpassport.keys import KeyFault, KeyFormatError
 from cmpassport.secret_cache import (
     CachedSecret,
     SecretFormatError,
@@ -56,23 +56,19 @@ def source(clock: FakeClock) -> Source:
     return Source(clock)
 
 
-def test_nothing_is_fetched_before_the_first_use(source: Source) -> None:
-    source.cache()
-
-    assert source.fetched == 0
-
-
-def test_a_secret_is_fetched_once_for_many_uses(source: Source) -> None:
-    secret = source.cache()
-
-    assert [secret.get() for _ in range(100)] == ["version 1"] * 100
-    assert source.fetched == 1
+@pytest.fixture
+def secret(source: Source) -> CachedSecret[str]:
+    """A cache that has been used once."""
+    cache = source.cache()
+    assert source.fetched == 0  # nothing before the first use
+    cache.put_off()  # nor can that be put off
+    assert [cache.get() for _ in range(100)] == ["version 1"] * 100
+    return cache
 
 
-def test_a_secret_is_fetched_again_when_it_is_as_old_as_allowed(source: Source, clock: FakeClock) -> None:
-    secret = source.cache()
-    secret.get()
-
+def test_a_secret_is_fetched_again_when_it_is_as_old_as_allowed(
+    secret: CachedSecret[str], clock: FakeClock
+) -> None:
     clock.advance(MAX_AGE - 0.001)
     assert secret.get() == "version 1"
     clock.advance(0.001)
@@ -81,43 +77,22 @@ def test_a_secret_is_fetched_again_when_it_is_as_old_as_allowed(source: Source, 
     assert secret.get() == "version 2"
 
 
-def test_the_last_good_secret_is_kept_when_a_refresh_fails(source: Source, clock: FakeClock) -> None:
-    secret = source.cache()
-    secret.get()
+@pytest.mark.parametrize("elapsed", [MAX_AGE, 3 * 86400])
+def test_the_last_good_secret_is_kept_when_a_refresh_fails_which_is_tried_again_after_ten_seconds(
+    source: Source, secret: CachedSecret[str], clock: FakeClock, elapsed: float
+) -> None:
     source.failing = True
-    clock.advance(MAX_AGE)
-
-    assert secret.get() == "version 1"
-    assert [type(error) for error in source.told] == [Unavailable]
-
-
-def test_a_failed_refresh_is_tried_again_after_ten_seconds(source: Source, clock: FakeClock) -> None:
-    secret = source.cache()
-    secret.get()
-    source.failing = True
-    clock.advance(MAX_AGE)
-    secret.get()
+    clock.advance(elapsed)
+    assert (secret.get(), source.fetched) == ("version 1", 2)
 
     clock.advance(9.999)
-    secret.get()
-    assert source.fetched == 2
+    assert (secret.get(), source.fetched) == ("version 1", 2)
     clock.advance(0.001)
-    assert secret.get() == "version 1"
-    assert source.fetched == 3
-    assert len(source.told) == 2
+    assert (secret.get(), source.fetched) == ("version 1", 3)
+    assert [type(error) for error in source.told] == [Unavailable] * 2
     source.failing = False
     clock.advance(10)
     assert secret.get() == "version 4"
-
-
-def test_the_last_good_secret_is_kept_for_days(source: Source, clock: FakeClock) -> None:
-    secret = source.cache()
-    secret.get()
-    source.failing = True
-
-    clock.advance(3 * 86400)
-
-    assert secret.get() == "version 1"
 
 
 def test_a_shorter_age_than_ten_seconds_is_the_pause_too(source: Source, clock: FakeClock) -> None:
@@ -132,76 +107,38 @@ def test_a_shorter_age_than_ten_seconds_is_the_pause_too(source: Source, clock: 
     assert source.fetched == 3
 
 
-def test_a_refresh_on_demand_happens_at_the_next_use(source: Source) -> None:
-    secret = source.cache()
-    secret.get()
-
+def test_refreshes_on_demand_happen_at_the_next_use_and_every_ten_seconds_at_most(
+    source: Source, secret: CachedSecret[str], clock: FakeClock
+) -> None:
     secret.refresh_soon()
-
     assert source.fetched == 1
-    assert secret.get() == "version 2"
-    assert secret.get() == "version 2"
+    assert [secret.get(), secret.get()] == ["version 2"] * 2
 
-
-def test_refreshes_on_demand_happen_every_ten_seconds_at_most(source: Source, clock: FakeClock) -> None:
-    secret = source.cache()
-    for _ in range(99):
-        secret.refresh_soon()
-        secret.get()
-        clock.advance(0.1)
-    assert source.fetched == 1
-
-    clock.advance(0.1)
+    clock.advance(9.999)
     secret.refresh_soon()
-
     assert secret.get() == "version 2"
-
-
-def test_a_refresh_on_demand_that_fails_keeps_the_last_good_secret(source: Source) -> None:
-    secret = source.cache()
-    secret.get()
+    clock.advance(0.001)
     source.failing = True
-
     secret.refresh_soon()
 
-    assert secret.get() == "version 1"
-    assert len(source.told) == 1
+    assert (secret.get(), source.fetched, len(source.told)) == ("version 2", 3, 1)
 
 
-def test_a_refresh_that_is_put_off_happens_ten_seconds_later(source: Source, clock: FakeClock) -> None:
-    secret = source.cache()
-    secret.get()
-    clock.advance(MAX_AGE)
+@pytest.mark.parametrize(("age", "refreshed"), [(MAX_AGE, 10), (0, MAX_AGE)])
+def test_a_refresh_that_is_put_off_happens_ten_seconds_later_and_none_earlier(
+    secret: CachedSecret[str], clock: FakeClock, age: float, refreshed: float
+) -> None:
+    clock.advance(age)
 
     secret.put_off()
 
-    clock.advance(9.999)
+    clock.advance(refreshed - 0.001)
     assert secret.get() == "version 1"
     clock.advance(0.001)
     assert secret.get() == "version 2"
 
 
-def test_putting_off_makes_no_refresh_earlier(source: Source, clock: FakeClock) -> None:
-    secret = source.cache()
-    secret.get()
-
-    secret.put_off()
-
-    clock.advance(MAX_AGE - 0.001)
-    assert secret.get() == "version 1"
-
-
-def test_the_first_fetch_is_not_put_off(source: Source) -> None:
-    secret = source.cache()
-
-    secret.put_off()
-
-    assert secret.get() == "version 1"
-
-
-def test_after_a_refresh_on_demand_the_age_counts_anew(source: Source, clock: FakeClock) -> None:
-    secret = source.cache()
-    secret.get()
+def test_after_a_refresh_on_demand_the_age_counts_anew(secret: CachedSecret[str], clock: FakeClock) -> None:
     clock.advance(MAX_AGE - 1)
     secret.refresh_soon()
     secret.get()
@@ -220,40 +157,26 @@ def test_without_a_last_good_secret_a_failure_is_an_error_that_quotes_nothing(so
 
     assert "planted" not in "".join(traceback.format_exception(failure.value))
     assert source.told == []
-
-
-def test_after_a_failure_at_first_the_next_use_tries_again(source: Source) -> None:
-    secret = source.cache()
-    source.failing = True
-    with pytest.raises(SecretUnavailableError):
-        secret.get()
-
     source.failing = False
-
     assert secret.get() == "version 2"
 
 
-def test_the_reason_of_our_own_errors_is_passed_on(clock: FakeClock) -> None:
-    def load() -> str:
-        raise KeyFormatError(KeyFault.SIZE, "the key has 512 bits")
-
-    secret = CachedSecret(load, max_age=MAX_AGE, monotonic=clock.monotonic, on_stale=lambda _: None)
-
-    with pytest.raises(SecretUnavailableError, match="the key has 512 bits"):
-        secret.get()
+def refused(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "planted"}}, "GetSecretValue")
 
 
 @pytest.mark.parametrize(
-    ("code", "named"),
+    ("error", "named"),
     [
-        ("AccessDeniedException", "AccessDeniedException"),
-        ("planted text", "ClientError"),
-        ("", "ClientError"),
+        (refused("AccessDeniedException"), "AccessDeniedException"),
+        (refused("planted text"), "ClientError"),
+        (refused(""), "ClientError"),
+        (KeyFormatError(KeyFault.SIZE, "the key has 512 bits"), "the key has 512 bits"),
     ],
 )
-def test_what_aws_refuses_with_is_named_by_its_code(clock: FakeClock, code: str, named: str) -> None:
+def test_what_a_secret_is_unavailable_for_is_named(clock: FakeClock, error: Exception, named: str) -> None:
     def load() -> str:
-        raise ClientError({"Error": {"Code": code, "Message": "planted"}}, "GetSecretValue")
+        raise error
 
     secret = CachedSecret(load, max_age=MAX_AGE, monotonic=clock.monotonic, on_stale=lambda _: None)
 
@@ -296,40 +219,34 @@ def test_many_threads_that_find_the_secret_too_old_fetch_it_once(clock: FakeCloc
     clock.advance(MAX_AGE)
     while looks.acquire(blocking=False):
         pass
-    workers = [threading.Thread(target=lambda: given.append(secret.get())) for _ in range(threads)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(10)
+    _run([lambda: given.append(secret.get())] * threads)
 
     assert given == ["version 2"] * threads
     assert len(fetched) == 2
 
 
-def test_many_threads_at_first_fetch_once(clock: FakeClock) -> None:
-    threads = 16
-    at_once = threading.Barrier(threads)
-    fetched: list[int] = []
-    given: list[str] = []
-
-    def load() -> str:
-        fetched.append(1)
-        return "the secret"
-
-    secret = CachedSecret(load, max_age=MAX_AGE, monotonic=clock.monotonic, on_stale=lambda _: None)
-
-    def use() -> None:
-        at_once.wait(10)
-        given.append(secret.get())
-
-    workers = [threading.Thread(target=use) for _ in range(threads)]
+def _run(targets: Sequence[Callable[[], None]]) -> None:
+    """Run each in a thread of its own."""
+    workers = [threading.Thread(target=target) for target in targets]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join(10)
 
-    assert given == ["the secret"] * threads
-    assert len(fetched) == 1
+
+def test_many_threads_at_first_fetch_once(source: Source) -> None:
+    threads = 16
+    at_once = threading.Barrier(threads)
+    given: list[str] = []
+    secret = source.cache()
+
+    def use() -> None:
+        at_once.wait(10)
+        given.append(secret.get())
+
+    _run([use] * threads)
+
+    assert given == ["version 1"] * threads
 
 
 # What is in a secret.
@@ -375,31 +292,22 @@ def _aws() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_aws")
-def test_a_secret_is_fetched_by_name_and_by_arn() -> None:
+def test_a_secret_is_fetched_by_name_and_by_arn_and_is_a_text() -> None:
     client = boto3.client("secretsmanager")
     arn = client.create_secret(Name="signing", SecretString="the text")["ARN"]
+    client.create_secret(Name="binary", SecretBinary=b"planted")
     fetch = fetcher(client)
 
     assert [fetch("signing"), fetch(arn)] == ["the text", "the text"]
-
-
-@pytest.mark.usefixtures("_aws")
-def test_a_binary_secret_is_refused() -> None:
-    client = boto3.client("secretsmanager")
-    client.create_secret(Name="signing", SecretBinary=b"planted")
-
     with pytest.raises(SecretFormatError, match=r"^the secret is binary; a text is expected$"):
-        fetcher(client)("signing")
+        fetch("binary")
 
 
 @pytest.mark.usefixtures("_aws")
 def test_a_secret_that_is_not_there_names_the_error_alone(clock: FakeClock) -> None:
     fetch = fetcher(boto3.client("secretsmanager"))
     secret = CachedSecret(
-        lambda: load_private_key(fetch("signing")),
-        max_age=MAX_AGE,
-        monotonic=clock.monotonic,
-        on_stale=secret_is_stale,
+        lambda: fetch("signing"), max_age=MAX_AGE, monotonic=clock.monotonic, on_stale=secret_is_stale
     )
 
     with pytest.raises(SecretUnavailableError, match=r"ResourceNotFoundException$"):
