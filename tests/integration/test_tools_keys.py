@@ -105,7 +105,7 @@ def test_a_new_pair_is_in_the_secret_and_the_public_half_on_a_line_of_its_own(
     assert "keys put verification --secret shop/verification --region cn-north-1`" in shown.words
     both = "--secret shop/signing --verification-secret shop/verification"
     assert f"`python -m tools keys check {both} --region cn-north-1`" in shown.words
-    assert "`sam deploy --guided --stack-name shop --region cn-north-1`" in shown.words
+    assert "`sam deploy --stack-name shop --region cn-north-1`" in shown.words
     assert "`python -m tools doctor --stack shop --region cn-north-1`" in shown.words
     assert "aws kms describe-key --key-id alias/shop" in shown.words
 

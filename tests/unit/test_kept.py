@@ -61,11 +61,6 @@ def test_an_update_keeps_the_table_and_the_pepper() -> None:
             {"KeySchema": [{"AttributeName": "number", "KeyType": "HASH"}]},
             "its KeySchema has changed",
         ),
-        (
-            "AttemptsTable",
-            {"AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "B"}]},
-            "its AttributeDefinitions has changed",
-        ),
         ("PepperSecret", {"Name": "pepper"}, "its Name has changed"),
         (
             "PepperSecret",
@@ -85,26 +80,3 @@ def test_a_change_that_replaces_one_is_told_with_what_would_be_lost(
     assert told.startswith(f"{name}: {reason}. ")
     assert RECORD[name]["lost"] in told
     assert RECORD[name]["instead"] in told
-
-
-@pytest.mark.parametrize("name", RECORD)
-def test_a_change_beside_the_properties_is_told_too(name: str) -> None:
-    renamed = {key: value for key, value in RESOURCES.items() if key != name}
-    conditional = {**RESOURCES, name: {**RESOURCES[name], "Condition": "HasReceipts"}}
-    deletable = {**RESOURCES, name: {**RESOURCES[name], "DeletionPolicy": "Delete"}}
-
-    for resources, reason in (
-        (renamed, "under another name"),
-        (conditional, "only where HasReceipts holds"),
-        (deletable, "its DeletionPolicy is not RetainExceptOnCreate"),
-    ):
-        (told,) = replacements(resources)
-        assert reason in told
-
-
-def test_what_replaces_nothing_may_change() -> None:
-    resources = deepcopy(dict(RESOURCES))
-    resources["AttemptsTable"]["Properties"]["BillingMode"] = "PROVISIONED"
-    resources["PepperSecret"]["Properties"]["Description"] = "Another text."
-
-    assert replacements(resources) == []

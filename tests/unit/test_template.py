@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from local import ROOT
-from local.template import Pseudo, Template, TemplateError
+from local.template import Pseudo, Template
 from tests.support.aws_rules import RULES, RULES_OF_REGIONS
 from tests.support.templates import (
     ACCOUNT,
@@ -366,19 +366,6 @@ def test_every_switch_is_taken(everything: list[tuple[str, Made]]) -> None:
     assert [(name, made.values) for name, made in everything if refusals(name, made.values)] == []
 
 
-def test_rules_use_what_cloudformation_evaluates_in_them() -> None:
-    """No conditions and no mappings: only parameters, and of the functions only these."""
-    for document in TEMPLATES.values():
-        rules = json.dumps(document["Rules"])
-        assert set(re.findall(r'"(Fn::\w+|Condition|Ref)"', rules)) <= {
-            "Fn::Or",
-            "Fn::Not",
-            "Fn::Equals",
-            "Ref",
-        }
-        assert set(re.findall(r'"Ref": "([^"]+)"', rules)) <= document["Parameters"].keys()
-
-
 # --- The application ------------------------------------------------------------------------------------
 
 
@@ -431,16 +418,6 @@ def test_each_functions_metrics_are_its_stacks_own() -> None:
     for function in application(**RECEIPTS).resources("AWS::Serverless::Function").values():
         assert function["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] == function["FunctionName"]
         assert function["FunctionName"].startswith("demo-")
-
-
-def test_receipts_bring_a_function_and_its_secret() -> None:
-    without, with_them = application(), application(**RECEIPTS)
-    told = [made.resources("AWS::Serverless::Function")["VerifyFunction"] for made in (without, with_them)]
-
-    assert "ReceiptKeysFunction" not in without.resources("AWS::Serverless::Function")
-    assert "ReceiptKeysFunction" in with_them.resources("AWS::Serverless::Function")
-    assert "RECEIPT_SECRET_ID" not in told[0]["Environment"]["Variables"]
-    assert told[1]["Environment"]["Variables"]["RECEIPT_SECRET_ID"] == RECEIPTS["ReceiptSecretArn"]
 
 
 def test_each_line_has_the_guides_address() -> None:
@@ -625,8 +602,3 @@ def test_a_template_reads_as_cloudformation_does_and_as_a_person_can(template: s
         not TEMPLATES[template]["Outputs"].keys() & TEMPLATES[template]["Parameters"].keys()
         or template != APPLICATION
     )
-
-
-def test_a_missing_answer_is_refused() -> None:
-    with pytest.raises(TemplateError, match="AppId"):
-        make(TEMPLATES[APPLICATION], {}, REGION)
