@@ -167,8 +167,8 @@ class SignedProbe:
     def _judge_problem(self, answer: _Answer) -> Finding:
         if answer.problem == "api":
             return fault("probe-api", api=self._examination.target.api, why=answer.why)
-        if answer.problem == Problem.ATTEMPTS_EXHAUSTED.code:
-            return warning("probe-attempts-exhausted")
+        if answer.problem in {Problem.ATTEMPTS_EXHAUSTED.code, Problem.TOO_MANY_REQUESTS.code}:
+            return warning("probe-number-taken", problem=answer.problem)
         if answer.problem == Problem.PLATFORM_TIMEOUT.code:
             return fault("probe-platform-timeout")
         return fault(f"probe-{answer.problem}", "probe-failed", explained=text(f"code-{answer.problem}"))

@@ -64,7 +64,7 @@ class Cloud:
             **self.arns,
         }
 
-    def deploy(self, *functions: str, egress: str = "", **changes: str) -> None:
+    def deploy(self, *functions: str, egress: str = "", api: str = "", **changes: str) -> None:
         trust = {"Version": "2012-10-17", "Statement": []}
         resources: dict[str, Any] = {
             "Role": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": trust}}
@@ -83,7 +83,7 @@ class Cloud:
             }
         document = {
             "Resources": resources,
-            "Outputs": {"EgressAddresses": {"Value": egress}},
+            "Outputs": {"EgressAddresses": {"Value": egress}, "ApiUrl": {"Value": api}},
         }
         cloudformation: Any = boto3.client("cloudformation")
         cloudformation.create_stack(StackName=NAME, TemplateBody=json.dumps(document))
@@ -231,6 +231,32 @@ def test_the_platforms_key_reported_as_ours_is_told(cloud: Cloud, doctor: Run) -
 
     assert (shown.code, "the platform's own key, and not yours" in shown.words) == (1, True)
     assert PUBLIC in shown.words
+
+
+@pytest.mark.parametrize(
+    ("status", "document", "said"),
+    [
+        (422, {"resultCode": "120020"}, "refuses the made-up token alone"),
+        (502, {"resultCode": "110004"}, "EgressAddresses"),
+        (502, {"resultCode": "103111"}, "did not come through the carrier's gateway"),
+        (429, {"code": "attempts_exhausted"}, "no reason to roll back"),
+        (429, {"code": "too_many_requests"}, "no reason to roll back"),
+        (503, {"code": "platform_unreachable"}, "nothing was sent"),
+        (504, {"code": "platform_timeout"}, "A made-up token is not billed"),
+        (500, {"code": "internal_error"}, "requestId"),
+        (404, {"message": "Not Found"}, "gives no answer of this product (HTTP 404)"),
+    ],
+)
+def test_a_deployment_is_probed_through_its_own_function(
+    cloud: Cloud, doctor: Run, monkeypatch: pytest.MonkeyPatch, status: int, document: Any, said: str
+) -> None:
+    reply = Fetched(f"HTTP {status}", status, {}, json.dumps(document).encode())
+    monkeypatch.setattr("tools.signed_probe.fetch", lambda *_, **__: reply)
+    cloud.deploy(api="https://api.example.com")
+
+    shown = doctor("--probe")
+
+    assert said in shown.words
 
 
 def test_an_explanation_names_the_deployments_own_secrets(
