@@ -34,7 +34,7 @@ _COMMANDS: Final[dict[str, tuple[str, SecretKind | None, str]]] = {
     "keys receipts check": ("tools.keys.receipts:check", _RECEIPTS, "--secret"),
     "doctor": ("tools.doctor:run", None, "--stack|--state --page --public --address-service --probe"),
     "explain": ("tools.explain:run", None, "code|--list --stack|--state"),
-    "plan": ("tools.plan:run", None, "parameters"),
+    "plan": ("tools.plan:run", None, "parameters --config-env"),
 }
 """Module and function, the secret that --secret names, and the options; | stands between those that exclude
 each other."""
@@ -47,7 +47,10 @@ _OPTIONS: Final[dict[str, dict[str, Any]]] = {
     **{name: {"action": "store_true"} for name in ("--now", "--probe", "--list", "--replace")},
     **{name: {"type": Path, "metavar": "FILE"} for name in _FILES},
     **{name: {"type": secret_name, "metavar": "NAME"} for name in ("--secret", "--verification-secret")},
-    **{name: {"metavar": "NAME"} for name in ("--profile", "--stack", "--region", "--kms-key")},
+    **{
+        name: {"metavar": "NAME"}
+        for name in ("--profile", "--stack", "--region", "--kms-key", "--config-env")
+    },
     "--address-service": {"metavar": "URL"},
     "--bits": {"type": int, "choices": (1024, 2048, 3072, 4096), "default": SAFE_BITS},
     "--lang": {"choices": tuple(Language)},

@@ -1,9 +1,12 @@
 """What a command line names, for the commands that are shown: a copied line acts on the same secret."""
 
 import shlex
+import tomllib
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any
+
+from tools import ROOT
 
 
 class SecretKind(Enum):
@@ -17,8 +20,8 @@ class SecretKind(Enum):
 def given(options: Mapping[str, Any]) -> dict[str, str]:
     """Return what completes a shown command, each after a blank; empty where nothing was named.
 
-    `aws` has --profile and --region, `at` the deployment, `stack_name` and `stack_at` the stack that a
-    secret's name suggests; see `of_secrets` for the others.
+    `aws` has --profile and --region, `at` the deployment, `deploy`, `env` and `stack_at` the stack that
+    a secret's name suggests; see `of_secrets` for the others.
     """
     kind, secret = options.get("kind"), options.get("secret") or ""
     secrets = {kind: secret or None}
@@ -29,7 +32,8 @@ def given(options: Mapping[str, Any]) -> dict[str, str]:
     if options.get("verification_secret"):
         secrets[SecretKind.VERIFICATION] = options["verification_secret"]
     return {
-        "stack_name": _written(stack_name=of_stack),
+        "env": _environment(of_stack),
+        "deploy": _environment(of_stack) or _written(stack_name=of_stack),
         "stack_at": _written(stack=of_stack or SecretKind.SIGNING.value.partition("/")[0]),
         "aws": _written(profile=options.get("profile"), region=options.get("region")),
         "at": _written(stack=options.get("stack"), state=options.get("state")),
@@ -43,6 +47,17 @@ def of_secrets(secrets: Mapping[Any, str | None]) -> dict[str, str]:
     both = {"secret": SecretKind.SIGNING, "verification_secret": SecretKind.VERIFICATION}
     check = _written(**{option: secrets.get(kind) for option, kind in both.items()}) if named else ""
     return {**{kind.name.lower(): _written(secret=named.get(kind)) for kind in SecretKind}, "check": check}
+
+
+def _environment(stack: str) -> str:
+    """Return the option that names a stack's environment of samconfig.toml; empty for the default or none."""
+    document = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
+    stacks = {
+        each["global"]["parameters"].get("stack_name"): name
+        for name, each in document.items()
+        if isinstance(each, dict) and "global" in each and name != "default"
+    }
+    return _written(config_env=stacks.get(stack))
 
 
 def _written(**options: Any) -> str:

@@ -9,10 +9,10 @@ import re
 import shlex
 import tomllib
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from local.aws import ACCOUNT_ID, REGION
-from local.template import Deployment, Pseudo, Template, TemplateError
+from local.template import Pseudo, Template, TemplateError
 from tools import ROOT
 from tools.findings import UseError
 from tools.output import Output
@@ -29,51 +29,43 @@ _MADE_UP: Final = {
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Print the resources, a line each."""
-    given = {**configured(), **dict(map(_parameter, options.parameters))}
-    made_up = [name for name in _MADE_UP if name not in given]
+    given = {**_configured(options.config_env or "default"), **dict(map(_parameter, options.parameters))}
     try:
-        deployment = plan({**_MADE_UP, **given})
+        resources = sorted(_planned({**_MADE_UP, **given}), key=lambda resource: resource[::-1])
     except TemplateError as error:
         raise UseError("plan-refused", reason=str(error).rstrip(".")) from None
-    resources = sorted(planned(deployment), key=lambda resource: resource[::-1])
     width = max(len(logical_id) for logical_id, _ in resources)
     for logical_id, kind in resources:
         print(f"{logical_id:{width}}  {kind}")
-    output.show("plan-count", count=len(resources), made_up=", ".join(made_up) or "-")
+    made_up = ", ".join(name for name in _MADE_UP if name not in given)
+    output.show("plan-count", count=len(resources), made_up=made_up or "-")
     return 0
 
 
-def configured() -> dict[str, str]:
+def _configured(environment: str) -> dict[str, str]:
     """Return the answers that samconfig.toml has for a deployment."""
     document = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
     answers = (
-        document.get("default", {}).get("deploy", {}).get("parameters", {}).get("parameter_overrides", "")
+        document.get(environment, {}).get("deploy", {}).get("parameters", {}).get("parameter_overrides", "")
     )
-    words = answers if isinstance(answers, list) else shlex.split(answers)
-    return dict(map(_parameter, words))
+    return dict(map(_parameter, answers if isinstance(answers, list) else shlex.split(answers)))
 
 
-def plan(parameters: Mapping[str, str], pseudo: Pseudo | None = None) -> Deployment:
-    """Return the template with these parameters.
+def _planned(parameters: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield logical id and type of each resource that is made.
 
     Raises
     ------
     TemplateError
         A parameter, or what one needs of another, is not acceptable to CloudFormation.
     """
-    place = pseudo or Pseudo(REGION, ACCOUNT_ID, "number-verification")
+    place = Pseudo(REGION, ACCOUNT_ID, "number-verification")
     deployment = Template.read(ROOT / "template.yaml").deploy(parameters, place)
     for rule in deployment.document.get("Rules", {}).values():
         for assertion in rule["Assertions"]:
             if not deployment.evaluate(assertion["Assert"]):
                 raise TemplateError(assertion["AssertDescription"].strip())
-    return deployment
-
-
-def planned(deployment: Deployment) -> Iterator[tuple[str, str]]:
-    """Yield logical id and type of each resource that is made."""
-    resources: dict[str, Any] = deployment.document["Resources"]
-    for logical_id, resource in resources.items():
+    for logical_id, resource in deployment.document["Resources"].items():
         if "Condition" not in resource or deployment.holds(resource["Condition"]):
             yield logical_id, resource["Type"]
 

@@ -118,6 +118,15 @@ def test_a_shown_command_is_whole(options: dict[str, object], shown: str) -> Non
     assert f"`python -m tools {shown}`" in said
 
 
+def test_a_secrets_name_suggests_its_stack_and_environment() -> None:
+    named = given({"kind": SecretKind.SIGNING, "secret": "number-verification-production/signing"})
+
+    said = text("next-deploy").say(Language.ENGLISH, named)
+
+    assert "`python -m tools plan --config-env production`" in said
+    assert "`sam deploy --config-env production`" in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "environment", "language"),
     [
