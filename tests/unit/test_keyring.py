@@ -1,32 +1,20 @@
 """The verify function's secrets together: what the failure of one means for the others."""
 
-import base64
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from cmpassport.receipt_keys import ReceiptKeys
-from cmpassport.secret_cache import CachedSecret
+from cmpassport.secret_cache import CachedSecret, SecretUnavailableError
 from tests.support.fakes import FakeClock
+from tests.support.functions import VERIFY_ENVIRONMENT, secrets_of
 from tests.support.receipt_secrets import HASH_KEY, LONG_AGO, new_key, secret
 from verify.keyring import Keyring
 from verify.receipt import parse_keys
 from verify.settings import NumberForm, Settings
 
-ENVIRONMENT = {
-    "APP_ID": "000001",
-    "ALLOWED_ORIGINS": "https://www.example.com",
-    "SIGNING_SECRET_ID": "signing",
-    "VERIFICATION_SECRET_ID": "verification",
-    "PEPPER_SECRET_ID": "pepper",
-    "TABLE_NAME": "attempts",
-    "PLATFORM_URL": "http://127.0.0.1:1/verify",
-    "RECEIPT_SECRET_ID": "receipts",
-}
 MAX_AGE = 300
 
 
@@ -34,16 +22,7 @@ class Safe:
     """Secrets by name, which can be out of reach; counts what is asked for."""
 
     def __init__(self, key: RSAPrivateKey) -> None:
-        private = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-        public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        self.texts = {
-            "signing": json.dumps({"privateKey": base64.b64encode(private).decode()}),
-            "verification": json.dumps(
-                {"appKey": "planted", "platformPublicKey": base64.b64encode(public).decode()}
-            ),
-            "pepper": "p" * 64,
-            "receipts": secret((new_key(), LONG_AGO), hashKey=HASH_KEY),
-        }
+        self.texts = secrets_of(key) | {"receipts": secret((new_key(), LONG_AGO), hashKey=HASH_KEY)}
         self.out_of_reach = False
         self.asked: list[str] = []
 
@@ -69,7 +48,7 @@ class Kept:
 
 @pytest.fixture
 def kept(safe: Safe, clock: FakeClock) -> Kept:
-    keyring = Keyring(Settings.from_environment(ENVIRONMENT), safe.fetch, clock.monotonic)
+    keyring = Keyring(Settings.from_environment(VERIFY_ENVIRONMENT), safe.fetch, clock.monotonic)
     load = lambda: parse_keys(safe.fetch("receipts"), NumberForm.HASH, clock.now())  # noqa: E731
     kept = Kept(keyring, keyring.add(load))
     keyring.pepper()
@@ -80,7 +59,9 @@ def kept(safe: Safe, clock: FakeClock) -> Kept:
     return kept
 
 
-def test_when_secrets_manager_does_not_answer_one_secret_is_asked_for(kept: Kept, safe: Safe) -> None:
+def test_when_secrets_manager_does_not_answer_one_secret_is_asked_for_every_ten_seconds(
+    kept: Kept, safe: Safe, clock: FakeClock
+) -> None:
     safe.out_of_reach = True
 
     kept.keyring.pepper()
@@ -88,18 +69,20 @@ def test_when_secrets_manager_does_not_answer_one_secret_is_asked_for(kept: Kept
     kept.receipts.get()
 
     assert safe.asked == ["pepper"]
-
-
-def test_ten_seconds_later_it_is_asked_again(kept: Kept, safe: Safe, clock: FakeClock) -> None:
-    safe.out_of_reach = True
-    kept.keyring.pepper()
     safe.out_of_reach = False
     clock.advance(10)
-
     kept.keyring.pepper()
     kept.keyring.credentials()
-
     assert safe.asked == ["pepper", "pepper", "verification", "signing"]
+
+
+def test_a_pepper_that_is_too_short_is_refused_without_showing_it(safe: Safe, clock: FakeClock) -> None:
+    safe.texts["pepper"] = "planted" + "x" * 24
+
+    with pytest.raises(SecretUnavailableError, match="the pepper has fewer than 32 characters") as refusal:
+        Keyring(Settings.from_environment(VERIFY_ENVIRONMENT), safe.fetch, clock.monotonic).pepper()
+
+    assert "planted" not in str(refusal.value)
 
 
 def test_a_secret_with_a_mistake_in_it_holds_up_no_other(kept: Kept, safe: Safe) -> None:

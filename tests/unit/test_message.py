@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 
 from cmpassport.signing import SignatureAlgorithm, SignatureEncoding, SignatureScheme
 from tests.support.signatures import verify
-from verify.message import Answer, Credentials, NotTheProtocolError, read_answer, write_request
+from verify.message import (
+    Answer,
+    Credentials,
+    NotTheProtocolError,
+    PlaintextTooLongError,
+    encrypt,
+    read_answer,
+    write_request,
+)
 from verify.submission import Submission
 
 MSG_ID: Final = "3f0e9a52-8a1b-4e0f-9c37-0d5b8a7c6e21"
@@ -80,6 +88,26 @@ def test_userinformation_and_expandparams_go_on_verbatim(credentials: Credential
     body = _body(write_request(submission, credentials, msg_id=MSG_ID, instant=INSTANT))
 
     assert (body["userInformation"], body["expandParams"]) == (text, text)
+
+
+@pytest.mark.parametrize(("bits", "limit"), [(1024, 117), (2048, 245), (4096, 501)])
+@pytest.mark.parametrize("fill", ["z", "号"])
+def test_a_plaintext_is_one_block_or_refused_with_both_sizes_and_without_the_text(
+    rsa_key: Keys, bits: int, limit: int, fill: str
+) -> None:
+    key = rsa_key(bits)
+    fits = fill + "z" * (limit - len(fill.encode()))
+
+    first, second = encrypt(key.public_key(), fits), encrypt(key.public_key(), fits)
+
+    assert first != second  # RSAES-PKCS1-v1_5 pads at random
+    assert len(base64.b64decode(first, validate=True)) == bits // 8
+    assert key.decrypt(base64.b64decode(first), PKCS1v15()).decode() == fits
+    with pytest.raises(PlaintextTooLongError) as refusal:
+        encrypt(key.public_key(), fits + "z")
+    words = f"{limit + 1} bytes; a key of {bits} bits encrypts at most {limit}"
+    assert words in str(refusal.value)
+    assert not {*fits} & {*str(refusal.value)}
 
 
 def test_nothing_personal_and_no_key_is_shown(credentials: Credentials) -> None:
