@@ -168,6 +168,7 @@ def sign_in(phone: Phone, engine: Engine, name: str) -> None:
     engine.open(address)
     engine.run(f"localStorage['simulator.sim'] = '{phone.sim}'")
     engine.open(address)
+    phone.until("document.querySelector('#phone')")
     phone.type(other(phone.sim))
     engine.tap("button")
     phone.shows("[role=status]", "请先阅读并同意条款")
