@@ -6,15 +6,15 @@ signatures must be the undamaged key's, or the key is a bad secret.
 
 import base64
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import count
 from typing import Final
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from cmpassport.keys import KeyFormatError, load_private_key
-from cmpassport.secret_cache import CachedSecret, SecretUnavailableError
 from cmpassport.signing import SignatureAlgorithm, SignatureScheme
-from tests.support.fakes import FakeClock
 
 Numbers = dict[str, int]
 Damage = Callable[[Numbers], Numbers]
@@ -66,14 +66,11 @@ def with_crt(numbers: Numbers, **changes: int) -> Numbers:
 
 def composite(numbers: Numbers) -> Numbers:
     """Return a key that is consistent in itself, but for one factor being no prime."""
-    p = 3 * (numbers["p"] // 3 | 1)
     q = numbers["q"]
-    while True:
-        try:
-            d = pow(numbers["e"], -1, (p - 1) * (q - 1))
-            return with_crt({**numbers, "n": p * q}, p=p, d=d)
-        except ValueError:  # no inverse: the next composite
-            p += 6
+    for p in count(3 * (numbers["p"] // 3 | 1), 6):
+        with suppress(ValueError):  # no inverse: the next composite
+            return with_crt({**numbers, "n": p * q}, p=p, d=pow(numbers["e"], -1, (p - 1) * (q - 1)))
+    raise AssertionError
 
 
 def kinds() -> Iterator[tuple[str, Damage]]:
@@ -114,31 +111,9 @@ def test_a_damaged_key_signs_correctly_or_is_refused(
             assert scheme.sign(key, message) == scheme.sign(good, message)
 
 
-@pytest.mark.parametrize(
-    ("kind", "damage"),
-    [(name, DAMAGES[name]) for name in ("an even modulus", "a composite prime", "p and d", "dp and d")],
-)
+@pytest.mark.parametrize("kind", ["an even modulus", "a composite prime", "p and d", "dp and d"])
 def test_a_key_that_cannot_sign_is_refused_with_its_reason(
-    rsa_key: Callable[[int], RSAPrivateKey], kind: str, damage: Damage
+    rsa_key: Callable[[int], RSAPrivateKey], kind: str
 ) -> None:
-    del kind
     with pytest.raises(KeyFormatError, match=f"^{REFUSED}$"):
-        load_private_key(text_of(damage(numbers_of(rsa_key(2048)))))
-
-
-def test_a_damaged_key_is_a_bad_secret(rsa_key: Callable[[int], RSAPrivateKey], clock: FakeClock) -> None:
-    good = numbers_of(rsa_key(2048))
-    damaged = text_of(flipped("n", 0.5)(good))
-    texts = [damaged, text_of(good), damaged]
-    stale: list[Exception] = []
-    secret = CachedSecret(
-        lambda: load_private_key(texts.pop(0)), max_age=300, monotonic=clock.monotonic, on_stale=stale.append
-    )
-
-    with pytest.raises(SecretUnavailableError, match=REFUSED):
-        secret.get()
-    first = secret.get()
-    clock.advance(301)
-
-    assert secret.get() is first
-    assert [str(error) for error in stale] == [REFUSED]
+        load_private_key(text_of(DAMAGES[kind](numbers_of(rsa_key(2048)))))

@@ -118,23 +118,22 @@ def test_a_rotation_leaves_no_gap(clock: FakeClock, max_age: float) -> None:
     assert world.signed_with == sorted(world.signed_with, key=kids.index)  # no function goes back
 
 
-@pytest.mark.parametrize("lead", [0, MAX_AGE])
-def test_with_less_lead_than_the_caches_take_there_is_a_gap(clock: FakeClock, lead: int) -> None:
-    former, following = new_key(), new_key()
-    world = World(clock, secret((former, LONG_AGO)))
+@pytest.mark.parametrize(
+    ("lead", "former_is_kept"),
+    [(0, True), (MAX_AGE, True), (0, False)],
+    ids=["none", "too little", "dropped"],
+)
+def test_with_less_lead_than_the_caches_take_or_a_key_dropped_there_is_a_gap(
+    clock: FakeClock,
+    lead: int,
+    former_is_kept: bool,  # noqa: FBT001 - the table's last column
+) -> None:
+    former = (new_key(), LONG_AGO)
+    world = World(clock, secret(former))
     world.live(timedelta(seconds=STEP))
 
-    takes_over = clock.now() + timedelta(seconds=lead)
-    world.secret = secret((former, LONG_AGO), (following, takes_over))
-    world.live(timedelta(minutes=20))
-
-    assert world.refused
-
-
-def test_a_key_that_is_dropped_while_its_receipts_live_leaves_a_gap(clock: FakeClock) -> None:
-    world = World(clock, secret((new_key(), LONG_AGO)))
-
-    world.secret = secret((new_key(), LONG_AGO))
+    following = (new_key(), clock.now() + timedelta(seconds=lead))
+    world.secret = secret(former, following) if former_is_kept else secret(following)
     world.live(timedelta(minutes=20))
 
     assert world.refused
