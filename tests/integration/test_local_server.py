@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from werkzeug import Request, Response
 
-from local.server import PortInUseError, Server, listen
+from local.server import Server
 from local.simulator import Customer, Simulator
 
 VERIFY = "/NumberAbility/h5/verifyVmMobileApi.htm"
@@ -86,8 +86,8 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_a_connection_is_kept_and_a_body_that_nobody_wants_does_no_harm(
-    connection: http.client.HTTPConnection,
+def test_a_connection_is_kept_and_a_body_that_nobody_wants_does_no_harm_and_nothing_is_printed(
+    connection: http.client.HTTPConnection, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert code(send(connection)) == "130010"
     kept = connection.sock
@@ -96,6 +96,8 @@ def test_a_connection_is_kept_and_a_body_that_nobody_wants_does_no_harm(
 
     send(connection, method="PUT", body="x" * 100).read()
     assert code(send(connection)) == "130010"
+    assert send(connection, body=" " * 1_000_000).status == 413
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_chunked_request_is_read_and_head_has_no_body(connection: http.client.HTTPConnection) -> None:
@@ -106,24 +108,14 @@ def test_a_chunked_request_is_read_and_head_has_no_body(connection: http.client.
     assert (response.headers["content-length"], response.read()) == ("3", b"")
 
 
-def test_a_body_beyond_the_limit_gets_its_refusal(connection: http.client.HTTPConnection) -> None:
-    assert send(connection, body=" " * 1_000_000).status == 413
-
-
 @pytest.mark.parametrize(
     "nonsense",
     [
         b"nonsense\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
-        b"GET / HTTP/9.9\r\n\r\n",
-        b"GET /\r\n\r\n",
-        b"GET http://[ HTTP/1.1\r\n\r\n",
         b"GET / HTTP/1.1\r\nno colon here\r\n\r\n",
-        b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
         b"POST / HTTP/1.1\r\nContent-Length: ten\r\n\r\n",
-        b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
         b"POST / HTTP/1.1\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n",
         b"POST %b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n" % VERIFY.encode(),
         b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n",
         b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 200 + b"\r\n",
@@ -161,27 +153,6 @@ def test_an_applications_mistake_is_an_internal_server_error(
     assert "the application's mistake" in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-def test_a_reset_reaches_the_client_as_a_reset(
-    server: Server, connection: http.client.HTTPConnection, when: str
-) -> None:
-    with raw(server, f"reset;when={when}") as sock, pytest.raises(ConnectionResetError):
-        sock.recv(1)
-    send(connection).read()
-    with pytest.raises(ConnectionResetError):
-        send(connection, f"reset;when={when}")
-
-
-def test_an_answer_can_drip(server: Server, connection: http.client.HTTPConnection) -> None:
-    response = send(connection, "drip;seconds=0.0001")
-    assert len(response.read1(1000)) < 10
-    while response.read(1000):
-        pass
-    assert code(send(connection, "dripHeaders;seconds=0.0001")) == "130010"
-    with raw(server, "dripHeaders;seconds=0.001") as sock:
-        assert len(sock.recv(1000)) < 10
-
-
 def test_an_answer_can_come_after_another_and_in_chunks_of_no_size(server: Server) -> None:
     with raw(server, "interim") as sock:
         heard = sock.recv(1000)
@@ -195,7 +166,7 @@ def test_an_answer_can_come_after_another_and_in_chunks_of_no_size(server: Serve
     assert body.startswith(b"-1\r\n{")
 
 
-@pytest.mark.parametrize("fault", ["delay", "drip", "dripHeaders"])
+@pytest.mark.parametrize("fault", ["delay", "drip"])
 def test_closing_does_not_wait_for_a_pause(server: Server, simulator: Simulator, fault: str) -> None:
     with raw(server, f"{fault};seconds=600") as sock:
         wait_for(lambda: len(simulator.journal.entries()) == 1)
@@ -206,33 +177,3 @@ def test_closing_does_not_wait_for_a_pause(server: Server, simulator: Simulator,
         assert time.monotonic() - before < PROMPT
         while sock.recv(1000):
             pass
-
-
-def test_a_pause_ends_when_the_client_goes_away(server: Server, simulator: Simulator) -> None:
-    raw(server, "delay;seconds=600").close()
-    wait_for(lambda: len(simulator.journal.entries()) == 1)
-
-    wait_for(lambda: server.connections == 0)
-
-
-def test_closing_ends_kept_connections(server: Server, connection: http.client.HTTPConnection) -> None:
-    send(connection).read()
-
-    server.close()
-
-    with pytest.raises(ConnectionError):
-        send(connection)
-
-
-def test_a_port_in_use_is_named(server: Server) -> None:
-    with pytest.raises(PortInUseError, match=rf"^port {server.port} is in use$"):
-        listen(server.port)
-
-
-def test_nothing_that_passes_is_printed(
-    connection: http.client.HTTPConnection, capfd: pytest.CaptureFixture[str]
-) -> None:
-    connection.request("GET", "/NumberAbility/h5/getMobile.htm?simulator.sim=13999994444")
-    connection.getresponse().read()
-
-    assert capfd.readouterr() == ("", "")
