@@ -151,7 +151,6 @@ def test_a_stack_says_what_to_open_and_what_it_leaves_behind_when_killed_the_nex
         ("--platform-url=p.example", "local: --platform-url is an address"),
         ("--secrets=/dev/null", "local: /dev/null: not JSON"),
         ("--receipts=plain", "--receipts"),
-        ("--api-port=65536", "--api-port"),
         ("--api-port=http", "--api-port"),
     ],
 )
@@ -209,33 +208,20 @@ def test_of_two_stacks_that_start_at_once_one_is_written_down_and_the_other_says
     assert not file.exists()
 
 
-@pytest.mark.parametrize("left", ["{", "[]", "{}", '{"pid": "x", "aws": 7, "page": "p"}'])
-def test_what_is_not_a_state_is_taken_over(stack: Stack, file: Path, left: str) -> None:
-    file.parent.mkdir()
-    file.write_text(left)
-
-    assert state.write(file, stack) is None
-    assert json.loads(file.read_text())["pid"] == os.getpid()
-    state.remove(file)
-    assert not file.exists()
-
-
 # --- invoke -----------------------------------------------------------------------------------------------
 
 
-def test_without_a_stack_that_answers_one_is_started_for_the_event(stack: Stack, file: Path) -> None:
-    state.write(file, stack)
-    file.write_text(json.dumps({**json.loads(file.read_text()), "aws": "http://127.0.0.1:1"}))
-    command = [sys.executable, "-m", "local", "invoke", f"--state={file}", "ReceiptKeysFunction"]
-    event = str(EVENTS / "receipt-keys.json")
-    done = subprocess.run([*command, event], cwd=ROOT, capture_output=True, text=True, check=False)
+def test_without_a_stack_that_answers_one_is_started_for_the_event(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.parent.mkdir()
+    file.write_text('{"pid": "x", "aws": 7, "page": "p"}')
 
-    assert done.returncode == 0, done.stderr
-    response = json.loads(done.stdout)
+    assert run("invoke", f"--state={file}", "ReceiptKeysFunction", EVENTS / "receipt-keys.json") == 0
+
+    response = json.loads(capsys.readouterr().out)
     assert response["statusCode"] == 200
-    assert (
-        len(json.loads(response["body"])["keys"]) == 1
-    )  # one that signs receipts, for this function is theirs
+    assert len(json.loads(response["body"])["keys"]) == 1  # which this function alone needs
 
 
 def test_a_running_stack_is_used_and_decides_what_is_its_own(
@@ -249,7 +235,6 @@ def test_a_running_stack_is_used_and_decides_what_is_its_own(
     own = {
         "ALLOWED_ORIGINS": "https://other.example",
         "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
-        "SIGNING_SECRET_ID": "another",
         "PYTHONPATH": "/nowhere",
     }
     env.write_text(json.dumps({"Parameters": {"PRESIGN_WINDOW_HOURS": "0"}, "PreSignFunction": own}))
@@ -274,7 +259,6 @@ def test_what_fails_is_one_line_and_an_exit_status(
         (("Nobody", good), 2, f"there is no function Nobody; there are {functions}\n"),
         (("PreSignFunction", none), 2, f"{none}: No such file or directory\n"),
         (("PreSignFunction", bad), 2, f"{bad}: not JSON\n"),
-        (("PreSignFunction", good, "--env", none), 2, f"{none}: No such file or directory\n"),
     ):
         assert run("invoke", f"--state={file}", *arguments) == status
         out, error = capsys.readouterr()

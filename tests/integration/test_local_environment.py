@@ -34,12 +34,6 @@ def handler(event, context):
             os._exit(3)
         case "hang":
             threading.Event().wait()
-        case "meet":
-            # Returns once as many environments as wanted are in here at the same time.
-            open(os.path.join(event["at"], str(os.getpid())), "w").close()
-            while len(os.listdir(event["at"])) < event["wanted"]:
-                time.sleep(0.001)
-            return os.getpid()
 """
 
 
@@ -129,20 +123,6 @@ def test_a_handler_that_raises_lives_on_and_one_that_dies_is_replaced(make_pool:
     with pytest.raises(FunctionError, match=r"^Echo: Runtime\.ExitError: exit status 3$"):
         pool.invoke({"do": "exit"}, "id")
     assert pool.invoke({"do": "count"}, "id")["counted"] == 1
-
-
-def test_events_have_an_environment_each_up_to_the_maximum(make_pool: MakePool, tmp_path: Path) -> None:
-    pool = make_pool(maximum=3)
-    meeting = tmp_path / "meeting"
-    meeting.mkdir()
-    meet = {"do": "meet", "at": str(meeting), "wanted": 3}
-
-    with ThreadPoolExecutor(20) as executor:
-        met = list(executor.map(lambda _: pool.invoke(meet, "id"), range(3)))
-        counted = list(executor.map(lambda _: pool.invoke({"do": "count"}, "id"), range(20)))
-
-    assert len(set(met)) == 3
-    assert {answer["pid"] for answer in counted} <= set(met)
 
 
 @pytest.mark.parametrize(

@@ -132,16 +132,6 @@ def test_what_is_not_http_is_refused_without_harm_to_the_next_request(
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("cut", [b"", b"POST / HT", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nhalf"])
-def test_a_client_that_hangs_up_does_no_harm(
-    server: Server, cut: bytes, capfd: pytest.CaptureFixture[str]
-) -> None:
-    exchange(server, cut)
-
-    assert exchange(server, b"GET / HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 200 ")
-    assert "Traceback" not in capfd.readouterr().err
-
-
 def test_an_applications_mistake_is_an_internal_server_error(
     connection: http.client.HTTPConnection, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -21,7 +21,6 @@ from local.environment import Pool
 from local.invoke import overlaid, read_overlay
 from local.keys import CustomerKeys, ReceiptNumber
 from local.stack import Options, SettingError, Stack, StackError
-from tests.support.phone import Reply
 from tests.support.planted import leaks, plant
 from tests.support.stacks import client_of, phone_of, start
 
@@ -211,16 +210,13 @@ def test_a_setting_that_is_refused_ends_the_start(options: Options, given: dict[
         pass
 
 
-@pytest.mark.parametrize("port", ["api_port", "aws_port"])
-def test_a_port_in_use_ends_the_start_and_frees_the_others(options: Options, port: str) -> None:
+def test_a_port_in_use_ends_the_start_and_frees_the_others(options: Options) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, socket.create_server(("127.0.0.1", 0)) as other:
         number, free = taken.getsockname()[1], other.getsockname()[1]
         other.close()
-        second = {"api_port": "web_port"}.get(port, "api_port")
-
         with (
-            pytest.raises(SettingError, match=rf"^port {number} is in use; choose another with --"),
-            Stack(replace(options, **{port: number, second: free})),
+            pytest.raises(SettingError, match=rf"^port {number} is in use; choose another with --aws-port"),
+            Stack(replace(options, aws_port=number, api_port=free)),
         ):
             pass
 
@@ -249,16 +245,12 @@ def receipts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     assert not leaks(log.read_text())
 
 
-def verify(stack: Stack, number: str = SIM, **members: str) -> Reply:
-    phone = phone_of(stack, SIM)
-    return phone.verify(number, phone.ticket(), **members)
-
-
 def test_a_receipt_logs_in_at_the_back_end_and_the_page_may_read_the_keys(receipts: Stack) -> None:
     headers = {"Origin": receipts.page}
     given = urllib3.request("POST", f"{receipts.business}/nonce", headers=headers, retries=False)
     headers["Cookie"] = given.headers["set-cookie"].partition(";")[0]
-    receipt = verify(receipts, nonce=given.json()["nonce"]).json["receipt"]
+    phone = phone_of(receipts, SIM)
+    receipt = phone.verify(SIM, phone.ticket(), nonce=given.json()["nonce"]).json["receipt"]
     plant(receipt)
 
     body = {"receipt": receipt}

@@ -55,6 +55,11 @@ def secrets_in(diff: Iterable[str]) -> Iterator[str]:
                     yield f"{path}: {what}"
 
 
+def _run(*command: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, **variables}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
 def history() -> list[str]:
     """Search every commit of every branch for secrets."""
     command = ["git", "log", "--all", "--patch", "--unified=0", "--no-color", "--no-ext-diff", "--text"]
@@ -68,13 +73,7 @@ def history() -> list[str]:
 
 def linted() -> list[str]:
     """Have cfn-lint read the templates."""
-    run = subprocess.run(
-        [TOOLS / "cfn-lint", "--format", "parseable", *TEMPLATES],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    run = _run(TOOLS / "cfn-lint", "--format", "parseable", *TEMPLATES)
     findings = (run.stdout + run.stderr).splitlines()
     print(f"cfn-lint: {len(TEMPLATES)} templates, {len(findings)} findings")
     return findings or ["cfn-lint failed"] * bool(run.returncode)
@@ -82,40 +81,19 @@ def linted() -> list[str]:
 
 def checked() -> list[str]:
     """Have checkov read the templates."""
-    run = subprocess.run(
-        [
-            TOOLS / "checkov",
-            "--config-file",
-            CHECKOV,
-            *(f"--file={name}" for name in TEMPLATES),
-            "--output=json",
-        ],
-        cwd=ROOT,
-        env={**os.environ, "LOG_LEVEL": "ERROR"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    files = [f"--file={name}" for name in TEMPLATES]
+    run = _run(TOOLS / "checkov", "--config-file", CHECKOV, *files, "--output=json", LOG_LEVEL="ERROR")
     report = json.loads(run.stdout)
     summary = report["summary"]
     print(f"checkov: {summary['passed']} passed, {summary['failed']} failed, skipped rules in checkov.yaml")
     failed = [f"{each['check_id']} {each['resource']}" for each in report["results"]["failed_checks"]]
-    return (
-        failed
-        if summary["passed"] and not summary["parsing_errors"]
-        else [*failed, "checkov has not read everything"]
-    )
+    read = summary["passed"] and not summary["parsing_errors"]
+    return failed if read else [*failed, "checkov has not read everything"]
 
 
 def advisories() -> list[str]:
     """Ask OSV for known vulnerabilities of all that is locked."""
-    run = subprocess.run(
-        [UV, "audit", "--frozen", "--preview-features", "audit-command"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    run = _run(UV, "audit", "--frozen", "--preview-features", "audit-command")
     if run.returncode > 1:
         print(f"advisories: NOT AUDITED, which is not a pass; OSV cannot be asked:\n{run.stderr.strip()}")
         return []

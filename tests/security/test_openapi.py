@@ -4,7 +4,6 @@ That answers are as it says is checked wherever a test gets one (`tests.support.
 """
 
 import re
-import string
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -14,12 +13,9 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from cmpassport.members import InvalidMembersError
 from cmpassport.problems import Problem
-from local.stack import Stack
 from presign.grammar import PreSignGrammar, PreSignRejectedError
 from tests.support import description
 from tests.support.description import API
-from tests.support.stacks import phone_of
-from verify.message import NotTheProtocolError, read_answer
 from verify.submission import Submission
 
 SCHEMAS: Final = API["components"]["schemas"]
@@ -91,14 +87,6 @@ def accepts_member(name: str) -> Callable[[str], bool]:
     return accepts
 
 
-def accepts_result_code(text: str) -> bool:
-    header = '{"header": {"msgId": "m", "appId": "1", "resultCode": "%s"}}'
-    try:
-        return read_answer((header % text).encode(), msg_id="m", app_id="1").result_code == text
-    except NotTheProtocolError:
-        return False
-
-
 def with_one_character_changed(text: str) -> Iterator[str]:
     """Replace, insert and drop a character at every place."""
     for place in range(len(text) + 1):
@@ -136,19 +124,3 @@ def test_a_pattern_is_as_long_as_the_code(name: str) -> None:
 
     assert [accepts("a" * length) for length in (longest, longest + 1)] == [True, False]
     assert accepts("") == ("{0," in pattern)
-
-
-def test_a_result_code_is_as_wide_as_the_code() -> None:
-    pattern = re.compile(SCHEMAS["ResultCode"]["pattern"].removesuffix("$") + r"\Z")
-    texts = [*string.printable.replace('"', "").replace("\\", ""), "a" * 10, "a" * 11, ""]
-
-    assert [text for text in texts if accepts_result_code(text) != bool(pattern.match(text))] == []
-
-
-@pytest.mark.parametrize(
-    "name", ["preSign", "phoneNum", "token", "userInformation", "expandParams", "nonce", "device"]
-)
-def test_a_member_that_is_not_a_text_is_refused_by_name(name: str, stack: Stack) -> None:
-    reply = phone_of(stack).post("/presign" if name == "preSign" else "/verify", {name: 1})
-
-    assert {"field": name, "reason": "must be a text"} in reply.json["errors"]

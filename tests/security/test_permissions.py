@@ -17,7 +17,7 @@ from local.template import Pseudo, Template
 from tests.integration.test_leaks import every_story
 from tests.security.recorder import Recorder, recorded
 from tests.support.phone import Phone, Ticket
-from tests.support.stacks import client_of, embedded, phone_of
+from tests.support.stacks import embedded, phone_of
 
 TEMPLATE: Final = Template.read(ROOT / "template.yaml")
 ROLES: Final = {
@@ -132,10 +132,3 @@ def test_a_fault_of_the_table_leads_to_no_other_call(
     assert operation not in recorder.refuse, "the fault was not met"
 
     assert recorder.calls == before
-
-
-def test_the_table_is_never_read_as_a_whole(stack: Stack, recorders: dict[str, Recorder]) -> None:
-    reading = {"dynamodb:Query", "dynamodb:Scan", "dynamodb:BatchGetItem"}
-
-    assert not reading & {action for action, _ in recorders["VerifyFunction"].calls}
-    assert client_of(stack, "dynamodb").scan(TableName=stack.table_name)["Count"]

@@ -13,8 +13,7 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from joserfc import jwe, jwt
-from joserfc.jwk import ECKey, RSAKey
+from joserfc.jwk import ECKey
 
 from tests.support.receipt_secrets import new_key, part
 from tests.support.receipts import AUDIENCE, NONCE, Genuine, b64, signed
@@ -23,7 +22,6 @@ Attack = Callable[[Genuine], str]
 
 _ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of P-256
 _ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-_RSA: Final = RSAKey.generate_key(2048)
 
 
 def _header(**changes: Any) -> Attack:
@@ -93,45 +91,21 @@ def _pem(key: ECKey) -> bytes:
     return key.public_key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
-def _by_rsa(alg: str) -> Attack:
-    def sign(good: Genuine) -> str:
-        head = {**part(good.receipt, 0), "alg": alg}
-        return jwt.encode(head, part(good.receipt, 1), _RSA, algorithms=[alg])
-
-    return sign
-
-
-def _encrypted(good: Genuine) -> str:
-    alg, enc = "RSA-OAEP-256", "A256GCM"
-    head = {"alg": alg, "enc": enc, "typ": "number-verification+jwt"}
-    return jwe.encrypt_compact(head, _json(part(good.receipt, 1)), _RSA, algorithms=[alg, enc])
-
-
 _KINDS: Final[dict[str, dict[str, Attack]]] = {
     "not a JWS": {
         "empty": lambda _: "",
-        "words": lambda _: "not a receipt",
-        "dots": lambda _: "..",
         "two parts": _parts(lambda head, payload, _: f"{head}.{payload}"),
-        "four parts": _parts(lambda *parts: ".".join([*parts, parts[2]])),
         "cut off": lambda good: good.receipt[:-20],
-        "without a signature": _parts(lambda head, payload, _: f"{head}.{payload}."),
         "a header that is not JSON": _parts(lambda _, payload, mac: f"{b64(b'alg')}.{payload}.{mac}"),
-        "a header that is a list": _parts(lambda _, payload, mac: f"{b64(b'[]')}.{payload}.{mac}"),
         "a payload that is not JSON": _payload(lambda _: b"iss: me"),
-        "a payload that is a list": _payload(lambda payload: b"[" + payload + b"]"),
         "a payload that is null": _payload(lambda _: b"null"),
-        "a JWE": _encrypted,
     },
     "tampered": {
         "payload": _parts(lambda head, _, mac: f"{head}.{b64(_json({'nonce': NONCE}))}.{mac}"),
         "header": _parts(lambda _, payload, mac: f"{b64(_json({'alg': 'ES256'}))}.{payload}.{mac}"),
         "signature": _signature(lambda r, s: _raw(r ^ 1, s)),
         "signature of zeros": _signature(lambda *_: bytes(64)),
-        "signature of the order": _signature(lambda *_: _raw(_ORDER, _ORDER)),
-        "signature with halves swapped": _signature(lambda r, s: _raw(s, r)),
         "signature in DER": _signature(encode_dss_signature),
-        "signature a byte short": _signature(lambda r, s: _raw(r, s)[:-1]),
         "signature a byte long": _signature(lambda r, s: _raw(r, s) + b"\0"),
     },
     "alg": {
@@ -143,10 +117,7 @@ _KINDS: Final[dict[str, dict[str, Attack]]] = {
         "none, unsigned": _parts(lambda _, payload, __: f"{b64(_json({'alg': 'none'}))}.{payload}."),
         "HS256 with the PEM": _hmac("HS256", _pem),
         "HS256 with the JWK": _hmac("HS256", lambda key: _json(key.as_dict(private=False))),
-        "HS256 with nothing": _hmac("HS256", lambda _: b""),
         "ES256 on an HMAC": _hmac("ES256", _pem),
-        "RS256": _by_rsa("RS256"),
-        "PS256": _by_rsa("PS256"),
     },
     "typ": {str(typ): _header(typ=typ) for typ in _values("JWT", "at+jwt", "", 1, None)},
     "kid": {
@@ -161,21 +132,12 @@ _KINDS: Final[dict[str, dict[str, Attack]]] = {
         "jwk": _own_key(lambda key: {"jwk": key.as_dict(private=False), "kid": key.thumbprint()}),
         "jwk under the right kid": _own_key(lambda key: {"jwk": key.as_dict(private=False)}),
         "jku": _own_key(lambda _: {"jku": "http://127.0.0.1:9/.well-known/jwks.json"}),
-        "x5u": _own_key(lambda _: {"x5u": "http://127.0.0.1:9/"}),
-        "x5c": _own_key(lambda _: {"x5c": ["MIIB"]}),
         "crit": _header(crit=["more"], more=1),
     },
     "iss": {str(iss): _claims(iss=iss) for iss in ("", "https://api.example.org", None)},
     "aud": {
         str(aud): _claims(aud=aud)
-        for aud in (
-            "",
-            "https://www.example.org",
-            f"{AUDIENCE}.example.org",
-            ["https://example.org"],
-            [],
-            None,
-        )
+        for aud in ("", f"{AUDIENCE}.example.org", ["https://example.org"], [], None)
     },
     "time": {
         "expired": lambda good: good.changed(claims={"iat": _now() - 130, "exp": _now() - 10}),
@@ -208,7 +170,6 @@ REPLAYS: Final[dict[str, Attack]] = {
     "signed anew": lambda good: good.changed(),
     "with the other valid signature": _signature(lambda r, s: _raw(r, _ORDER - s)),
     "with spare bits": lambda good: _spare_bits(good.receipt),
-    "padded": lambda good: good.receipt + "==",
     "with a line break": lambda good: good.receipt + "\n",
 }
 """Other texts for a receipt that was used: none of them logs in a second time."""

@@ -13,17 +13,10 @@ def pem(public_key: str) -> bytes:
 
 def verifies(folder: Path, public_key: str, message: str, signature: str, digest: str = "md5") -> bool:
     """Have OpenSSL check a Base64 signature over a text."""
-    (folder / "public.pem").write_bytes(pem(public_key))
-    (folder / "signature").write_bytes(base64.b64decode(signature, validate=True))
-    command = [
-        "openssl",
-        "dgst",
-        f"-{digest}",
-        "-verify",
-        f"{folder}/public.pem",
-        "-signature",
-        f"{folder}/signature",
-    ]
+    key, signed = folder / "public.pem", folder / "signature"
+    key.write_bytes(pem(public_key))
+    signed.write_bytes(base64.b64decode(signature, validate=True))
+    command = ["openssl", "dgst", f"-{digest}", "-verify", key, "-signature", signed]
     run = subprocess.run(command, input=message.encode(), capture_output=True, check=False)
     return run.returncode == 0
 

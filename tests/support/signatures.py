@@ -3,12 +3,10 @@
 import base64
 from typing import Final
 
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import MD5, SHA1, SHA256, HashAlgorithm
 
-from cmpassport.errors import CmpassportError
 from cmpassport.signing import SignatureAlgorithm, SignatureEncoding, SignatureScheme
 
 _DIGESTS: Final[dict[SignatureAlgorithm, HashAlgorithm]] = {
@@ -18,23 +16,16 @@ _DIGESTS: Final[dict[SignatureAlgorithm, HashAlgorithm]] = {
 }
 
 
-class SignatureMismatchError(CmpassportError):
-    """A signature does not belong to this message and key, or is not a signature at all."""
-
-
 def verify(scheme: SignatureScheme, key: RSAPublicKey, message: str, signature: str) -> None:
     """Check a signature that `SignatureScheme.sign` or the platform's own tool class made.
 
     Raises
     ------
-    SignatureMismatchError
+    InvalidSignature, ValueError
         The signature is another message's, another key's, or not in this scheme's encoding.
     """
-    try:
-        if scheme.encoding is SignatureEncoding.BASE64:
-            raw = base64.b64decode(signature, validate=True)
-        else:
-            raw = bytes.fromhex(signature)
-        key.verify(raw, message.encode(), PKCS1v15(), _DIGESTS[scheme.algorithm])
-    except (InvalidSignature, ValueError):
-        raise SignatureMismatchError("the signature does not belong to this message and key") from None
+    if scheme.encoding is SignatureEncoding.BASE64:
+        raw = base64.b64decode(signature, validate=True)
+    else:
+        raw = bytes.fromhex(signature)
+    key.verify(raw, message.encode(), PKCS1v15(), _DIGESTS[scheme.algorithm])
