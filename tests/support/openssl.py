@@ -16,7 +16,7 @@ def verifies(folder: Path, public_key: str, message: str, signature: str, digest
     key, signed = folder / "public.pem", folder / "signature"
     key.write_bytes(pem(public_key))
     signed.write_bytes(base64.b64decode(signature, validate=True))
-    command = ["openssl", "dgst", f"-{digest}", "-verify", key, "-signature", signed]
+    command = ["openssl", "dgst", f"-{digest}", "-verify", f"{key}", "-signature", f"{signed}"]
     run = subprocess.run(command, input=message.encode(), capture_output=True, check=False)
     return run.returncode == 0
 
