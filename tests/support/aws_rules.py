@@ -83,6 +83,13 @@ def _at(value: Any, path: str) -> Iterator[Any]:
             yield item
 
 
+def _of(document: Mapping[str, Any], kind: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield name and properties of each resource whose type begins so."""
+    for name, resource in document["Resources"].items():
+        if resource["Type"].startswith(kind):
+            yield name, resource.get("Properties", {})
+
+
 def outputs(document: Mapping[str, Any]) -> Iterator[str]:
     """Find outputs that CloudFormation refuses: their names, descriptions and exports."""
     for name, output in document.get("Outputs", {}).items():
@@ -100,10 +107,7 @@ def alarms_stuck_by_fill(document: Mapping[str, Any]) -> Iterator[str]:
 
     Such an alarm has to look at more periods than have to be bad.
     """
-    for name, resource in document["Resources"].items():
-        if resource["Type"] != "AWS::CloudWatch::Alarm":
-            continue
-        alarm = resource["Properties"]
+    for name, alarm in _of(document, "AWS::CloudWatch::Alarm"):
         fills = any("FILL(" in metric.get("Expression", "") for metric in alarm.get("Metrics", ()))
         periods = alarm["EvaluationPeriods"]
         if fills and alarm.get("DatapointsToAlarm", periods) >= periods:
@@ -112,9 +116,8 @@ def alarms_stuck_by_fill(document: Mapping[str, Any]) -> Iterator[str]:
 
 def alarms_too_wide(document: Mapping[str, Any]) -> Iterator[str]:
     """Find alarms with more than ten metrics, or metric math that returns other than one value."""
-    for name, resource in document["Resources"].items():
-        metrics = resource.get("Properties", {}).get("Metrics", ())
-        if resource["Type"] == "AWS::CloudWatch::Alarm" and metrics:
+    for name, alarm in _of(document, "AWS::CloudWatch::Alarm"):
+        if metrics := alarm.get("Metrics", ()):
             looked_at = [each for each in metrics if "MetricStat" in each]
             returned = [each for each in metrics if each.get("ReturnData", True)]
             if len(looked_at) > 10 or len(returned) != 1:
@@ -130,9 +133,8 @@ def left_behind(document: Mapping[str, Any]) -> Iterator[str]:
 
 def access_logs_that_fill_the_policy(document: Mapping[str, Any]) -> Iterator[str]:
     """Find access logs under names that API Gateway adds to the account's log policy, of 5,120 characters."""
-    for name, resource in document["Resources"].items():
-        settings = resource.get("Properties", {}).get("AccessLogSettings")
-        if settings:
+    for name, properties in _of(document):
+        if settings := properties.get("AccessLogSettings"):
             group = settings["DestinationArn"].strip("<>").removesuffix(".Arn")
             written = document["Resources"].get(group, {}).get("Properties", {}).get("LogGroupName", "")
             if not written.startswith("/aws/vendedlogs/"):
@@ -148,28 +150,18 @@ def rights_that_leave_with_the_network(document: Mapping[str, Any]) -> Iterator[
 
 def log_levels_that_do_nothing(document: Mapping[str, Any]) -> Iterator[str]:
     """Find POWERTOOLS_LOG_LEVEL: Lambda's own level, which ApplicationLogLevel sets, stands above it."""
-    for name, resource in document["Resources"].items():
-        properties = resource.get("Properties", {})
+    for name, properties in _of(document):
         variables = properties.get("Environment", {}).get("Variables", {})
-        if "POWERTOOLS_LOG_LEVEL" in variables and "ApplicationLogLevel" in properties.get(
-            "LoggingConfig", {}
-        ):
+        logging = properties.get("LoggingConfig", {})
+        if "POWERTOOLS_LOG_LEVEL" in variables and "ApplicationLogLevel" in logging:
             yield name
 
 
-def layers_bound_to_processors(document: Mapping[str, Any], region: str) -> Iterator[str]:
-    """Find CompatibleArchitectures, which the regions of China refuse."""
-    for name, resource in document["Resources"].items():
-        if region.startswith("cn-") and "CompatibleArchitectures" in resource.get("Properties", {}):
-            yield name
-
-
-def traced_where_there_is_no_tracing(document: Mapping[str, Any], region: str) -> Iterator[str]:
-    """Find functions with X-Ray where Lambda has none."""
-    for name, resource in document["Resources"].items():
-        properties = resource.get("Properties", {})
-        mode = properties.get("Tracing", properties.get("TracingConfig", {}))
-        if region.startswith("cn-") and mode in ("Active", {"Mode": "Active"}):
+def what_china_refuses(document: Mapping[str, Any], region: str) -> Iterator[str]:
+    """Find CompatibleArchitectures, which the regions of China refuse, and X-Ray, which they lack."""
+    for name, properties in _of(document) if region.startswith("cn-") else ():
+        traced = properties.get("Tracing", properties.get("TracingConfig", {}))
+        if "CompatibleArchitectures" in properties or traced in ("Active", {"Mode": "Active"}):
             yield name
 
 
@@ -183,4 +175,4 @@ RULES: Final = (
     rights_that_leave_with_the_network,
     log_levels_that_do_nothing,
 )
-RULES_OF_REGIONS: Final = (layers_bound_to_processors, traced_where_there_is_no_tracing)
+RULES_OF_REGIONS: Final = (what_china_refuses,)
