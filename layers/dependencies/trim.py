@@ -22,6 +22,8 @@ OPERATIONS = {
 
 UNUSED = (
     "bin",  # command lines
+    "boto3/data",  # descriptions for boto3.resource; the functions use clients
+    "boto3/examples",
     "botocore/docs/bcdoc",
     "botocore/docs/[!_du]*.py",  # client.py, method.py and so on: writers of documentation
     "cffi",  # its compiler, and the C parser for it; at run time cryptography needs _cffi_backend alone

@@ -261,11 +261,21 @@ def old_chromium(folder: Path, package: str) -> Iterator[Engine]:
     program.chmod(0o755)
     switches = ["--headless", "--no-sandbox", "--no-zygote", "--disable-gpu"]
     switches += ["--remote-debugging-port=0", f"--user-data-dir={folder / 'profile'}"]
-    with _running([str(program), *switches], r"DevTools listening on ws://([^/]+)/", folder) as host:
-        targets = urllib3.request("GET", f"http://{host}/json/list").json()
-        page = next(target for target in targets if target["type"] == "page")
-        with connect(page["webSocketDebuggerUrl"], max_size=None, ping_interval=None) as socket:
-            yield Driven(DevTools(socket))
+    with (
+        _running([str(program), *switches], r"DevTools listening on ws://([^/]+)/", folder) as host,
+        connect(_first_page(host), max_size=None, ping_interval=None) as socket,
+    ):
+        yield Driven(DevTools(socket))
+
+
+def _first_page(host: str) -> str:
+    """Return where DevTools speak to the page that the browser begins with, once it is there."""
+    for _ in range(100):
+        for target in urllib3.request("GET", f"http://{host}/json/list").json():
+            if target["type"] == "page":
+                return str(target["webSocketDebuggerUrl"])
+        time.sleep(0.1)
+    raise AssertionError("the browser has no page")
 
 
 def _free_port() -> int:

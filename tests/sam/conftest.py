@@ -18,10 +18,12 @@ import pytest
 import urllib3
 from werkzeug import Request, Response
 
+from benchmarks.emulator import Parts, find_parts
 from local import ROOT
 from local.keys import CustomerKeys, ReceiptNumber, ReceiptSecrets
 from local.server import Server
 from local.simulator import Customer, Simulator
+from tests.support.parts import required
 from tests.support.phone import Phone
 
 SAM: Final = ROOT / ".venv-sam" / "bin" / "sam"
@@ -43,6 +45,13 @@ def bundle() -> Path:
     """The folder that `sam build` filled."""
     assert (BUILD / "template.yaml").exists(), "there is no bundle; `make build` makes it"
     return BUILD
+
+
+@pytest.fixture(scope="session")
+def parts() -> Parts:
+    """Lambda's runtime on this machine."""
+    with required():
+        return find_parts(ROOT)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,8 @@ import pytest
 # Whole files by design: other services' descriptions, type stubs, tests, command lines, a compiler for C.
 LEFT_OUT: Final = (
     "../../../bin/*",
+    "boto3/data/*",
+    "boto3/examples/*",
     "botocore/data/*",
     "botocore/docs/*",
     "cffi/*",
@@ -22,12 +24,14 @@ LEFT_OUT: Final = (
 )
 DISTRIBUTIONS: Final = (
     "aws-lambda-powertools",
+    "boto3",
     "botocore",
     "cffi",
     "cryptography",
     "jmespath",
     "joserfc",
     "python-dateutil",
+    "s3transfer",
     "six",
     "typing-extensions",
     "urllib3",
