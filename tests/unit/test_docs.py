@@ -4,6 +4,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import unquote
@@ -168,11 +169,12 @@ def test_every_parameter_on_a_command_line_is_one_that_the_template_takes() -> N
         "VerificationSecretArn": secret,
     }
     seen = set()
+    read = cache(Template.read)
     for page, text in commands():
         overrides = text.partition("--parameter-overrides ")[2] or text.partition(f"{_TOOLS} plan ")[2]
         given = dict(re.findall(r"([A-Z][a-z][A-Za-z]+)=(\S+)", overrides))
         of_another_stack = re.search(r"--template-file (\S+)", text)
-        template = Template.read(ROOT / (of_another_stack[1] if of_another_stack else "template.yaml"))
+        template = read(ROOT / (of_another_stack[1] if of_another_stack else "template.yaml"))
         answered = {} if of_another_stack else required
         for parameter, quoted in given.items():
             value = re.sub(r"\$\(.*", "any", quoted).rstrip("'").strip('"')  # two quotation marks are nothing
