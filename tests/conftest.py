@@ -87,7 +87,7 @@ def stack(function_log: Path) -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def rsa_key() -> Callable[[int], RSAPrivateKey]:
-    """Give the test key of a size in bits: 1024, 2048 or 4096."""
+    """Return the test key of a size in bits: 1024, 2048 or 4096."""
 
     @cache
     def load(bits: int) -> RSAPrivateKey:
@@ -112,13 +112,13 @@ def clock() -> FakeClock:
 
 @pytest.fixture(scope="session")
 def aws() -> boto3.Session:
-    """Give a session that reads botocore's descriptions of the services once."""
+    """Return a session that reads botocore's descriptions of the services once."""
     return boto3.Session()
 
 
 @pytest.fixture
 def table(aws: boto3.Session) -> Iterator["DynamoDBClient"]:
-    """Give a DynamoDB client whose account has the table `attempts`, empty, in this process."""
+    """Return a DynamoDB client whose account has the table `attempts`, empty, in this process."""
     with mock_aws():
         client = aws.client("dynamodb")
         client.create_table(
@@ -132,7 +132,7 @@ def table(aws: boto3.Session) -> Iterator["DynamoDBClient"]:
 
 @pytest.fixture
 def logged() -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """Give what the product has logged since the test began, a dictionary a line."""
+    """Return what the product has logged since the test began, a dictionary a line."""
     from cmpassport.telemetry import logger  # noqa: PLC0415 - after the environment is set
 
     lines = io.StringIO()

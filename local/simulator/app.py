@@ -131,7 +131,7 @@ class Simulator:
         self._desk.expire()
 
     def forget_attempts(self) -> None:
-        """Give every number its whole daily limit again."""
+        """Restore every number's whole daily limit."""
         self._verifier.forget()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -149,7 +149,7 @@ class Scene:
 
 
 def processes(pool: Pool) -> frozenset[int]:
-    """Give the ids of the processes of a function's environments."""
+    """Return the ids of the processes of a function's environments."""
     environments = list(pool._all)  # noqa: SLF001 - nobody but these tests has business with it
     return frozenset(each._process.pid for each in environments if isinstance(each, WorkerEnvironment))  # noqa: SLF001
 
@@ -165,7 +165,7 @@ class Ledger:
         self._client = client_of(stack, "dynamodb")
 
     def item(self, number: str) -> Mapping[str, Any] | None:
-        """Give what the table has of a number's attempts of this day."""
+        """Return what the table has of a number's attempts of this day."""
         key = day_key(keyed_hash(self._pepper, Salt.NUMBER, number), datetime.now(UTC))
         item: Mapping[str, Any] | None = self._client.get_item(
             TableName=self.stack.table_name, Key={"id": {"S": key}}
@@ -257,7 +257,7 @@ def _receipt_variables(stack: Stack) -> dict[str, str]:
 
 
 def address_of_platform(where: Address, stack: Stack, stranger: str) -> str | None:
-    """Give what stands in PLATFORM_URL before the path; None for the simulator."""
+    """Return what stands in PLATFORM_URL before the path; None for the simulator."""
     return {
         Address.PLATFORM: None,
         Address.REFUSED: "http://127.0.0.1:1",

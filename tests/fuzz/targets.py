@@ -84,7 +84,7 @@ def _is_moment(digits: str) -> bool:
 
 
 def number(data: bytes) -> None:
-    """Give nothing but 11 digits that were all typed, and the same when given again."""
+    """Return nothing but 11 digits that were all typed, and the same when given again."""
     text = text_of(data)
     found = normalise(text)
     if found is None:
@@ -103,7 +103,7 @@ def is_plain_number(text: str) -> bool:
 
 
 def answer(data: bytes) -> None:
-    """Give a short code, and a verdict only of an answer that names the request; or say it is none."""
+    """Return a short code, and a verdict only of an answer that names the request; or say it is none."""
     try:
         found = read_answer(data, msg_id=MSG_ID, app_id=APP_ID)
     except NotTheProtocolError:

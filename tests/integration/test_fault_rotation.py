@@ -22,7 +22,7 @@ BEFORE, AFTER = 9, 30
 
 @pytest.fixture(autouse=True)
 def _own_keys(stack: Stack) -> Iterator[None]:
-    """Give the stack its key back."""
+    """Restore the stack's key."""
     assert stack.simulator is not None
     customer = stack.simulator.customer
     yield

@@ -18,7 +18,7 @@ from verify import codes
 
 
 def sim_of(row: Row) -> str:
-    """Give a number of its own for each row, so that no row uses up another's attempts."""
+    """Return a number of its own for each row, so that no row uses up another's attempts."""
     return f"136{crc32(row.name.encode()) % 10**8:08d}"
 
 

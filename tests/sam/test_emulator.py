@@ -71,7 +71,7 @@ MakePool = Callable[..., Pool]
 
 @pytest.fixture
 def make_pool(parts: Parts, tmp_path: Path) -> Iterator[MakePool]:
-    """Give what starts environments of a function with two layers, the second over the first."""
+    """Return what starts environments of a function with two layers, the second over the first."""
     for name, content in FILES.items():
         path = tmp_path / "build" / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -70,7 +70,7 @@ def at_once(phone: Phone) -> None:
 
 
 def allowed(stack: Stack, function: str) -> set[tuple[str, str]]:
-    """Give what a role allows: pairs of action and resource."""
+    """Return what a role allows: pairs of action and resource."""
     secrets = stack.secret_ids
     given = {
         "AppId": stack.app_id,

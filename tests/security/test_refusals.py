@@ -63,7 +63,7 @@ def ask(function: InProcess, body: bytes, headers: Mapping[str, str]) -> tuple[M
 
 
 def texts_of(value: Any) -> Iterator[str]:
-    """Give every text and number in JSON."""
+    """Return every text and number in JSON."""
     if isinstance(value, dict):
         for name, content in value.items():
             yield from (*texts_of(name), *texts_of(content))

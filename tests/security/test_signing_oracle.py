@@ -50,7 +50,7 @@ HOSTILE: Final = (
 
 @pytest.fixture(scope="module")
 def ask(rsa_key: Callable[[int], RSAPrivateKey]) -> Iterator[Ask]:
-    """Give what sends a preSign, or a whole body, to the handler; any signature is checked on the way."""
+    """Return what sends a preSign, or a whole body, to the handler; any signature is checked on the way."""
     key = rsa_key(MIN_KEY_BITS)
     environment = {"APP_ID": APP_ID, "ALLOWED_ORIGINS": ORIGIN, "SIGNING_SECRET_ID": "signing"}
     with pytest.MonkeyPatch.context() as patch:

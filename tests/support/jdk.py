@@ -86,7 +86,7 @@ def running_jdk() -> Iterator[Jdk]:
 
 
 def plaintexts(bits: int) -> tuple[str, ...]:
-    """Give texts from none to the most that one block of a key's size holds, its size in bytes less 11."""
+    """Return texts from none to the most that one block of a key's size holds, its size in bytes less 11."""
     most = bits // 8 - 11
     number_and_key = "139123456780123456789ABCDEF0123456789ABCDEF20261123080910111"
     return "", "1", number_and_key, "9" * most

@@ -39,12 +39,12 @@ def new_private_key(path: Path, bits: int) -> None:
 
 
 def public_half(private_key: Path) -> str:
-    """Give a private key's public half as bare Base64."""
+    """Return a private key's public half as bare Base64."""
     command = ["openssl", "pkey", "-in", str(private_key), "-pubout", "-outform", "DER"]
     return base64.b64encode(subprocess.run(command, check=True, capture_output=True).stdout).decode()
 
 
 def bare(private_key: Path) -> str:
-    """Give a private key as bare Base64 of PKCS#8."""
+    """Return a private key as bare Base64 of PKCS#8."""
     lines = private_key.read_text().splitlines()
     return "".join(line for line in lines if not line.startswith("-----"))

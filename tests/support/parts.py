@@ -95,7 +95,7 @@ def dynamodb_local() -> Iterator[str]:
 
 @contextmanager
 def real_parts(folder: Path) -> Iterator[Callable[[Options], AbstractContextManager[Stack]]]:
-    """Give what makes stacks of the built bundle, Lambda's runtime and AWS's DynamoDB Local.
+    """Return what makes stacks of the built bundle, Lambda's runtime and AWS's DynamoDB Local.
 
     Parameters
     ----------

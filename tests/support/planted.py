@@ -11,5 +11,5 @@ def plant(*values: str) -> None:
 
 
 def leaks(output: str, more: Iterable[str] = ()) -> set[str]:
-    """Give the planted values that an output holds, shortened."""
+    """Return the planted values that an output holds, shortened."""
     return {f"{value[:12]}… ({len(value)})" for value in {*_planted, *more} if value in output}

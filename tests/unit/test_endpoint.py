@@ -47,7 +47,7 @@ def answer(
 
 
 def refusal(request: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
-    """Give a refusal's status and document, after checking what all of them have."""
+    """Return a refusal's status and document, after checking what all of them have."""
     response = answer(request, _must_not_run)
     document = json.loads(response["body"])
     assert response["headers"]["Content-Type"] == "application/problem+json"
@@ -377,7 +377,7 @@ def test_an_event_with_parts_missing_gets_an_answer(request_: Mapping[str, Any],
 
 
 def metrics_of(output: str) -> dict[str, Any]:
-    """Give the one line of embedded metrics."""
+    """Return the one line of embedded metrics."""
     (line,) = (line for line in output.splitlines() if '"_aws"' in line)
     content: dict[str, Any] = json.loads(line)
     return content

@@ -101,7 +101,7 @@ def start(
     rsa_key: Callable[[int], RSAPrivateKey],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Start:
-    """Give what imports a handler anew, as a new execution environment does, with secrets and table there."""
+    """Return what imports a handler anew, as a new environment does, with secrets and table there."""
     del table
     monkeypatch.setattr("cmpassport.aws.session", lambda: aws._session)  # noqa: SLF001 - botocore's below boto3's
     texts = secrets_of(rsa_key(1024)) | {"receipts": secret((new_key(), LONG_AGO))}

@@ -38,7 +38,7 @@ Keys = Callable[[int], RSAPrivateKey]
 
 @pytest.fixture
 def credentials(rsa_key: Keys) -> Credentials:
-    """Give a customer's key of 1024 bits and a platform's of 2048."""
+    """Return a customer's key of 1024 bits and a platform's of 2048."""
     return Credentials(APP_ID, APP_KEY, rsa_key(2048).public_key(), rsa_key(1024), SignatureScheme())
 
 

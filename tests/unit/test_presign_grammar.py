@@ -180,7 +180,7 @@ def test_each_part_has_its_length(pre_sign: str) -> None:
 
 
 def _stamped(moment: datetime) -> str:
-    """Give a preSign as a phone writes it whose clock shows that moment."""
+    """Return a preSign as a phone writes it whose clock shows that moment."""
     return CURRENT.replace(STAMP, f"{moment:%Y%m%d%H%M%S}{moment.microsecond // 1000:03d}")
 
 

@@ -163,7 +163,7 @@ class FakeSecret:
         self._written()
 
     def key(self, label: str) -> str:
-        """Give the public half under a label."""
+        """Return the public half under a label."""
         return bare_public(load_private_key(json.loads(self.read("", label))["privateKey"]).public_key())
 
     def _written(self) -> None:
