@@ -70,3 +70,7 @@ CONTRACT = {
 
 def test_each_refusal_has_the_status_and_action_of_the_contract() -> None:
     assert {problem.code: (problem.status, problem.action) for problem in Problem} == CONTRACT
+
+
+def test_who_fixes_it_is_logged_in_these_words() -> None:
+    assert [who.value for who in Who] == ["nobody", "user", "page", "operator", "platform"]

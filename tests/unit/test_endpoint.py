@@ -362,6 +362,7 @@ HEADERS: Final = {"origin": ORIGIN, "content-type": "application/json"}
         ({}, 403),
         ({"headers": None, "requestContext": None, "body": None}, 403),
         ({"headers": HEADERS, "requestContext": {}, "body": "{}"}, 200),
+        ({"headers": HEADERS, "requestContext": None, "body": "{}"}, 200),
         ({"headers": HEADERS, "requestContext": {"http": None}}, 400),
     ],
 )

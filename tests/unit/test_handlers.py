@@ -359,9 +359,10 @@ def receipting(start: Start, platform: PlatformServer) -> Handler:
 
 
 def test_a_positive_verdict_has_a_receipt_that_the_published_keys_check(
-    receipting: Handler, start: Start
+    receipting: Handler, start: Start, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, body = answer(receipting, {**SUBMISSION, "nonce": "n-1"})
+    assert '"ReceiptIssued":[1.0]' in capsys.readouterr().out
     response = start("jwks.app", RECEIPTS)({"requestContext": {}}, None)
 
     keys = KeySet.import_key_set(json.loads(response["body"]))

@@ -497,6 +497,7 @@ def test_what_may_have_been_sent_and_is_not_answered_is_silence(
 
 BAD: Final[dict[str, Behaviour]] = {
     "half the body": _answered(_long(70) + b"planted"),
+    "64 KiB of more": _answered(_long(MAX_ANSWER_BYTES + 9) + FULL),
     "half a chunk": _answered(OF_CHUNKS + b"ff\r\nplanted"),
     "no last chunk": _answered(_chunked(b"planted")),
     "a chunk of no size": _answered(OF_CHUNKS + b"planted\r\n"),

@@ -64,6 +64,7 @@ def test_hash_key_and_encryption_key_are_there_if_the_secret_has_them(
     assert full.hash_key == HASH_KEY.encode()
     assert full.encryption_key is not None
     assert not full.encryption_key.is_private
+    assert ReceiptKeys.parse(secret(entry, hashKey="k" * 32)).hash_key == b"k" * 32
 
 
 def entry(**changes: Any) -> dict[str, Any]:

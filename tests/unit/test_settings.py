@@ -183,6 +183,7 @@ def test_receipts_are_on_where_their_secret_is_named() -> None:
     receipts = VerifySettings.from_environment({**REQUIRED_BY_VERIFY, **RECEIPTS}).receipts
 
     assert receipts == ReceiptSettings("number-verification/receipts", NumberForm.HASH, 120, "")
+    assert [form.value for form in NumberForm] == ["hash", "masked", "encrypted"]
     assert VerifySettings.from_environment(REQUIRED_BY_VERIFY).receipts is None
     assert VerifySettings.from_environment({**REQUIRED_BY_VERIFY, "RECEIPT_SECRET_ID": " "}).receipts is None
 

@@ -607,3 +607,11 @@ def test_an_answer_is_logged_and_counted_for_whoever_can_mend_it(
     assert (line["level"], line["attempt"], line["resultCode"]) == (level, attempt, code)
     assert (line["taskId"], len(line["number"])) == ("task-1", 16)
     assert set(metrics.metric_set) == {"PlatformLatency", *counted.split()}
+
+
+def test_the_platforms_latency_is_counted_in_milliseconds(house: House) -> None:
+    house.platform.meanwhile = lambda: house.clock.advance(2)
+
+    house.verify()
+
+    assert metrics.metric_set["PlatformLatency"]["Value"] == [2000.0]
