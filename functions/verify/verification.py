@@ -44,6 +44,8 @@ SETTLE_SECONDS: Final = 3.0
 PATIENCE_SECONDS: Final = 3.0
 """How long an attempt waits for others that are under way, before it is refused."""
 _PAUSE_SECONDS: Final = 0.15
+"""Before it asks for a place again; twice that each time, up to the longest."""
+_LONGEST_PAUSE_SECONDS: Final = 0.6
 _CALLER_DIGITS: Final = 16
 """Hexadecimal digits of the keyed hashes that tell callers apart."""
 
@@ -287,17 +289,19 @@ class Verifier:
     def _reserve(self, attempt: _Attempt) -> Reservation:
         """Reserve an attempt; wait a little for others that are under way."""
         patient_until = min(self._monotonic() + PATIENCE_SECONDS, attempt.ends_at - SETTLE_SECONDS)
+        pause = _PAUSE_SECONDS
         while True:
             try:
                 return self._attempts.reserve(attempt.budget, attempt.msg_id, attempt.caller, self._now())
             except AttemptsInFlightError as error:
-                if not error.worth_waiting or self._monotonic() + _PAUSE_SECONDS > patient_until:
+                if not error.worth_waiting or self._monotonic() + pause > patient_until:
                     _refused(error, attempt)
                     raise
             except AttemptsExhaustedError as error:
                 _refused(error, attempt)
                 raise
-            self._sleep(_PAUSE_SECONDS)
+            self._sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     def _without_answer(self, problem: Problem, error: Exception, reservation: Reservation) -> Outcome:
         """Return the outcome of an attempt that the platform may have judged."""

@@ -364,9 +364,11 @@ def test_tokens_that_the_platform_does_not_judge_lock_nobody_out(house: House, e
 def test_while_another_networks_attempt_is_under_way_the_owner_waits(house: House) -> None:
     house.verifier = house.build(limit=1)
     waited: list[float] = []
+    updates: list[None] = []
 
     def the_owner_comes() -> None:
         began = house.clock.seconds
+        house.table.meta.events.register("before-call.dynamodb.UpdateItem", lambda **_: updates.append(None))
         with pytest.raises(AttemptsInFlightError):
             house.verify("VM_OWNERS")
         waited.append(house.clock.seconds - began)
@@ -375,6 +377,7 @@ def test_while_another_networks_attempt_is_under_way_the_owner_waits(house: Hous
     house.verify(address=STRANGER)
 
     assert 2.5 < waited[0] <= 3
+    assert len(updates) <= 15  # seven tries, seven notes that somebody waits, the stranger's settling
 
 
 def test_a_known_device_has_a_budget_of_its_own(house: House) -> None:
