@@ -109,8 +109,10 @@ def _request_id(event: Mapping[str, Any], context: Any) -> str:
 
 
 def _accept(event: Mapping[str, Any], request_id: str, allowed_origins: frozenset[str]) -> Request:
-    # API Gateway writes names in lower case; `sam local` as they were sent.
-    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    headers = event.get("headers") or {}
+    if "origin" not in headers or "content-type" not in headers:
+        # API Gateway writes names in lower case; `sam local` as they were sent.
+        headers = {name.lower(): value for name, value in headers.items()}
     if headers.get("origin") not in allowed_origins:
         raise ProblemError(Problem.ORIGIN_NOT_ALLOWED)
     media_type, _, parameters = headers.get("content-type", "").partition(";")
