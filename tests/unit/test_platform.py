@@ -11,9 +11,10 @@ import traceback
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from socketserver import BaseRequestHandler, ThreadingTCPServer
+from typing import Any, Final
 
 import pytest
 from urllib3.connection import HTTPConnection
@@ -69,11 +70,6 @@ class Connection:
     def send(self, data: bytes) -> None:
         self._sock.sendall(data)
 
-    def answer(self, body: bytes, *headers: str, status: str = "200 OK") -> None:
-        """Send a whole answer."""
-        lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
-        self.send("\r\n".join(lines).encode() + body)
-
     def drip(self, data: bytes) -> None:
         """Send a byte now and then, until the client has gone or the server ends."""
         for byte in data:
@@ -102,63 +98,46 @@ class Connection:
 Behaviour = Callable[[Connection], None]
 
 
-@dataclass
-class Server:
+class Server(ThreadingTCPServer):
     """A server on loopback that behaves as told, connection by connection."""
 
-    behave: Behaviour
-    tls: ssl.SSLContext | None = None
-    requests: list[bytes] = field(default_factory=list)
-    connections: int = 0
-    ended: threading.Event = field(default_factory=threading.Event)
-    closed: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
-
-    def __enter__(self) -> Self:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
-        return self
+    def __init__(self, behave: Behaviour, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), BaseRequestHandler)
+        self._behave = behave
+        self._tls = tls
+        self.port = self.server_address[1]
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}{PATH}"
+        self.requests: list[bytes] = []
+        self.connections = 0
+        self.ended = threading.Event()
+        self.closed = threading.Semaphore(0)
+        threading.Thread(target=self.serve_forever, args=(0.01,)).start()
 
     def __exit__(self, *_: object) -> None:
         self.ended.set()
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for thread in self._threads:
-            thread.join(10)
+        self.shutdown()
+        self.server_close()  # waits for its threads
 
-    @property
-    def url(self) -> str:
-        scheme = "https" if self.tls else "http"
-        return f"{scheme}://127.0.0.1:{self.port}{PATH}"
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                sock, _ = self._listener.accept()
-                self.connections += 1
-                self._threads.append(threading.Thread(target=self._serve, args=(sock,)))
-                self._threads[-1].start()
-
-    def _serve(self, sock: socket.socket) -> None:
-        with suppress(OSError), sock:
-            sock.settimeout(10)
-            if self.tls is None:
-                self.behave(Connection(sock, self))
+    def finish_request(self, request: Any, _: object) -> None:
+        self.connections += 1
+        request.settimeout(10)
+        with suppress(OSError), request:
+            if self._tls is None:
+                self._behave(Connection(request, self))
             else:
-                with self.tls.wrap_socket(sock, server_side=True) as secured:
-                    self.behave(Connection(secured, self))
+                with self._tls.wrap_socket(request, server_side=True) as secured:
+                    self._behave(Connection(secured, self))
         self.closed.release()
 
-
-def make(url: str, limits: Limits = PATIENT, monotonic: Callable[[], float] = time.monotonic) -> Platform:
-    return Platform(url, limits, monotonic)
+    def shutdown_request(self, request: Any) -> None:
+        """Leave it: a behaviour closes, or resets."""
 
 
 @contextmanager
-def made(url: str, **options: Any) -> Iterator[Platform]:
-    client = make(url, **options)
+def client_of(
+    url: str, limits: Limits = PATIENT, monotonic: Callable[[], float] = time.monotonic
+) -> Iterator[Platform]:
+    client = Platform(url, limits, monotonic)
     yield client
     client.disconnect()
 
@@ -176,23 +155,26 @@ class Ending:
 def exchange(behave: Behaviour, limits: Limits = PATIENT) -> Ending:
     """Have one exchange with a server that behaves so."""
     error, answer, started = None, b"", time.monotonic()
-    with Server(behave) as server:
-        client = make(server.url, limits)
+    with Server(behave) as server, client_of(server.url, limits) as client:
         try:
             answer = client.ask(REQUEST)
         except CmpassportError as raised:
             error = raised
         seconds = time.monotonic() - started
-        client.disconnect()
     return Ending(server, error, answer, seconds)
 
 
 # Behaviours.
 
 
-def _keep_answering(connection: Connection) -> None:
-    while connection.read_request():
-        connection.answer(b'{"header":{}}')
+def _always(answer: bytes) -> Behaviour:
+    """Answer each request with this."""
+
+    def behave(connection: Connection) -> None:
+        while connection.read_request():
+            connection.send(answer)
+
+    return behave
 
 
 def _answered(*pieces: bytes) -> Behaviour:
@@ -202,14 +184,6 @@ def _answered(*pieces: bytes) -> Behaviour:
         connection.read_request()
         for piece in pieces:
             connection.send(piece)
-
-    return behave
-
-
-def _with_status(status: str, *headers: str) -> Behaviour:
-    def behave(connection: Connection) -> None:
-        while connection.read_request():
-            connection.answer(b"planted", *headers, status=status)
 
     return behave
 
@@ -256,11 +230,15 @@ def _endless_after(head: bytes, piece: bytes = b"x" * 65536) -> Behaviour:
 
 
 OK: Final = b"HTTP/1.1 200 OK\r\n"
+EMPTY: Final = b'{"header":{}}'
 OF_CHUNKS: Final = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 def _long(size: int) -> bytes:
     return OK + b"Content-Length: %d\r\n\r\n" % size
+
+
+_keep_answering: Final = _always(_long(len(EMPTY)) + EMPTY)
 
 
 def _coded(coding: str, body: bytes) -> Behaviour:
@@ -288,7 +266,7 @@ def test_a_request_is_posted_as_it_is_and_the_body_comes_back() -> None:
     assert headers["content-length"] == str(len(REQUEST))
     assert headers["host"] == f"127.0.0.1:{ending.server.port}"
     assert body == REQUEST
-    assert ending.answer == b'{"header":{}}'
+    assert ending.answer == EMPTY
 
 
 EARLY_HINTS: Final = b"HTTP/1.1 103 Early Hints\r\nLink: </planted>\r\n\r\n"
@@ -357,18 +335,18 @@ def _refusing_url() -> str:
 )
 def test_an_unreachable_platform_is_tried_twice(connecting: Connecting, url: str, cause: str) -> None:
     with pytest.raises(PlatformUnreachableError, match=cause):
-        make(url).ask(REQUEST)
+        Platform(url, PATIENT, time.monotonic).ask(REQUEST)
 
     assert connecting.attempts == 2
 
 
 def test_a_second_connection_that_is_accepted_carries_the_request_once(connecting: Connecting) -> None:
     connecting.failing = 3
-    with Server(_keep_answering) as server, made(server.url) as client:
+    with Server(_keep_answering) as server, client_of(server.url) as client:
         with pytest.raises(PlatformUnreachableError):
             client.ask(REQUEST)
 
-        assert client.ask(REQUEST) == b'{"header":{}}'
+        assert client.ask(REQUEST) == EMPTY
 
     assert (connecting.attempts, len(server.requests)) == (4, 1)
 
@@ -408,25 +386,25 @@ def _trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 
 @pytest.mark.usefixtures("_trusted")
 def test_a_server_that_a_known_authority_vouches_for_is_asked(tls: ssl.SSLContext) -> None:
-    with Server(_keep_answering, tls) as server, made(server.url) as client:
-        assert [client.ask(REQUEST) for _ in range(3)] == [b'{"header":{}}'] * 3
+    with Server(_keep_answering, tls) as server, client_of(server.url) as client:
+        assert [client.ask(REQUEST) for _ in range(3)] == [EMPTY] * 3
     assert server.connections == 1
 
 
 @pytest.mark.usefixtures("_trusted")
-@pytest.mark.parametrize("kind", ["reset after reading", "closed after reading", "a dripping body"])
+@pytest.mark.parametrize("kind", ["reset after reading", "a dripping body"])
 def test_over_tls_too_what_may_have_been_sent_is_not_sent_again(tls: ssl.SSLContext, kind: str) -> None:
     behave, limits = SILENT[kind]
 
     with Server(behave, tls) as server, pytest.raises(PlatformSilentError):
-        make(server.url, limits).ask(REQUEST)
+        Platform(server.url, limits, time.monotonic).ask(REQUEST)
 
     assert (server.connections, len(server.requests)) == (1, 1)
 
 
-def assert_nothing_is_sent(server: Server, url: str, cause: str = "SSLError") -> None:
-    with pytest.raises(PlatformUnreachableError, match=cause):
-        make(url).ask(REQUEST)
+def assert_nothing_is_sent(server: Server, url: str) -> None:
+    with pytest.raises(PlatformUnreachableError, match="SSLError"):
+        Platform(url, PATIENT, time.monotonic).ask(REQUEST)
     assert (server.connections, server.requests) == (2, [])
 
 
@@ -441,23 +419,16 @@ def test_another_servers_certificate_is_no_good(tls: ssl.SSLContext) -> None:
         assert_nothing_is_sent(server, server.url.replace("127.0.0.1", "localhost"))
 
 
-def test_a_server_that_speaks_no_tls_is_unreachable_and_sent_nothing() -> None:
-    def speak_plainly(connection: Connection) -> None:
-        connection.send(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
-
-    with Server(speak_plainly) as server:
-        assert_nothing_is_sent(server, server.url.replace("http:", "https:"), "Error")
-
-
 def test_a_handshake_that_never_ends_is_given_up() -> None:
     with Server(Connection.stay_silent) as server:
         started = time.monotonic()
         with pytest.raises(PlatformUnreachableError):
-            make(server.url.replace("http:", "https:"), Limits(0.1, 0.1, 0.5)).ask(REQUEST)
-        seconds = time.monotonic() - started
+            Platform(server.url.replace("http:", "https:"), Limits(0.1, 0.1, 0.5), time.monotonic).ask(
+                REQUEST
+            )
 
     assert server.connections == 2
-    assert seconds < 5
+    assert time.monotonic() - started < 5
 
 
 # Sent, and no answer.
@@ -469,13 +440,9 @@ SILENT: Final[dict[str, tuple[Behaviour, Limits]]] = {
     "closed after reading": (_answered(), PATIENT),
     "nothing at all": (_silent_after(b""), HURRIED),
     "nothing after the status line": (_silent_after(OK), HURRIED),
-    "nothing after the headers": (_silent_after(_long(9)), HURRIED),
     "nothing after half the body": (_silent_after(_long(9) + b"abc"), HURRIED),
-    "nothing after the first chunk": (_silent_after(_chunked(b"abc")), HURRIED),
-    "a dripping status line": (_dripping(b"HTTP/1.1 200 " + b"O" * 10_000), HURRIED),
     "dripping headers": (_dripping(b"X-Header: planted\r\n" * 90, OK), HURRIED),
     "a dripping body": (_dripping(b"x" * 10_000, _long(10_000)), HURRIED),
-    "a dripping body of chunks": (_dripping(b"1\r\nx\r\n" * 2000, OF_CHUNKS), HURRIED),
     "a dripping body to the end": (_dripping(b"x" * 10_000, OK + b"\r\n"), HURRIED),
 }
 
@@ -499,7 +466,6 @@ BAD: Final[dict[str, Behaviour]] = {
     "half the body": _answered(_long(70) + b"planted"),
     "64 KiB of more": _answered(_long(MAX_ANSWER_BYTES + 9) + FULL),
     "half a chunk": _answered(OF_CHUNKS + b"ff\r\nplanted"),
-    "no last chunk": _answered(_chunked(b"planted")),
     "a chunk of no size": _answered(OF_CHUNKS + b"planted\r\n"),
     "a byte too many": _answered(_long(65537) + FULL + b"x"),
     "a byte too many in chunks": _answered(_chunked(FULL, b"x", b"")),
@@ -507,26 +473,14 @@ BAD: Final[dict[str, Behaviour]] = {
     "a byte too many in gzip": _coded("gzip", gzip.compress(FULL + b"x")),
     "a bomb": _coded("deflate", zlib.compress(b"x" * 100 * MAX_ANSWER_BYTES)),
     "a body without end": _endless_after(OK + b"\r\n"),
-    "a length of a terabyte": _answered(_long(1 << 40) + FULL * 2),
     "a chunk of negative size": _endless_after(OF_CHUNKS + b"-1\r\n"),
     "interim answers without end": _endless_after(b"", EARLY_HINTS),
     "trailers without end": _endless_after(_chunked(b"{}", b"")[:-2], b"X: planted\r\n"),
     "words": _answered(b"planted words\r\n\r\n"),
-    "JSON without HTTP": _answered(b'{"header": {"planted": 1}}\r\n'),
-    "another protocol": _answered(b"SSH-2.0-OpenSSH_9.6 planted\r\n"),
-    "zeros": _answered(b"\x00" * 1000),
-    "an empty line": _answered(b"\r\n\r\n"),
     "a line without end": _answered(b"HTTP/1.1 200 " + b"x" * 70_000),
-    "a header without end": _answered(OK + b"X: " + b"x" * 70_000),
     "a thousand headers": _answered(OK + b"X: planted\r\n" * 1000 + b"\r\n"),
-    "HTTP 3": _answered(b"HTTP/3.0 200 OK\r\n\r\n"),
-    "a status of letters": _answered(b"HTTP/1.1 abc planted\r\n\r\n"),
     "a status of five digits": _answered(b"HTTP/1.1 20000 planted\r\n\r\n"),
 }
-STATUSES: Final = (
-    *(201, 202, 204, 206, 300, 301, 302, 303, 304, 307, 308),
-    *(400, 401, 403, 404, 408, 413, 429, 500, 502, 503, 504),
-)
 
 
 def assert_shows_nothing(ending: Ending, kind: type[Exception], caplog: pytest.LogCaptureFixture) -> None:
@@ -547,26 +501,20 @@ def test_what_is_no_whole_answer_is_a_bad_one(behave: Behaviour, caplog: pytest.
     assert len(ending.server.requests) == 1
 
 
-@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("status", [201, 204, 302, 307, 404, 429, 503])
 def test_another_status_is_a_bad_answer_and_nothing_is_sent_again(
     status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
+    headers = f"Content-Length: 7\r\nRetry-After: 0\r\nLocation: {PATH}?planted\r\n"
     with caplog.at_level(logging.INFO):
-        ending = exchange(_with_status(f"{status} planted", "Retry-After: 0", f"Location: {PATH}?planted"))
+        ending = exchange(_always(f"HTTP/1.1 {status} planted\r\n{headers}\r\nplanted".encode()))
 
     assert_shows_nothing(ending, BadAnswerError, caplog)
     assert str(ending.error) == f"the answer has HTTP status {status}"
     assert len(ending.server.requests) == 1
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        *(b"planted token", b": planted token", b"Content-Length: 2\r\n planted\r\nplanted token"),
-        *(b"Content-Length: 2\r\nContent-Length: planted", b"Content-Length: planted"),
-        *(b"Transfer-Encoding: planted", b"Content-Encoding: planted\r\nContent-Length: 2"),
-    ],
-)
+@pytest.mark.parametrize("headers", [b"planted token", b"Content-Length: planted"])
 def test_headers_that_are_none_are_not_logged(headers: bytes, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         exchange(_answered(OK + headers + b"\r\n\r\n{}"))
@@ -580,7 +528,7 @@ def test_headers_that_are_none_are_not_logged(headers: bytes, caplog: pytest.Log
 @pytest.mark.parametrize(("idle", "connections"), [(20, 1), (20.001, 5)])
 def test_a_connection_is_kept_for_twenty_seconds(clock: FakeClock, idle: float, connections: int) -> None:
     assert MAX_IDLE_SECONDS == 20
-    with Server(_keep_answering) as server, made(server.url, monotonic=clock.monotonic) as client:
+    with Server(_keep_answering) as server, client_of(server.url, monotonic=clock.monotonic) as client:
         for _ in range(5):
             client.ask(REQUEST)
             clock.advance(idle)
@@ -589,7 +537,7 @@ def test_a_connection_is_kept_for_twenty_seconds(clock: FakeClock, idle: float, 
 
 
 def test_a_connection_that_the_server_closed_is_replaced_before_anything_is_sent() -> None:
-    with Server(_answered(_long(2) + b"{}")) as server, made(server.url) as client:
+    with Server(_answered(_long(2) + b"{}")) as server, client_of(server.url) as client:
         client.ask(REQUEST)
         assert server.closed.acquire(timeout=10)
 
@@ -601,10 +549,10 @@ def test_a_connection_that_the_server_closed_is_replaced_before_anything_is_sent
 def test_a_connection_closed_while_a_request_is_under_way_is_silence_and_not_tried_again() -> None:
     def answer_and_hang_up(connection: Connection) -> None:
         connection.read_request()
-        connection.answer(b"{}")
+        connection.send(_long(2) + b"{}")
         connection.read_request()
 
-    with Server(answer_and_hang_up) as server, made(server.url) as client:
+    with Server(answer_and_hang_up) as server, client_of(server.url) as client:
         client.ask(REQUEST)
 
         with pytest.raises(PlatformSilentError):
@@ -631,19 +579,8 @@ def test_what_one_answer_leaves_behind_is_not_taken_for_the_next(first: bytes) -
         while connection.read_request():
             connection.send(answers.pop() if answers else _long(6) + b"second")
 
-    with Server(behave) as server, made(server.url) as client:
+    with Server(behave) as server, client_of(server.url) as client:
         with suppress(BadAnswerError):
             client.ask(REQUEST)
 
         assert client.ask(REQUEST) == b"second"
-
-
-def test_each_thread_has_a_deadline_of_its_own() -> None:
-    endings: list[bytes] = []
-    with Server(_dripping(_long(2) + b"{}")) as server, made(server.url) as patient:
-        waiting = threading.Thread(target=lambda: endings.append(patient.ask(REQUEST)))
-        waiting.start()
-        with pytest.raises(PlatformSilentError):
-            make(server.url, Limits(connect=5, read=0.2, deadline=0.2)).ask(REQUEST)
-        waiting.join(20)
-    assert endings == [b"{}"]
