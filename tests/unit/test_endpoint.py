@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cmpassport.errors import CmpassportError
 from cmpassport.http import MAX_BODY_BYTES, Endpoint, Request
@@ -51,7 +49,10 @@ def refusal(request: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
     response = answer(request, _must_not_run)
     document = json.loads(response["body"])
     assert response["headers"]["Content-Type"] == "application/problem+json"
-    assert document["status"] == response["statusCode"]
+    assert "Retry-After" not in response["headers"]
+    every = {"type", "title", "status", "detail", "code", "action", "requestId"}
+    assert document.keys() - {"errors"} == every
+    assert "planted" not in response["body"]
     return response["statusCode"], document
 
 
@@ -129,15 +130,19 @@ def test_the_origin_is_checked_before_the_body_is_looked_at() -> None:
 # Media type.
 
 
-OTHER_MEDIA_TYPES: Final = (
-    *(None, "", "text/plain", "text/plain;charset=utf-8", "text/json", "application/jsonp"),
-    *("application/json+x", "application/problem+json", "application/x-www-form-urlencoded"),
-    *("multipart/form-data; boundary=x", "application/json; charset=gbk", "application/json; charset=utf-16"),
-    *("application/json; charset=utf-8; charset=gbk", "text/plain, application/json"),
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        *(
+            None,
+            "text/plain",
+            "application/jsonp",
+            "application/problem+json",
+            "text/plain, application/json",
+        ),
+        *("application/json; charset=gbk", "application/json; charset=utf-8; charset=gbk"),
+    ],
 )
-
-
-@pytest.mark.parametrize("content_type", OTHER_MEDIA_TYPES)
 def test_another_media_type_is_refused(content_type: str | None) -> None:
     status, document = refusal(event(content_type=content_type))
 
@@ -147,10 +152,6 @@ def test_another_media_type_is_refused(content_type: str | None) -> None:
 # Size.
 
 
-def _sized(size: int) -> str:
-    return json.dumps({"name": "x" * (size - len('{"name": ""}'))})
-
-
 def in_base64(data: bytes | str) -> dict[str, Any]:
     text = data if isinstance(data, str) else base64.b64encode(data).decode()
     return event(text) | {"isBase64Encoded": True}
@@ -158,81 +159,79 @@ def in_base64(data: bytes | str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("written", [event, lambda body: in_base64(body.encode())], ids=["text", "Base64"])
 def test_a_body_of_16_kib_is_accepted_and_one_byte_more_is_not(written: Callable[[str], Any]) -> None:
-    largest = _sized(16384)
-    assert len(largest) == MAX_BODY_BYTES == 16384
-    assert answer(written(largest), lambda request: request.fields)["body"] == largest.replace(" ", "")
+    largest = '{"name":"' + "x" * (16384 - 14) + '号"}'
+    assert len(largest.encode()) == MAX_BODY_BYTES == 16384
+    assert answer(written(largest), lambda request: request.fields)["body"] == largest
 
-    status, document = refusal(written(_sized(16385)))
+    status, document = refusal(written(largest + " "))
 
     assert (status, document["code"], document["action"]) == (413, "body_too_large", "fix_request")
-
-
-@pytest.mark.parametrize(
-    "body", ['{"name": "' + "号" * 5458 + '"}', "[" * 32768, "[" * 32769, "[" * 6_000_000]
-)
-def test_bytes_are_counted_not_characters_and_before_anything_is_read(body: str) -> None:
-    assert refusal(event(body))[0] == 413
 
 
 # JSON.
 
 NOT_JSON: Final = {
     "no body": None,
-    "nothing": "",
-    "spaces": "  ",
     "words": "planted",
     "cut off": '{"name": "planted',
     "text after it": '{"name": "planted"} x',
-    "two of them": '{"name": "planted"}{"name": "planted"}',
-    "single quotes": "{'name': 'planted'}",
-    "a comma too many": '{"name": "planted",}',
-    "a comment": '{"name": "planted"} // x',
     "a byte order mark": '\ufeff{"name": "planted"}',
     "NaN": '{"name": NaN}',
-    "Infinity": '{"name": Infinity}',
-    "minus Infinity": '{"name": -Infinity}',
-    "a member twice": '{"name": "planted", "name": "value"}',
+    "Infinity": '{"name": -Infinity}',
     "a member twice, deeper": '{"name": {"a": 1, "a": "planted"}}',
     "a member twice, spelled in two ways": '{"name": "planted", "n\\u0061me": "value"}',
-    "deep nesting of arrays": "[" * 16000,
-    "deep nesting of objects": '{"a":' * 3000,
-    "deep and closed": "[" * 8000 + "]" * 8000,
+    "deep nesting": "[" * 16000,
     "an integer of 16000 digits": '{"name": ' + "9" * 16000 + "}",
     "a control character": '{"name": "planted\x01"}',
     "half a surrogate pair, raw": '{"name": "\ud800"}',
+    "no Base64": in_base64("YQ==YQ=="),
+    "no ASCII": in_base64("签名"),
+    "GBK": in_base64('{"name": "号"}'.encode("gbk")),
+    "UTF-16": in_base64('{"name": "x"}'.encode("utf-16")),
 }
 
 
 @pytest.mark.parametrize("body", NOT_JSON.values(), ids=NOT_JSON)
-def test_what_is_not_json_is_refused(body: str | None) -> None:
-    status, document = refusal(event(body))
+def test_what_is_not_json_is_refused(body: str | dict[str, Any] | None) -> None:
+    status, document = refusal(body if isinstance(body, dict) else event(body))
 
     assert (status, document["code"], document["action"]) == (400, "invalid_request", "fix_request")
-    assert [error["field"] for error in document["errors"]] == [""]
-    assert "planted" not in json.dumps(document)
+    reason = "the body is not JSON (RFC 8259, UTF-8, no repeated members)"
+    assert document["errors"] == [{"field": "", "reason": reason}]
 
 
-UTF_16: Final = '{"name": "x"}'.encode("utf-16")
-UNREADABLE: Final = (
-    *("!", "=", "YQ", "YQ==YQ==", "Y Q==", "Y\nQ==", "签名", "\ud800"),
-    *(b"\xff", b'{"name": "\xff"}', '{"name": "号"}'.encode("gbk"), UTF_16),
-)
-
-
-@pytest.mark.parametrize("body", UNREADABLE)
-def test_a_body_that_is_no_base64_or_no_utf8_is_refused(body: bytes | str) -> None:
-    assert refusal(in_base64(body))[1]["code"] == "invalid_request"
-
-
-@pytest.mark.parametrize("body", ["[]", '["name"]', '"name"', "17", "true", "null", "1e999"])
+@pytest.mark.parametrize("body", ["[]", '"planted"', "null"])
 def test_json_that_is_no_object_is_refused(body: str) -> None:
-    status, document = refusal(event(body))
-
-    assert status == 400
-    assert document["errors"] == [{"field": "", "reason": "the body must be a JSON object"}]
+    assert refusal(event(body))[1]["errors"] == [{"field": "", "reason": "the body must be a JSON object"}]
 
 
 # Members.
+
+_NO_TEXTS: Final[tuple[Any, ...]] = (None, 17, ["planted"], {})
+_KNOWN: Final = ("", "only these members are known: phoneNum, token, expandParams")
+
+
+@pytest.mark.parametrize(
+    ("changes", "errors"),
+    [
+        ({}, []),
+        ({"expandParams": ""}, []),
+        *(({"token": value}, [("token", "must be a text")]) for value in _NO_TEXTS),
+        ({"expandParams": None}, [("expandParams", "must be a text")]),
+        *(({name: "planted"}, [_KNOWN]) for name in ("planted", "phoneNum ", "", "__proto__")),
+    ],
+)
+def test_the_members_are_the_known_ones_and_texts(
+    changes: dict[str, Any], errors: list[tuple[str, str]]
+) -> None:
+    assert _check({"phoneNum": "", "token": "", **changes}) == errors
+
+
+def test_everything_that_is_wrong_is_said_at_once() -> None:
+    errors = _check({"phoneNum": 1, "expandParams": None, "planted": 1, "planted2": 2})
+
+    texts = [(name, "must be a text") for name in ("phoneNum", "expandParams")]
+    assert errors == [("token", "is missing"), *texts, _KNOWN]
 
 
 def _check(body: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -241,50 +240,14 @@ def _check(body: Mapping[str, Any]) -> list[tuple[str, str]]:
         return {}
 
     response = answer(event(json.dumps(body)), operation)
-    if response["statusCode"] == 200:
-        return []
-    document = json.loads(response["body"])
-    assert document["code"] == "invalid_request"
     assert "planted" not in response["body"]
-    return [(error["field"], error["reason"]) for error in document["errors"]]
-
-
-@pytest.mark.parametrize("value", [None, 17, 1.5, True, [], ["planted"], {}, {"planted": "planted"}, 10**400])
-@pytest.mark.parametrize("name", ["phoneNum", "token", "expandParams"])
-def test_a_member_that_is_no_text_is_named(name: str, value: Any) -> None:
-    assert _check({"phoneNum": "", "token": "", name: "x"}) == []
-    assert _check({"phoneNum": "", "token": "", name: value}) == [(name, "must be a text")]
-
-
-def test_everything_that_is_wrong_is_said_at_once() -> None:
-    errors = _check({"phoneNum": 1, "expandParams": None, "planted": 1, "planted2": 2})
-
-    assert errors == [
-        ("token", "is missing"),
-        ("phoneNum", "must be a text"),
-        ("expandParams", "must be a text"),
-        ("", "only these members are known: phoneNum, token, expandParams"),
-    ]
-
-
-@pytest.mark.parametrize("name", ["planted", "PhoneNum", "phoneNum ", "", "__proto__", "\u0000"])
-def test_an_unknown_member_is_refused_and_its_name_is_not_repeated(name: str) -> None:
-    assert _check({"phoneNum": "", "token": "", name: "planted"}) == [
-        ("", "only these members are known: phoneNum, token, expandParams")
-    ]
-
-
-@given(st.binary(max_size=200) | st.text(max_size=200))
-def test_any_body_gets_an_answer(body: bytes | str) -> None:
-    assert answer(in_base64(body))["statusCode"] in {200, 400}
-    if isinstance(body, str):
-        assert answer(event(body))["statusCode"] in {200, 400}
+    return [tuple(error.values()) for error in json.loads(response["body"]).get("errors", [])]
 
 
 # Refusals.
 
 
-def test_a_refusal_is_a_problem_document() -> None:
+def test_a_refusal_is_a_problem_document(capsys: pytest.CaptureFixture[str]) -> None:
     def operation(_: Request) -> Mapping[str, Any]:
         raise ProblemError(
             Problem.ATTEMPTS_EXHAUSTED,
@@ -314,43 +277,40 @@ def test_a_refusal_is_a_problem_document() -> None:
         "resultCode": "121011",
         "errors": [{"field": "phoneNum", "reason": "a reason"}],
     }
+    assert metrics_of(capsys.readouterr().out).keys() >= {"ColdStart", "AttemptsExhausted"}
 
 
 # What nobody expected.
 
 
-def _planted(error: Exception) -> Callable[[Request], Mapping[str, Any]]:
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (KeyError("planted"), None),
+        (UnicodeDecodeError("utf-8", b"planted", 0, 1, "planted"), None),
+        (
+            CmpassportError("the pepper has fewer than 32 characters"),
+            "the pepper has fewer than 32 characters",
+        ),
+    ],
+)
+def test_an_unexpected_error_is_an_internal_error_and_its_text_goes_nowhere(
+    error: Exception, reason: str | None, logged: Log, capsys: pytest.CaptureFixture[str]
+) -> None:
     def operation(_: Request) -> Mapping[str, Any]:
         raise error from KeyError("planted in the cause")
 
-    return operation
-
-
-@pytest.mark.parametrize(
-    "error", [KeyError("planted"), UnicodeDecodeError("utf-8", b"planted", 0, 1, "planted")]
-)
-def test_an_unexpected_error_is_an_internal_error_and_its_text_goes_nowhere(
-    error: Exception, logged: Log, capsys: pytest.CaptureFixture[str]
-) -> None:
-    response = answer(event(), _planted(error))
+    response = answer(event(), operation)
 
     document = json.loads(response["body"])
     assert response["statusCode"] == 500
     assert (document["code"], document["action"]) == ("internal_error", "use_other_method")
-    assert response["headers"]["Content-Type"] == "application/problem+json"
     (line,) = logged()
-    assert (line["level"], line["error"]) == ("ERROR", type(error).__name__)
+    assert (line["level"], line["error"], line.get("reason")) == ("ERROR", type(error).__name__, reason)
     assert line["requestId"] == "the request"
     assert any("operation" in frame for frame in line["frames"])
     captured = capsys.readouterr()
-    assert "planted" not in json.dumps([response, line]) + captured.out.replace("_planted", "") + captured.err
-
-
-def test_the_reason_of_our_own_errors_is_logged(logged: Log) -> None:
-    answer(event(), _planted(CmpassportError("the pepper has fewer than 32 characters")))
-    assert answer(event(), lambda _: {"sign": object()})["statusCode"] == 500
-
-    assert [line.get("reason") for line in logged()] == ["the pepper has fewer than 32 characters", None]
+    assert "planted" not in json.dumps([response, line]) + captured.out + captured.err
 
 
 HEADERS: Final = {"origin": ORIGIN, "content-type": "application/json"}
@@ -361,7 +321,6 @@ HEADERS: Final = {"origin": ORIGIN, "content-type": "application/json"}
     [
         ({}, 403),
         ({"headers": None, "requestContext": None, "body": None}, 403),
-        ({"headers": HEADERS, "requestContext": {}, "body": "{}"}, 200),
         ({"headers": HEADERS, "requestContext": None, "body": "{}"}, 200),
         ({"headers": HEADERS, "requestContext": {"http": None}}, 400),
     ],
@@ -374,6 +333,10 @@ def test_an_event_with_parts_missing_gets_an_answer(request_: Mapping[str, Any],
         assert json.loads(response["body"])["requestId"] == "lambda's identifier"
 
 
+def test_what_cannot_be_written_is_an_internal_error() -> None:
+    assert answer(event(), lambda _: {"sign": object()})["statusCode"] == 500
+
+
 # Metrics.
 
 
@@ -384,40 +347,16 @@ def metrics_of(output: str) -> dict[str, Any]:
     return content
 
 
-def test_metrics_are_written_at_the_end_of_each_request(capsys: pytest.CaptureFixture[str]) -> None:
-    answer(event(origin="null"))
+def test_metrics_are_written_at_the_end_of_each_request_and_a_start_counts_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    endpoint = Endpoint(lambda _: {}, ORIGINS)
+    endpoint(event(origin="null"), Context())
 
     line = metrics_of(capsys.readouterr().out)
     (directive,) = line["_aws"]["CloudWatchMetrics"]
     assert directive["Namespace"] == "NumberVerification"
     assert {metric["Name"] for metric in directive["Metrics"]} == {"ColdStart", "OriginNotAllowed"}
     assert line["ColdStart"] == line["OriginNotAllowed"] == [1.0]
-
-
-def test_a_start_is_counted_once_and_what_counts_nothing_writes_nothing(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    endpoint = Endpoint(lambda _: {}, ORIGINS)
-    endpoint(event(), Context())
-    assert metrics_of(capsys.readouterr().out)["ColdStart"] == [1.0]
-
     assert endpoint(event(), Context())["statusCode"] == 200
     assert capsys.readouterr().out == ""
-
-
-@pytest.mark.parametrize("problem", Problem)
-def test_each_refusal_is_told_and_counted_by_its_code(
-    problem: Problem, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def operation(_: Request) -> Mapping[str, Any]:
-        raise ProblemError(problem, "A detail.")
-
-    response = answer(event(), operation)
-
-    assert response["statusCode"] == problem.status
-    assert response["headers"]["Content-Type"] == "application/problem+json"
-    assert not response["headers"].keys() & {"Retry-After"}
-    document = json.loads(response["body"])
-    assert document.keys() == {"type", "title", "status", "detail", "code", "action", "requestId"}
-    name = "".join(word.capitalize() for word in problem.code.split("_"))
-    assert metrics_of(capsys.readouterr().out)[name] == [1.0]
