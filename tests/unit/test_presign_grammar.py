@@ -1,12 +1,11 @@
 """The closed grammar of preSign: the real forms are signed, and nothing else ever is."""
 
 import base64
-import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cmpassport.clock import SHANGHAI
@@ -72,65 +71,41 @@ REFUSED: Final = {
     "another appId": "000341" + CURRENT[6:],
     "an appId that begins with ours": APP_ID + "1" + CURRENT[6:],
     "an appId that ours begins with": CURRENT[6:].join(("00034", "")),
-    "no appId": CURRENT[6:],
-    "the appId alone": APP_ID,
     "version 1.20": CURRENT + "0",
     "no version": CURRENT[:-3],
     "a line break after it": CURRENT + "\n",
-    "a carriage return after it": CURRENT + "\r",
-    "a line break before it": "\n" + CURRENT,
-    "a space after it": CURRENT + " ",
-    "a space before it": " " + CURRENT,
     "text after it": CURRENT + "1.2",
     "text before it": "x" + CURRENT,
-    "two of them": CURRENT + CURRENT,
-    "a NUL after it": CURRENT + "\0",
     "Arabic digits in the timestamp": CURRENT.replace(STAMP, STAMP.replace("2", "٢")),
-    "full-width digits in the timestamp": CURRENT.replace(STAMP, STAMP.replace("2", "２")),
-    "full-width letters in the msgId": CURRENT.replace("ABC", "ＡＢＣ", 1),
-    "a Cyrillic A": CURRENT.replace("A", "А", 1),
-    "a Greek B": CURRENT.replace("B", "Β", 1),
     "a long s": LEGACY.replace("cms-", "cmſ-").replace(HEX_UUID, "cmſ-" + HEX_UUID),
     "a Kelvin sign": CURRENT.replace("K", "\u212a", 1),
-    "a full-width point": CURRENT[:-3] + "1．2",
     "a combining mark": CURRENT + "\u0301",
-    "a zero-width space": CURRENT[:20] + "\u200b" + CURRENT[20:],
     "half a surrogate pair": CURRENT[:20] + "\ud800" + CURRENT[21:],
     "a fraction without digits": f"{APP_ID}0.{STAMP}{HEX_UUID}1.0",
     "a fraction of 21 digits": f"{APP_ID}0.{'1' * 21}{STAMP}{HEX_UUID}1.0",
     "an exponent that JavaScript writes out": LEGACY.replace("0.8345021879311264", "8.345e-6"),
     "an exponent that Math.random has not": LEGACY.replace("0.8345021879311264", "8.345e-20"),
     "an exponent of three digits": LEGACY.replace("0.8345021879311264", "8.345e-107"),
-    "a positive exponent": LEGACY.replace("0.8345021879311264", "8.345e7"),
-    "a capital exponent": LEGACY.replace("0.8345021879311264", "8.345E-7"),
-    "a mantissa that begins with zero": LEGACY.replace("0.8345021879311264", "0.345e-7"),
     "a mantissa of two digits": LEGACY.replace("0.8345021879311264", "83.45e-7"),
     "a mantissa without digits after its point": LEGACY.replace("0.8345021879311264", "8.e-7"),
     "a mantissa of 19 digits": LEGACY.replace("0.8345021879311264", f"8.{'1' * 18}e-7"),
-    "upper case in a legacy uuid": LEGACY.replace(HEX_UUID, HEX_UUID.upper()),
     "a legacy uuid without hyphens": LEGACY.replace(HEX_UUID, HEX_UUID.replace("-", "")),
-    "another prefix": LEGACY.replace(HEX_UUID, "cmx-" + HEX_UUID),
     "the prefix twice": LEGACY.replace(HEX_UUID, "cms-cms-" + HEX_UUID),
     "a legacy msgId with a current uuid": f"{APP_ID}0.8345{STAMP}{UUID}1.0",
     "a current msgId with a legacy uuid": f"{APP_ID}{MSG_ID}{STAMP}{HEX_UUID}1.0",
     "the 30th of February": CURRENT.replace(STAMP, "20270230000000000"),
     "hour 24": CURRENT.replace(STAMP, "20261123240000000"),
-    "hour 25": CURRENT.replace(STAMP, "20261123250000000"),
     "month 13": CURRENT.replace(STAMP, "20261323000000000"),
-    "year 0": CURRENT.replace(STAMP, "00001123000000000"),
     "second 60": CURRENT.replace(STAMP, "20261123115960000"),
-    "JSON": '{"preSign": "' + CURRENT + '"}',
-    "a percent escape": CURRENT[:-3] + "1%2E2",
 }
 
 
 @pytest.mark.parametrize("text", REFUSED.values(), ids=REFUSED)
-@pytest.mark.parametrize("grammar", [GRAMMAR, ANY_TIME], ids=["24 hours", "any time"])
-def test_what_is_no_presign_is_refused(text: str, grammar: PreSignGrammar) -> None:
+def test_what_is_no_presign_is_refused(text: str) -> None:
     assert text not in {CURRENT, LEGACY}
 
     with pytest.raises(PreSignRejectedError) as refusal:
-        grammar.check(text, NOW)
+        ANY_TIME.check(text, NOW)
 
     assert not text or text not in str(refusal.value)
 
@@ -179,11 +154,6 @@ def test_each_part_has_its_length(pre_sign: str) -> None:
 # The window.
 
 
-def _stamped(moment: datetime) -> str:
-    """Return a preSign as a phone writes it whose clock shows that moment."""
-    return CURRENT.replace(STAMP, f"{moment:%Y%m%d%H%M%S}{moment.microsecond // 1000:03d}")
-
-
 @pytest.mark.parametrize(
     ("age", "accepted"),
     [
@@ -191,21 +161,13 @@ def _stamped(moment: datetime) -> str:
         (timedelta(hours=24, milliseconds=1), False),
         (timedelta(hours=-24), True),
         (timedelta(hours=-24, milliseconds=-1), False),
-        (timedelta(0), True),
-        (timedelta(days=365), False),
     ],
 )
-@pytest.mark.parametrize("zone", [SHANGHAI, UTC, timezone(timedelta(hours=-8))])
-def test_the_window_ends_to_the_millisecond(age: timedelta, accepted: bool, zone: timezone) -> None:  # noqa: FBT001 - the table's last column
-    assert accepts(_stamped(NOW - age), NOW.astimezone(zone)) is accepted
+def test_the_window_ends_to_the_millisecond(age: timedelta, accepted: bool) -> None:  # noqa: FBT001 - the table's last column
+    moment = NOW - age
+    pre_sign = CURRENT.replace(STAMP, f"{moment:%Y%m%d%H%M%S}{moment.microsecond // 1000:03d}")
 
-
-@pytest.mark.parametrize("hours", [-12, -8, 0, 5.75, 8, 9, 14])
-def test_a_page_just_loaded_is_accepted_whatever_zone_the_phone_is_in(hours: float) -> None:
-    pre_sign = _stamped(NOW.astimezone(timezone(timedelta(hours=hours))))
-
-    GRAMMAR.check(pre_sign, NOW)
-    assert accepts(pre_sign, grammar=PreSignGrammar(APP_ID, timedelta(hours=1))) is (hours in {8, 9})
+    assert accepts(pre_sign, NOW.astimezone(UTC)) is accepted
 
 
 @pytest.mark.parametrize("stamp", ["00010101000000000", "20210131235959123", "99991231235959999"])
@@ -217,59 +179,9 @@ def test_any_time_of_the_calendar_is_only_far_away(stamp: str) -> None:
         GRAMMAR.check(text, NOW)
 
 
-# Properties.
-
-CURRENT_PARTS = st.tuples(
-    st.text("0123456789ABCDEFGHIJKLMNOPQRSTUV", min_size=32, max_size=32),
-    st.datetimes(timezones=st.just(SHANGHAI)).map(
-        lambda moment: f"{moment.year:04d}{moment:%m%d%H%M%S}{moment.microsecond // 1000:03d}"
-    ),
-    st.text("0123456789ABCDEFGHIJKLMNOPQRSTUV", min_size=32, max_size=32),
-    st.sampled_from(["1.0", "1.2"]),
-)
-LEGACY_PARTS = st.tuples(
-    st.text("0123456789", min_size=1, max_size=20).map(lambda digits: "0." + digits),
-    CURRENT_PARTS.map(lambda parts: parts[1]),
-    st.tuples(st.sampled_from(["", "cms-"]), st.uuids().map(str)).map("".join),
-    st.sampled_from(["1.0", "1.2"]),
-)
-PRE_SIGNS = st.one_of(CURRENT_PARTS, LEGACY_PARTS).map(lambda parts: APP_ID + "".join(parts))
+# What the same key signs beside preSigns.
 
 # The grammar as a second reader would write it: part by part, from both ends.
-_PARTS: Final = [
-    re.compile(r"([0-9A-V]{32})([0-9]{17})([0-9A-V]{32})(1\.0|1\.2)", re.ASCII),
-    re.compile(r"(0\.[0-9]+?)([0-9]{17})((?:cms-)?[0-9a-f-]{36})(1\.0|1\.2)", re.ASCII),
-]
-
-
-@given(PRE_SIGNS)
-def test_every_presign_of_the_sdk_is_accepted(pre_sign: str) -> None:
-    ANY_TIME.check(pre_sign, NOW)
-
-
-@given(PRE_SIGNS, st.data())
-def test_what_is_accepted_is_its_parts_put_together_again(pre_sign: str, data: st.DataObject) -> None:
-    position = data.draw(st.integers(0, len(pre_sign)))
-    cut = data.draw(st.integers(0, 2))
-    text = pre_sign[:position] + data.draw(st.text(max_size=2)) + pre_sign[position + cut :]
-    assume(accepts(text, grammar=ANY_TIME))
-
-    rest = text.removeprefix(APP_ID)
-    matches = [match for pattern in _PARTS if (match := pattern.fullmatch(rest))]
-
-    assert len(matches) == 1
-    assert APP_ID + "".join(matches[0].groups()) == text
-
-
-@given(st.text())
-@example(CURRENT)
-@example("\ud800" * 90)
-@example(APP_ID + "9" * 81 + "1.2")
-@example(APP_ID + "0." + "9" * 100_000)
-def test_any_text_is_accepted_or_rejected_and_nothing_else_happens(text: str) -> None:
-    accepts(text)
-
-
 VERIFICATION_STRINGS = st.builds(
     lambda msg_id, block, token: f"{APP_ID}{msg_id}{base64.b64encode(block).decode()}{STAMP}{token}1.0",
     st.one_of(st.uuids().map(str), st.uuids().map(lambda value: value.hex)),
@@ -283,25 +195,9 @@ def test_a_verification_request_is_never_signed_as_a_presign(signed: str) -> Non
     assert not accepts(signed, grammar=ANY_TIME)
 
 
-@given(VERIFICATION_STRINGS, st.data())
-def test_no_piece_of_a_verification_request_is_signed_either(signed: str, data: st.DataObject) -> None:
-    start = data.draw(st.integers(0, len(signed)))
-    end = data.draw(st.integers(start, len(signed)))
-
-    for text in (signed[:end], signed[start:], APP_ID + signed[start:end], signed[start:end] + "1.0"):
-        assert not accepts(text, grammar=ANY_TIME)
-
-
 SIGNED: Final = (
     f"{APP_ID}{HEX_UUID}{base64.b64encode(bytes(range(128))).decode()}{STAMP}VM_0123456789ABCDEF1.0"
 )
-
-
-def test_no_cut_of_one_verification_request_is_signed() -> None:
-    for at in range(len(SIGNED)):
-        for end in range(at, min(at + 140, len(SIGNED)) + 1):
-            assert not accepts(APP_ID + SIGNED[at:end], grammar=ANY_TIME)
-            assert not accepts(SIGNED[at:end], grammar=ANY_TIME)
 
 
 def test_no_splice_of_a_presign_and_a_verification_request_is_signed() -> None:
