@@ -3,7 +3,8 @@
 import json
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,11 +111,12 @@ def test_a_shorter_age_than_ten_seconds_is_the_pause_too(source: Source, clock: 
 def test_refreshes_on_demand_happen_at_the_next_use_and_every_ten_seconds_at_most(
     source: Source, secret: CachedSecret[str], clock: FakeClock
 ) -> None:
+    clock.advance(MAX_AGE - 5)
     secret.refresh_soon()
     assert source.fetched == 1
     assert [secret.get(), secret.get()] == ["version 2"] * 2
 
-    clock.advance(9.999)
+    clock.advance(9.999)  # its age counts anew
     secret.refresh_soon()
     assert secret.get() == "version 2"
     clock.advance(0.001)
@@ -135,16 +137,6 @@ def test_a_refresh_that_is_put_off_happens_ten_seconds_later_and_none_earlier(
     clock.advance(refreshed - 0.001)
     assert secret.get() == "version 1"
     clock.advance(0.001)
-    assert secret.get() == "version 2"
-
-
-def test_after_a_refresh_on_demand_the_age_counts_anew(secret: CachedSecret[str], clock: FakeClock) -> None:
-    clock.advance(MAX_AGE - 1)
-    secret.refresh_soon()
-    secret.get()
-
-    clock.advance(MAX_AGE - 1)
-
     assert secret.get() == "version 2"
 
 
@@ -198,10 +190,9 @@ def test_a_failed_refresh_is_logged_without_the_errors_text(
 
 
 def test_many_threads_that_find_the_secret_too_old_fetch_it_once(clock: FakeClock) -> None:
-    threads = 16
+    threads = 4
     looks = threading.Semaphore(0)
     fetched: list[int] = []
-    given: list[str] = []
 
     def look_at_the_clock() -> float:
         looks.release()
@@ -209,7 +200,7 @@ def test_many_threads_that_find_the_secret_too_old_fetch_it_once(clock: FakeCloc
 
     def load() -> str:
         fetched.append(1)
-        # The first fetch holds the lock until every thread has seen that the secret is too old.
+        # The second fetch holds the lock until every thread has seen that the secret is too old.
         for _ in range(threads if len(fetched) == 2 else 0):
             assert looks.acquire(timeout=10)
         return f"version {len(fetched)}"
@@ -219,34 +210,11 @@ def test_many_threads_that_find_the_secret_too_old_fetch_it_once(clock: FakeCloc
     clock.advance(MAX_AGE)
     while looks.acquire(blocking=False):
         pass
-    _run([lambda: given.append(secret.get())] * threads)
+    with ThreadPoolExecutor(threads) as pool:
+        given = list(pool.map(lambda _: secret.get(), range(threads)))
 
     assert given == ["version 2"] * threads
     assert len(fetched) == 2
-
-
-def _run(targets: Sequence[Callable[[], None]]) -> None:
-    """Run each in a thread of its own."""
-    workers = [threading.Thread(target=target) for target in targets]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(10)
-
-
-def test_many_threads_at_first_fetch_once(source: Source) -> None:
-    threads = 16
-    at_once = threading.Barrier(threads)
-    given: list[str] = []
-    secret = source.cache()
-
-    def use() -> None:
-        at_once.wait(10)
-        given.append(secret.get())
-
-    _run([use] * threads)
-
-    assert given == ["version 1"] * threads
 
 
 # What is in a secret.
@@ -256,17 +224,11 @@ def test_many_threads_at_first_fetch_once(source: Source) -> None:
     ("text", "reason"),
     [
         ("planted", "the secret is not JSON"),
-        ("", "the secret is not JSON"),
         ('"planted"', "the secret is not a JSON object"),
-        ('["planted"]', "the secret is not a JSON object"),
         ("null", "the secret is not a JSON object"),
-        ("{}", "the secret has no appKey"),
-        ('{"appkey": "planted"}', "the secret has no appKey"),
-        ('{"appKey": ""}', "the secret has no appKey"),
         ('{"appKey": "  \\n"}', "the secret has no appKey"),
         ('{"appKey": null}', "the secret has no appKey"),
         ('{"appKey": 17}', "the secret has no appKey"),
-        ('{"appKey": ["planted"]}', "the secret has no appKey"),
         ('{"appKey": "planted"}', "the secret has no platformPublicKey"),
     ],
 )
@@ -285,30 +247,13 @@ def test_fields_are_read_in_the_order_asked_for_and_trimmed() -> None:
     assert read_fields(f"\ufeff{text}", "appKey") == ("a",)  # as editors of Windows write it
 
 
-@pytest.fixture
-def _aws() -> Iterator[None]:
+def test_a_secret_is_fetched_by_name_and_by_arn_and_is_a_text(aws: boto3.Session) -> None:
     with mock_aws():
-        yield
+        client = aws.client("secretsmanager")
+        arn = client.create_secret(Name="signing", SecretString="the text")["ARN"]
+        client.create_secret(Name="binary", SecretBinary=b"planted")
+        fetch = fetcher(client)
 
-
-@pytest.mark.usefixtures("_aws")
-def test_a_secret_is_fetched_by_name_and_by_arn_and_is_a_text() -> None:
-    client = boto3.client("secretsmanager")
-    arn = client.create_secret(Name="signing", SecretString="the text")["ARN"]
-    client.create_secret(Name="binary", SecretBinary=b"planted")
-    fetch = fetcher(client)
-
-    assert [fetch("signing"), fetch(arn)] == ["the text", "the text"]
-    with pytest.raises(SecretFormatError, match=r"^the secret is binary; a text is expected$"):
-        fetch("binary")
-
-
-@pytest.mark.usefixtures("_aws")
-def test_a_secret_that_is_not_there_names_the_error_alone(clock: FakeClock) -> None:
-    fetch = fetcher(boto3.client("secretsmanager"))
-    secret = CachedSecret(
-        lambda: fetch("signing"), max_age=MAX_AGE, monotonic=clock.monotonic, on_stale=secret_is_stale
-    )
-
-    with pytest.raises(SecretUnavailableError, match=r"ResourceNotFoundException$"):
-        secret.get()
+        assert [fetch("signing"), fetch(arn)] == ["the text", "the text"]
+        with pytest.raises(SecretFormatError, match=r"^the secret is binary; a text is expected$"):
+            fetch("binary")
