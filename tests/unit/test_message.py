@@ -9,8 +9,6 @@ from typing import Any, Final
 import pytest
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cmpassport.signing import SignatureAlgorithm, SignatureEncoding, SignatureScheme
 from tests.support.signatures import verify
@@ -62,18 +60,21 @@ def test_a_request_is_exactly_what_the_guide_says(credentials: Credentials) -> N
     )
 
 
-@pytest.mark.parametrize("algorithm", SignatureAlgorithm)
-@pytest.mark.parametrize("encoding", SignatureEncoding)
-@pytest.mark.parametrize("bits", [1024, 2048])
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        SignatureScheme(),
+        SignatureScheme(SignatureAlgorithm.SHA256_WITH_RSA, SignatureEncoding.HEX_UPPER),
+    ],
+)
 def test_phonenum_and_signature_are_for_the_platform_in_the_customers_scheme(
-    rsa_key: Keys, algorithm: SignatureAlgorithm, encoding: SignatureEncoding, bits: int
+    rsa_key: Keys, scheme: SignatureScheme
 ) -> None:
-    scheme = SignatureScheme(algorithm, encoding)
-    credentials = Credentials(APP_ID, APP_KEY, rsa_key(bits).public_key(), rsa_key(2048), scheme)
+    credentials = Credentials(APP_ID, APP_KEY, rsa_key(1024).public_key(), rsa_key(2048), scheme)
 
     body = _body(write_request(SUBMISSION, credentials, msg_id=MSG_ID, instant=INSTANT))
 
-    plaintext = rsa_key(bits).decrypt(base64.b64decode(body["phoneNum"], validate=True), PKCS1v15())
+    plaintext = rsa_key(1024).decrypt(base64.b64decode(body["phoneNum"], validate=True), PKCS1v15())
     assert plaintext.decode() == "13912345678" + APP_KEY + TIMESTAMP
     values = {"appId": APP_ID, "msgId": MSG_ID, "phoneNum": body["phoneNum"], "timestamp": TIMESTAMP}
     values |= {"token": TOKEN, "version": "1.0"}
@@ -81,7 +82,7 @@ def test_phonenum_and_signature_are_for_the_platform_in_the_customers_scheme(
     verify(scheme, rsa_key(2048).public_key(), signed, body["sign"])
 
 
-@pytest.mark.parametrize("text", ["a%2Bb", "a+b c", '\u2028\u0000\\"', "phoneNum%3D13912345678", "号码", ""])
+@pytest.mark.parametrize("text", ["a%2Bb", '\u2028\u0000\\"', ""])
 def test_userinformation_and_expandparams_go_on_verbatim(credentials: Credentials, text: str) -> None:
     submission = Submission("13912345678", TOKEN, text, text)
 
@@ -90,7 +91,7 @@ def test_userinformation_and_expandparams_go_on_verbatim(credentials: Credential
     assert (body["userInformation"], body["expandParams"]) == (text, text)
 
 
-@pytest.mark.parametrize(("bits", "limit"), [(1024, 117), (2048, 245), (4096, 501)])
+@pytest.mark.parametrize(("bits", "limit"), [(1024, 117), (2048, 245)])
 @pytest.mark.parametrize("fill", ["z", "号"])
 def test_a_plaintext_is_one_block_or_refused_with_both_sizes_and_without_the_text(
     rsa_key: Keys, bits: int, limit: int, fill: str
@@ -174,7 +175,7 @@ def test_a_body_without_texts_gives_empty_ones(body: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["msgId", "appId"])
-@pytest.mark.parametrize("code", ["120020", "130032", "999999", "105112", "000", "001", " 000 "])
+@pytest.mark.parametrize("code", ["120020", "000", "001", " 000 "])
 def test_a_refusal_may_leave_out_whose_it_is_and_a_verdict_not(name: str, code: str) -> None:
     for without, more in (((name,), {}), ((), {name: None}), ((), {name: ""})):
         content = answer_of({"resultCode": code, **more}, without=without)
@@ -186,8 +187,8 @@ def test_a_refusal_may_leave_out_whose_it_is_and_a_verdict_not(name: str, code: 
 
 
 @pytest.mark.parametrize("name", ["msgId", "appId"])
-@pytest.mark.parametrize("code", ["000", "001", "120020", "999999"])
-@pytest.mark.parametrize("other", ["planted", MSG_ID.upper(), MSG_ID + "0", 340, 0, False, [], {}])
+@pytest.mark.parametrize("code", ["000", "120020"])
+@pytest.mark.parametrize("other", ["planted", MSG_ID.upper(), 340, 0, False, []])
 def test_an_answer_to_another_request_is_refused(name: str, code: str, other: Any) -> None:
     with pytest.raises(NotTheProtocolError, match=f"the answer's {name} is not") as refusal:
         read(answer_of({"resultCode": code, name: other}))
@@ -216,28 +217,19 @@ def test_words_do_not_cost_the_verdict(words: str, encoding: str, read_as: str) 
 
 # What is no answer.
 
-DEEP: Final = b"[" * 60_000
 NO_ANSWER: Final[dict[str, Any]] = {
     "nothing": b"",
     "HTML": b"<html><body>planted 502 Bad Gateway</body></html>",
     "cut off": json.dumps(answer_of()).encode()[:-10],
     "two answers": json.dumps(answer_of()).encode() * 2,
-    "UTF-16": json.dumps(answer_of()).encode("utf-16"),
-    "deep nesting": DEEP,
+    "deep nesting": b"[" * 60_000,
     "an integer of 60000 digits": b'{"header": {"resultCode": ' + b"9" * 60_000 + b"}}",
     "a list": [answer_of()],
-    "a text": "planted",
-    "a number": 17,
-    "null": None,
     "no header": {"body": {}},
     "a header that is null": {"header": None},
-    "a header that is a list": {"header": ["planted"]},
-    "a header that is a text": {"header": "planted"},
     "a body that is a text": answer_of(body="planted"),
-    "a body that is a list": answer_of(body=["planted"]),
     "a header twice after trimming": {**answer_of(), "header ": answer_of()["header"]},
     "a code twice after trimming": answer_of({"resultCode ": "001"}),
-    "a msgId twice after trimming": answer_of({" msgId": "planted"}),
     "a text twice after trimming": answer_of(body={"taskId": "t1", "taskId ": "t2"}),
     "no code": answer_of(without=("resultCode",)),
     "a code in the body": answer_of(without=("resultCode",), body={"resultCode": "000"}),
@@ -274,34 +266,3 @@ def test_a_code_that_is_there_twice_is_no_verdict(first: str) -> None:
 
     with pytest.raises(NotTheProtocolError, match="twice"):
         read(text.encode())
-
-
-JSON: Final = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
-    lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text(), children, max_size=3),
-    max_leaves=5,
-)
-MEMBERS: Final = st.sampled_from(["msgId", "appId", "resultCode", "resultCode ", "taskId", "resultDesc", "x"])
-VALUES: Final = JSON | st.sampled_from([MSG_ID, APP_ID, "000", "001", "120020", 0, 1])
-ANSWERS: Final = st.dictionaries(
-    st.sampled_from(["header", "body", "header ", " body"]),
-    st.dictionaries(MEMBERS, VALUES, max_size=6) | JSON,
-    max_size=3,
-)
-
-
-def _read_or_refuse(data: bytes) -> Answer | None:
-    try:
-        return read_answer(data, msg_id=MSG_ID, app_id=APP_ID)
-    except NotTheProtocolError:
-        return None
-
-
-@given(ANSWERS | JSON)
-def test_any_json_is_an_answer_or_not_the_protocol(content: Any) -> None:
-    answer = _read_or_refuse(json.dumps(content).encode())
-
-    if answer is not None and answer.result_code in {"000", "001"}:
-        header = {name.strip(): value for name, value in content.items()}["header"]
-        assert header["msgId"] == MSG_ID
-        assert header["appId"] == APP_ID
