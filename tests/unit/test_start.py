@@ -85,48 +85,42 @@ def environment(server: SecretsManager) -> dict[str, str]:
     }
 
 
-def live(module: str, server: SecretsManager, folder: Path, pre_sign: str | None = None) -> dict[str, Any]:
-    """Have a function imported, kept, restored and asked; return what `tests.support.snapshot` tells."""
+PRE_SIGN: Final = f"{APP_ID}{'A' * 32}{format_timestamp(utc_now())}{'B' * 32}1.2"
+LIVES: Final = {
+    "presign.app": ({"preSign": PRE_SIGN}, 200, 1),
+    "verify.app": ({}, 400, 0),  # a body is refused before a secret is needed
+    "jwks.app": ({}, 200, 1),  # what is published comes out of one
+}
+"""What a restored function is asked, its answer's status, and how many secrets that takes."""
+
+
+@pytest.mark.parametrize("module", LIVES)
+def test_nothing_secret_connected_or_random_is_made_before_the_snapshot(
+    server: SecretsManager, tmp_path: Path, rsa_key: Callable[[int], RSAPrivateKey], module: str
+) -> None:
+    body, status, secrets = LIVES[module]
     event = {
         "headers": {"origin": ORIGIN, "content-type": "application/json"},
         "requestContext": {"requestId": "r", "http": {"sourceIp": "203.0.113.7"}},
-        "body": json.dumps({"preSign": pre_sign} if pre_sign else {}),
+        "body": json.dumps(body),
     }
-    (folder / "event.json").write_text(json.dumps(event))
-    command = [sys.executable, "-m", "tests.support.snapshot", module, str(folder / "event.json")]
+    (tmp_path / "event.json").write_text(json.dumps(event))
+    command = [sys.executable, "-m", "tests.support.snapshot", module, str(tmp_path / "event.json")]
+
     run = subprocess.run(
         command, env=environment(server), cwd=ROOT, capture_output=True, text=True, check=False
     )
+
     assert run.returncode == 0, run.stderr
     told: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
-    return told
-
-
-def test_a_restored_presign_signs(
-    server: SecretsManager, tmp_path: Path, rsa_key: Callable[[int], RSAPrivateKey]
-) -> None:
-    pre_sign = f"{APP_ID}{'A' * 32}{format_timestamp(utc_now())}{'B' * 32}1.2"
-
-    told = live("presign.app", server, tmp_path, pre_sign)
-
-    assert told["response"]["statusCode"] == 200
-    sign = json.loads(told["response"]["body"])["sign"]
-    verify(SignatureScheme(), rsa_key(1024).public_key(), pre_sign, sign)
-    assert server.credentials_given == 1
-    assert told["imported after"] == []
-
-
-@pytest.mark.parametrize("module", ["presign.app", "verify.app", "jwks.app"])
-def test_nothing_secret_connected_or_random_is_made_before_the_snapshot(
-    server: SecretsManager, tmp_path: Path, module: str
-) -> None:
-    told = live(module, server, tmp_path)
-
     assert told["before"] == []
     assert told["diverged"]
     # Twice with the restore's own numbers: OpenSSL under ssl, and under cryptography.
     assert told["random after"] == ["cmpassport.start"] * 2
-    # A body is refused before a secret is needed; what is published comes out of one.
-    assert len(server.asked) == (module == "jwks.app")
-    assert told["response"]["statusCode"] == (200 if module == "jwks.app" else 400)
-    assert module == "jwks.app" or told["imported after"] == []
+    assert (told["response"]["statusCode"], len(server.asked)) == (status, secrets)
+    assert server.credentials_given == 1
+    if module == "presign.app":
+        sign = json.loads(told["response"]["body"])["sign"]
+        verify(SignatureScheme(), rsa_key(1024).public_key(), PRE_SIGN, sign)
+    if module != "jwks.app":
+        assert told["imported after"] == []
