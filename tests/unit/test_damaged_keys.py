@@ -14,12 +14,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from cmpassport.keys import KeyFormatError, load_private_key
-from cmpassport.signing import SignatureAlgorithm, SignatureScheme
+from cmpassport.signing import SignatureScheme
 
 Numbers = dict[str, int]
 Damage = Callable[[Numbers], Numbers]
 
-MESSAGES: Final = ("", "a preSign", "3000000000002026" * 8)
 REFUSED: Final = "the private key is damaged: its numbers do not belong together"
 
 
@@ -94,21 +93,18 @@ def kinds() -> Iterator[tuple[str, Damage]]:
 DAMAGES: Final = dict(kinds())
 
 
-@pytest.mark.parametrize("bits", [1024, 2048])
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_a_damaged_key_signs_correctly_or_is_refused(
-    rsa_key: Callable[[int], RSAPrivateKey], bits: int, damage: Damage
+    rsa_key: Callable[[int], RSAPrivateKey], damage: Damage
 ) -> None:
-    good = rsa_key(bits)
+    good = rsa_key(2048)
     try:
         key = load_private_key(text_of(damage(numbers_of(good))))
     except KeyFormatError:
         return
 
-    for algorithm in SignatureAlgorithm:
-        scheme = SignatureScheme(algorithm)
-        for message in MESSAGES:
-            assert scheme.sign(key, message) == scheme.sign(good, message)
+    for message in ("", "a preSign", "3000000000002026" * 8):
+        assert SignatureScheme().sign(key, message) == SignatureScheme().sign(good, message)
 
 
 @pytest.mark.parametrize("kind", ["an even modulus", "a composite prime", "p and d", "dp and d"])

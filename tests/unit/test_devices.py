@@ -5,8 +5,6 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cmpassport.clock import SHANGHAI
 from verify.devices import Devices
@@ -36,7 +34,7 @@ def test_a_known_device_keeps_its_identifier() -> None:
     assert DEVICES.recognise(PEPPER, NUMBER, renewed, NOON) == "0f" * 14
 
 
-@pytest.mark.parametrize(("days", "known"), [(-1, False), (0, True), (89, True), (90, False), (1000, False)])
+@pytest.mark.parametrize(("days", "known"), [(-1, False), (0, True), (89, True), (90, False)])
 def test_a_device_is_known_for_its_days(days: int, known: bool) -> None:  # noqa: FBT001 - the table's last column
     found = DEVICES.recognise(PEPPER, NUMBER, issue(), NOON + timedelta(days=days))
 
@@ -58,10 +56,9 @@ def test_a_changed_byte_is_noticed(index: int) -> None:
     assert DEVICES.recognise(PEPPER, NUMBER, base64.urlsafe_b64encode(data).decode(), NOON) is None
 
 
-@given(st.text() | st.binary().map(lambda data: base64.urlsafe_b64encode(data).decode()))
-def test_any_other_text_is_as_none(text: str) -> None:
+@pytest.mark.parametrize("text", [None, "", "forged", "A" * 43, "A" * 44, "A" * 48, "号", "\ud800"])
+def test_any_other_text_is_as_none(text: str | None) -> None:
     assert DEVICES.recognise(PEPPER, NUMBER, text, NOON) is None
-    assert DEVICES.recognise(PEPPER, NUMBER, None, NOON) is None
 
 
 def test_where_devices_are_off_none_is_issued_or_recognised() -> None:
