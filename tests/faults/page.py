@@ -42,8 +42,9 @@ def _part(part: Part) -> str:
 
 
 def _cells(effect: Effect) -> tuple[str, ...]:
+    status, code, action = effect.answer.split()
     return (
-        f"{effect.status} `{effect.code}` `{effect.action}`",
+        f"{status} `{code}` `{action}`",
         effect.attempt,
         str(effect.calls),
         ", ".join(sorted(effect.metrics)),

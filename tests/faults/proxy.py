@@ -17,7 +17,6 @@ from tests.support.server import serving
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
-LATE_SECONDS: Final = 0.1
 _PATIENCE: Final = 20.0
 """Seconds after which a call that is never answered ends here: longer than any client waits."""
 
@@ -25,7 +24,6 @@ _PATIENCE: Final = 20.0
 class Step(StrEnum):
     """What a function calls AWS for, in the order of a verification."""
 
-    RECEIPT_SECRET = "the receipts secret"
     PEPPER = "the pepper"
     CLAIM = "the claim of the token"
     VERIFICATION_SECRET = "the verification secret"
@@ -38,10 +36,10 @@ class Step(StrEnum):
     OTHERS = "what becomes of others' attempts"
 
 
-_SECRET_NAME: Final = re.compile(r"-(signing|verification|receipts)-\w{6}$")
+_SECRET_NAME: Final = re.compile(r"-(signing|verification)-\w{6}$")
 """The end of a secret's ARN, with the six characters that Secrets Manager adds to a name."""
 
-SECRETS: Final = frozenset({Step.RECEIPT_SECRET, Step.PEPPER, Step.VERIFICATION_SECRET, Step.SIGNING_SECRET})
+SECRETS: Final = frozenset({Step.PEPPER, Step.VERIFICATION_SECRET, Step.SIGNING_SECRET})
 TABLE: Final = frozenset(Step) - SECRETS
 
 
@@ -54,8 +52,6 @@ class Failure(Enum):
     """Not carried out: an error of the service."""
     SILENT = "silent"
     """Not carried out, and no answer for as long as the client waits."""
-    LATE = "slow"
-    """Carried out, a little later."""
     LOST = "answer lost"
     """Carried out; what comes back is an error of the service."""
     REPLACED = "replaced"
@@ -95,7 +91,6 @@ class AwsProxy:
         self._cleared = threading.Event()
         self.address = ""
         self.seen: list[Step] = []
-        self.last: dict[Step, Request] = {}
 
     @classmethod
     @contextmanager
@@ -112,10 +107,6 @@ class AwsProxy:
         with self._lock:
             self._faults.append([fault, fault.times])
 
-    def repeat(self, request: Request) -> None:
-        """Have a call arrive once more."""
-        self._forward(request)
-
     def clear(self) -> None:
         """Have all go well again; what waits is answered."""
         with self._lock:
@@ -131,7 +122,6 @@ class AwsProxy:
         step = step_of(request)
         with self._lock:
             self.seen.append(step)
-            self.last[step] = request
             fault, cleared = self._take(step), self._cleared
         match fault.failure if fault else None:
             case Failure.THROTTLED:
@@ -141,8 +131,6 @@ class AwsProxy:
             case Failure.SILENT:
                 cleared.wait(_PATIENCE)
                 return _refusal(500, "InternalServerError")
-            case Failure.LATE:
-                cleared.wait(LATE_SECONDS)
             case Failure.LOST:
                 self._forward(request)
                 return _refusal(500, "InternalServerError")

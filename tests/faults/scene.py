@@ -3,30 +3,22 @@
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
-from unittest import mock
 
-from local.environment import BusyError, FunctionError, Pool, Runtime, WorkerEnvironment
-from local.keys import CustomerKeys
+from local.environment import BusyError, FunctionError, Pool, Runtime
 from local.simulator import Simulator
 from local.stack import VERIFY_FUNCTION, VERIFY_PATH, Stack
-from tests.faults.proxy import LATE_SECONDS, AwsProxy, Step
-from tests.faults.table import Address, Again, Attempt, Cause, Effect, Ends, Moment, Receipts, Rotation, Token
+from tests.faults.proxy import AwsProxy, Step
+from tests.faults.table import Again, Attempt, Cause, Effect, Moment
 from tests.support.in_process import InProcess
 from tests.support.phone import Phone, Reply, Ticket
-from tests.support.receipt_secrets import LONG_AGO, new_key, secret
 from tests.support.stacks import client_of
-from verify import verification
 from verify.budget import day_key
 from verify.hashing import Salt, keyed_hash
-
-PRESIGN_FUNCTION: Final = "PreSignFunction"
-_NO_NAME: Final = "http://" + "no." * 85 + "name"
-"""Longer than a name may be (RFC 1035 section 2.3.4), so that no resolver is asked."""
 
 BRIEF: Final = {"PLATFORM_READ_TIMEOUT": "0.8", "PLATFORM_DEADLINE": "1.2"}
 """Limits of an exchange with the platform that a test can wait for."""
@@ -148,12 +140,6 @@ class Scene:
         return [entry["request"]["body"] for entry in entries if entry["step"] == 14]
 
 
-def processes(pool: Pool) -> frozenset[int]:
-    """Return the ids of the processes of a function's environments."""
-    environments = list(pool._all)  # noqa: SLF001 - nobody but these tests has business with it
-    return frozenset(each._process.pid for each in environments if isinstance(each, WorkerEnvironment))  # noqa: SLF001
-
-
 class Ledger:
     """What a stack's table holds of numbers' attempts."""
 
@@ -204,9 +190,7 @@ def scene(
     address: str | None = None,
     variables: Mapping[str, str] = BRIEF,
     *,
-    receipts: Receipts = Receipts.OFF,
     runtime: Runtime = InProcess,
-    environments: int = 1,
     timeout: float = 20,
 ) -> Iterator[Scene]:
     """Run a scene on a stack.
@@ -221,12 +205,8 @@ def scene(
         Where the function looks for the platform; None for the simulator.
     variables
         Those that have another value here than in the template.
-    receipts
-        Whether the function gives receipts.
     runtime
-        In this process, or in processes of its own, which may die and answer at once.
-    environments
-        Execution environments at most.
+        In this process, or in one of its own, which may die.
     timeout
         The function's, in seconds.
     """
@@ -237,91 +217,48 @@ def scene(
         own = {
             **template.variables,
             **variables,
-            **(_receipt_variables(stack) if receipts is Receipts.ON else {}),
             "AWS_ENDPOINT_URL": proxy.address,
             "PLATFORM_URL": (address or stack.platform) + VERIFY_PATH,
         }
-        pool = Pool(replace(template, variables=own, timeout=timeout), environments, log, runtime)
+        pool = Pool(replace(template, variables=own, timeout=timeout), 1, log, runtime)
         try:
             yield Scene(ledger, proxy, pool, log)
         finally:
             pool.stop()
 
 
-def _receipt_variables(stack: Stack) -> dict[str, str]:
-    """Store a receipt secret; give the variables that switch receipts on."""
-    client, name = client_of(stack, "secretsmanager"), "faults-receipts"
-    with suppress(client.exceptions.ResourceExistsException):
-        client.create_secret(Name=name, SecretString=secret((new_key(), LONG_AGO)))
-    return {"RECEIPT_SECRET_ID": client.describe_secret(SecretId=name)["ARN"], "RECEIPT_NUMBER": "masked"}
-
-
-def address_of_platform(where: Address, stack: Stack, stranger: str) -> str | None:
-    """Return what stands in PLATFORM_URL before the path; None for the simulator."""
-    return {
-        Address.PLATFORM: None,
-        Address.REFUSED: "http://127.0.0.1:1",
-        Address.NO_NAME: _NO_NAME,
-        Address.NO_TLS: stack.platform.replace("http:", "https:"),
-        Address.STRANGER: stranger,
-    }[where]
-
-
-def prepare(stage: Scene, cause: Cause, sim: str) -> Ticket:
-    """Bring the function to the moment before the fault; give the ticket for it."""
-    phone = stage.phone(sim)
-    if cause.moment is Moment.REFRESH or (cause.moment is Moment.WARM and not stage.proxy.seen):
-        warm = Ticket(f"VM_warm{sim}", "warm")
+def provoke(stage: Scene, cause: Cause, sim: str) -> Effect:
+    """Have the fault happen to one request, and see what follows."""
+    if cause.moment is Moment.REFRESH or (cause.moment is not Moment.COLD and not stage.proxy.seen):
         if cause.moment is Moment.REFRESH:
             stage.simulator.faults.arm({"fault": "resultCode", "resultCode": "130018"})
-        stage.phone(f"137{sim[3:]}").verify(f"137{sim[3:]}", warm)
-    return Ticket(f"VM_madeup{sim}", "made%2Bup") if cause.token is Token.MADE_UP else phone.ticket()
-
-
-def provoke(stage: Scene, cause: Cause, sim: str, ticket: Ticket) -> Effect:
-    """Have the fault happen to one request, and see what follows."""
+        other = f"137{sim[3:]}"
+        stage.phone(other).verify(other, Ticket(f"VM_warm{sim}", "warm"))
     phone = stage.phone(sim)
-    customer = stage.simulator.customer
+    ticket = phone.ticket()
     if cause.platform is not None:
         stage.simulator.faults.arm({"fault": cause.platform.name, **cause.platform.parameters})
     if cause.aws is not None:
         stage.proxy.fail(cause.aws)
-    if cause.rotation is Rotation.PLATFORM_FIRST:
-        stage.simulator.customer = replace(customer, public_key=CustomerKeys.fresh().public_key)
     try:
-        with _hurry() if cause.ends is Ends.REQUEST else nullcontext():
-            sent = stage.send(phone, ticket)
+        sent = stage.send(phone, ticket)
     finally:
         stage.proxy.clear()
         stage.simulator.faults.clear()
-        stage.simulator.customer = customer
-    attempt = stage.attempt(sim)
     content = sent.reply.json
+    code = content.get("code") or content.get("resultCode") or "none"
     return Effect(
-        status=sent.reply.status,
-        code=str(content.get("code") or content.get("resultCode") or "none"),
-        action=content.get("action", "none"),
-        attempt=attempt,
+        answer=f"{sent.reply.status} {code} {content.get('action', 'none')}",
+        attempt=stage.attempt(sim),
         calls=sent.calls,
+        again=_again(stage, phone, ticket, sent),
         metrics=sent.metrics,
         log=sent.log,
-        again=_again(stage, phone, ticket, sent, cause.late),
     )
 
 
-def _hurry() -> AbstractContextManager[Any]:
-    """Leave a request next to no time but for the platform."""
-    needed = verification.SETTLE_SECONDS + float(BRIEF["PLATFORM_DEADLINE"])
-    return mock.patch.object(verification, "REQUEST_SECONDS", needed + LATE_SECONDS)
-
-
-def _again(stage: Scene, phone: ScenePhone, ticket: Ticket, first: Sent, late: Step | None) -> Again:
-    duplicate = stage.proxy.last[late] if late else None
+def _again(stage: Scene, phone: ScenePhone, ticket: Ticket, first: Sent) -> Again:
     second = stage.send(phone, ticket)
-    if duplicate:
-        attempt = stage.attempt(phone.sim)
-        stage.proxy.repeat(duplicate)
-        assert (stage.send(phone, ticket).calls, stage.attempt(phone.sim)) == (0, attempt)
     if second.reply.json.get("code") == "in_progress":
         assert (second.reply.status, second.reply.json["action"]) == (409, "wait")
         assert second.reply.headers["Retry-After"] == "1"

@@ -345,3 +345,13 @@ def test_a_verdict_is_not_taken_to_another_login(
 
     assert (response["statusCode"], json.loads(response["body"])["code"]) == (409, "token_reused")
     assert len(platform.asked) == 1
+
+
+def test_without_the_receipts_secret_nothing_is_asked_that_would_be_billed(
+    start: Start, platform: Platform
+) -> None:
+    variables = {"RECEIPT_SECRET_ID": "no-such-secret", "PLATFORM_URL": platform.url}
+    handler = start("verify.app", {**VERIFY_ENVIRONMENT, **RECEIPTS, **variables})
+
+    assert answer(handler, SUBMISSION)[1]["code"] == "internal_error"
+    assert platform.asked == []
