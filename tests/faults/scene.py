@@ -1,4 +1,4 @@
-"""A stage for faults: a verify function of its own, whose AWS is behind a proxy, before the platform."""
+"""A stage for faults: a verify function of its own, whose calls to AWS may fail, before the platform."""
 
 import json
 import os
@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from cmpassport.aws import session
 from local.environment import BusyError, FunctionError, Pool, Runtime
 from local.simulator import Simulator
 from local.stack import VERIFY_FUNCTION, VERIFY_PATH, Stack
-from tests.faults.proxy import AwsProxy, Step
+from tests.faults.aws import AwsFaults, Step
 from tests.faults.table import Again, Attempt, Cause, Effect, Moment
 from tests.support.in_process import InProcess
 from tests.support.phone import Phone, Reply, Ticket
@@ -82,10 +83,10 @@ class Sent:
 class Scene:
     """A running scene; `scene` makes one."""
 
-    def __init__(self, ledger: "Ledger", proxy: AwsProxy, pool: Pool, log: Path) -> None:
+    def __init__(self, ledger: "Ledger", aws: AwsFaults, pool: Pool, log: Path) -> None:
         self.stack = ledger.stack
         self.ledger = ledger
-        self.proxy = proxy
+        self.aws = aws
         self.pool = pool
         self._log = log
 
@@ -103,7 +104,7 @@ class Scene:
         """Send a verification; give what moved."""
         last = self.simulator.journal.entries()[-1:]
         after = last[0]["id"] if last else 0
-        steps, read = len(self.proxy.seen), self._log.stat().st_size
+        steps, read = len(self.aws.seen), self._log.stat().st_size
         reply = phone.verify(phone.sim, ticket)
         with self._log.open(encoding="utf-8") as file:
             file.seek(read)
@@ -111,7 +112,7 @@ class Scene:
         log, metrics = _read_output(lines)
         # With those that were reset unread, whose token nobody knows.
         arrived = sum(ticket.token in (body or ticket.token) for body in self._bodies(after))
-        return Sent(reply, arrived, tuple(self.proxy.seen[steps:]), log, metrics)
+        return Sent(reply, arrived, tuple(self.aws.seen[steps:]), log, metrics)
 
     def attempt(self, number: str) -> Attempt:
         """Tell what became of the one attempt that a number can have had."""
@@ -210,26 +211,22 @@ def scene(
     timeout
         The function's, in seconds.
     """
-    stack, log = ledger.stack, folder / "verify.log"
+    stack, log, aws = ledger.stack, folder / "verify.log", AwsFaults()
     log.touch()
-    with AwsProxy.running(stack.aws) as proxy:
-        template = stack.functions[VERIFY_FUNCTION].function
-        own = {
-            **template.variables,
-            **variables,
-            "AWS_ENDPOINT_URL": proxy.address,
-            "PLATFORM_URL": (address or stack.platform) + VERIFY_PATH,
-        }
-        pool = Pool(replace(template, variables=own, timeout=timeout), 1, log, runtime)
-        try:
-            yield Scene(ledger, proxy, pool, log)
-        finally:
-            pool.stop()
+    function = stack.functions[VERIFY_FUNCTION].function
+    own = {**function.variables, **variables, "PLATFORM_URL": (address or stack.platform) + VERIFY_PATH}
+    session().register("before-send", aws)
+    pool = Pool(replace(function, variables=own, timeout=timeout), 1, log, runtime)
+    try:
+        yield Scene(ledger, aws, pool, log)
+    finally:
+        pool.stop()
+        session().unregister("before-send", aws)
 
 
 def provoke(stage: Scene, cause: Cause, sim: str) -> Effect:
     """Have the fault happen to one request, and see what follows."""
-    if cause.moment is Moment.REFRESH or (cause.moment is not Moment.COLD and not stage.proxy.seen):
+    if cause.moment is Moment.REFRESH or (cause.moment is not Moment.COLD and not stage.aws.seen):
         if cause.moment is Moment.REFRESH:
             stage.simulator.faults.arm({"fault": "resultCode", "resultCode": "130018"})
         other = f"137{sim[3:]}"
@@ -239,11 +236,11 @@ def provoke(stage: Scene, cause: Cause, sim: str) -> Effect:
     if cause.platform is not None:
         stage.simulator.faults.arm({"fault": cause.platform.name, **cause.platform.parameters})
     if cause.aws is not None:
-        stage.proxy.fail(cause.aws)
+        stage.aws.fail(cause.aws)
     try:
         sent = stage.send(phone, ticket)
     finally:
-        stage.proxy.clear()
+        stage.aws.clear()
         stage.simulator.faults.clear()
     content = sent.reply.json
     code = content.get("code") or content.get("resultCode") or "none"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Any, Final
 
-from tests.faults.proxy import SECRETS, TABLE, AwsFault, Failure, Step
+from tests.faults.aws import SECRETS, TABLE, AwsFault, Failure, Step
 
 
 class Attempt(StrEnum):
@@ -146,10 +146,6 @@ def _internal(
     return _effect(answer, attempt, 0, again, f"{metrics} InternalError", *log)
 
 
-def _died(attempt: Attempt, calls: int, *log: str) -> Effect:
-    return _effect("500 none none", attempt, calls, Again.HELD, "", *log)
-
-
 def _platform(name: str, fault: str, effect: Effect, **parameters: Any) -> Row:
     return Row(name, Cause(platform=PlatformFault(fault, parameters)), effect)
 
@@ -182,7 +178,8 @@ _WAY: Final = Part(
     "The way to the platform",
     "A request that provably never left is tried once more, then refused: its attempt and its token are free"
     " again. So it is too without TLS, and with a certificate that nobody vouches for. Once anything may have"
-    " left, nothing is sent a second time.",
+    " left, nothing is sent a second time. Lambda ends a function whose own time is up, in the middle of"
+    " whatever it does; what it has sent to the platform is in its log by then.",
     (
         Row("connection refused", Cause(address=_REFUSED), _unreachable("NewConnectionError")),
         Row("no such name in DNS", Cause(address=_NO_NAME), _unreachable("NameResolutionError")),
@@ -196,6 +193,11 @@ _WAY: Final = Part(
         _platform("no answer", "delay", _silent("ReadTimeoutError"), seconds=10),
         _platform("headers byte by byte", "dripHeaders", _silent("ReadTimeoutError"), seconds=0.05),
         _platform("body byte by byte", "drip", _silent("the answer did not end in time"), seconds=0.05),
+        Row(
+            "the function's end while it waits for the platform",
+            Cause(platform=PlatformFault("delay", {"seconds": 10}), moment=Moment.LAST),
+            _effect("500 none none", Attempt.IN_FLIGHT, 1, Again.HELD, ""),
+        ),
     ),
 )
 
@@ -333,33 +335,6 @@ _DYNAMODB: Final = Part(
     ),
 )
 
-_LAST: Final = Part(
-    "The function's end",
-    "Lambda ends a function whose own time is up, in the middle of whatever it does; what it has sent to the"
-    " platform is in its log by then.",
-    (
-        _aws(
-            f"the function's end while it waits for {Step.RESERVATION}",
-            Step.RESERVATION,
-            Failure.SILENT,
-            _died(Attempt.NOT_RESERVED, 0),
-            moment=Moment.LAST,
-        ),
-        Row(
-            "the function's end while it waits for the platform",
-            Cause(platform=PlatformFault("delay", {"seconds": 10}), moment=Moment.LAST),
-            _died(Attempt.IN_FLIGHT, 1),
-        ),
-        _aws(
-            f"the function's end while it waits for {Step.SETTLEMENT}",
-            Step.SETTLEMENT,
-            Failure.SILENT,
-            _died(Attempt.IN_FLIGHT, 1, f"INFO {_ANSWERED} (000)"),
-            moment=Moment.LAST,
-        ),
-    ),
-)
-
 _SECRETS: Final = Part(
     "Secrets Manager and the keys",
     "Without secrets nothing is sent and no attempt is reserved, with receipts on not without theirs either."
@@ -416,5 +391,5 @@ _SECRETS: Final = Part(
     ),
 )
 
-PARTS: Final = (_WAY, _ANSWER, _CODES, _DYNAMODB, _LAST, _SECRETS)
+PARTS: Final = (_WAY, _ANSWER, _CODES, _DYNAMODB, _SECRETS)
 ROWS: Final = tuple(row for part in PARTS for row in part.rows)

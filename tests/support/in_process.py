@@ -15,9 +15,6 @@ from unittest import mock
 
 from local.environment import Function, FunctionError
 
-AWS_SECONDS: Final = 0.4
-"""How long a call of AWS may take here, where the functions' own clients wait for seconds."""
-
 _one_at_a_time: Final = Lock()
 
 
@@ -58,7 +55,7 @@ class InProcess:
 
     @contextmanager
     def _entered(self) -> Iterator[None]:
-        from cmpassport import aws, telemetry  # noqa: PLC0415 - after the tests' own variables are set
+        from cmpassport import telemetry  # noqa: PLC0415 - after the tests' own variables are set
 
         loggers = logging.getLogger(telemetry.logger.service).handlers
         with ExitStack() as entered:
@@ -69,8 +66,6 @@ class InProcess:
                 if isinstance(handler, logging.StreamHandler) and (stream := handler.setStream(output)):
                     entered.callback(handler.setStream, stream)
             entered.enter_context(mock.patch.dict(os.environ, self._function.variables))
-            brief = dict.fromkeys(aws.READ_TIMEOUTS, AWS_SECONDS)
-            entered.enter_context(mock.patch.dict(aws.READ_TIMEOUTS, brief))
             entered.enter_context(mock.patch("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None)))
             entered.enter_context(mock.patch("gc.freeze"))  # it would keep what the tests leave behind
             yield

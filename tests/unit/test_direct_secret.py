@@ -12,11 +12,12 @@ import botocore.auth
 import pytest
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 from botocore.regions import EndpointResolver
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cmpassport.aws import READ_TIMEOUTS, client
 from cmpassport.direct_secret import Address, DirectFetch, SecretReader, Signer
 from tests.support.secrets_manager import SecretsManager, secrets_manager
 
@@ -239,6 +240,15 @@ def test_who_does_not_answer_is_waited_for_no_longer_than_a_step(monkeypatch: py
     monkeypatch.setattr("cmpassport.direct_secret._TIMEOUT", 0.02)
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(TimeoutError):
         direct(f"http://127.0.0.1:{silent.getsockname()[1]}")("signing")
+
+
+@pytest.mark.usefixtures("environment")
+def test_botocore_does_not_wait_long_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(READ_TIMEOUTS, "secretsmanager", 0.02)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(ReadTimeoutError):
+            client("secretsmanager").get_secret_value(SecretId="signing")
 
 
 def test_a_secret_is_fetched_over_tls_from_whom_the_machine_trusts_by_that_name_alone(

@@ -1,0 +1,135 @@
+"""What fails chosen calls of the functions to AWS, below botocore's retries, and notes all of them."""
+
+import io
+import json
+import re
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from typing import Any, Final
+
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.exceptions import ReadTimeoutError
+from botocore.httpsession import URLLib3Session
+from urllib3 import HTTPResponse
+
+
+class Step(StrEnum):
+    """What a function calls AWS for, in the order of a verification."""
+
+    PEPPER = "the pepper"
+    CLAIM = "the claim of the token"
+    VERIFICATION_SECRET = "the verification secret"
+    SIGNING_SECRET = "the signing secret"
+    RESERVATION = "the reservation"
+    SETTLEMENT = "the settlement"
+    MISMATCH = "counting the mismatch"
+    RELEASE = "the token's release"
+    OUTCOME = "the look-up of the outcome"
+    OTHERS = "what becomes of others' attempts"
+
+
+_SECRET_NAME: Final = re.compile(r"-(signing|verification)-\w{6}$")
+"""The end of a secret's ARN, with the six characters that Secrets Manager adds to a name."""
+
+SECRETS: Final = frozenset({Step.PEPPER, Step.VERIFICATION_SECRET, Step.SIGNING_SECRET})
+TABLE: Final = frozenset(Step) - SECRETS
+
+
+class Failure(Enum):
+    """How a call fails."""
+
+    THROTTLED = "throttled"
+    """Not carried out: too many requests."""
+    DOWN = "down"
+    """Not carried out: an error of the service."""
+    SILENT = "silent"
+    """Not carried out, and no answer for as long as the client waits."""
+    LOST = "answer lost"
+    """Carried out; what comes back is an error of the service."""
+    REPLACED = "replaced"
+    """Carried out, with another text in the place of the secret's."""
+
+
+@dataclass(frozen=True, slots=True)
+class AwsFault:
+    """Calls that fail.
+
+    Attributes
+    ----------
+    steps
+        Which ones.
+    failure
+        How.
+    times
+        How many of them; 0 for all until the proxy is cleared.
+    text
+        What a replaced secret holds.
+    """
+
+    steps: frozenset[Step]
+    failure: Failure
+    times: int = 0
+    text: str = ""
+
+
+class AwsFaults:
+    """A handler of botocore's event `before-send`."""
+
+    def __init__(self) -> None:
+        self.seen: list[Step] = []
+        self._waiting: list[AwsFault] = []
+        self._http = URLLib3Session()
+
+    def fail(self, fault: AwsFault) -> None:
+        """Have calls fail from now on."""
+        self._waiting = [fault] * fault.times if fault.times else [fault]
+
+    def clear(self) -> None:
+        """Have all go well again."""
+        self._waiting = []
+
+    def __call__(self, **event: Any) -> Any:
+        """Answer in the service's place, or return None to let the call through."""
+        request = event["request"]
+        step = _step_of(request)
+        self.seen.append(step)
+        fault = self._take(step)
+        match fault.failure if fault else None:
+            case Failure.THROTTLED:
+                return _answer(request, 400, {"__type": "com.amazonaws#ThrottlingException"})
+            case Failure.SILENT:
+                raise ReadTimeoutError(endpoint_url=request.url)
+            case Failure.LOST:
+                self._http.send(request)
+            case Failure.REPLACED if fault:
+                content = json.loads(self._http.send(request).content)
+                return _answer(request, 200, {**content, "SecretString": fault.text})
+            case None:
+                return None
+        return _answer(request, 500, {"__type": "com.amazonaws#InternalServerError"})
+
+    def _take(self, step: Step) -> AwsFault | None:
+        if not self._waiting or step not in self._waiting[0].steps:
+            return None
+        return self._waiting.pop() if self._waiting[0].times else self._waiting[0]
+
+
+def _step_of(request: Any) -> Step:
+    """Tell what a call is for."""
+    operation = request.headers["X-Amz-Target"].decode().rpartition(".")[2]
+    content = json.loads(request.body)
+    change = content.get("UpdateExpression", "")
+    if operation == "GetSecretValue":
+        found = _SECRET_NAME.search(content["SecretId"])
+        return Step(f"the {found[1]} secret") if found else Step.PEPPER
+    if "#flight, #slot" in change:
+        return Step.SETTLEMENT
+    steps = {"PutItem": Step.CLAIM, "DeleteItem": Step.RELEASE, "GetItem": Step.OUTCOME}
+    changes = {"ADD attempts": Step.RESERVATION, "ADD mismatches": Step.MISMATCH}
+    return steps.get(operation) or changes.get(" ".join(change.split()[:2]), Step.OTHERS)
+
+
+def _answer(request: Any, status: int, content: dict[str, Any]) -> AWSResponse:
+    raw = HTTPResponse(io.BytesIO(json.dumps(content).encode()), preload_content=False)
+    return AWSResponse(request.url, status, HTTPHeaders(), raw)
