@@ -24,13 +24,17 @@ _ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC6325
 _ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
-def _each(member: str, *values: Any, of: str = "claims") -> dict[str, Attack]:
+def _header(**changes: Any) -> Attack:
+    return lambda good: good.changed(header=changes)
+
+
+def _claims(**changes: Any) -> Attack:
+    return lambda good: good.changed(claims=changes)
+
+
+def _each(change: Callable[..., Attack], member: str, *values: Any) -> dict[str, Attack]:
     """Replace a member, or leave it out where the value is None."""
-
-    def attack(value: Any) -> Attack:
-        return lambda good: good.changed(**{of: {member: value}})
-
-    return {f"{member}: {value!r}": attack(value) for value in values}
+    return {f"{member}: {value!r}": change(**{member: value}) for value in values}
 
 
 def _parts(change: Callable[[str, str, str], str]) -> Attack:
@@ -82,22 +86,22 @@ ATTACKS: Final[dict[str, Attack]] = {
     "another signature": _signature(lambda r, s: (r ^ 1, s)),
     "no signature": _parts(lambda _, payload, __: f"{_json({'alg': 'none'})}.{payload}."),
     "an HMAC": _hmac,
-    **_each("alg", "none", "ES384", "es256", None, of="header"),
-    **_each("typ", "JWT", "", None, of="header"),
-    **_each("kid", "", "other", "__proto__", of="header"),
+    **_each(_header, "alg", "none", "ES384", "es256", None),
+    **_each(_header, "typ", "JWT", "", None),
+    **_each(_header, "kid", "", "other", "__proto__"),
     "another key": _own_key(lambda _: {}),
     "another key, without a kid": _own_key(lambda _: {"kid": None}),
     "another key by its own kid": _own_key(lambda key: {"kid": key.thumbprint()}),
     "another key, which the header holds": _own_key(lambda key: {"jwk": key.as_dict(private=False)}),
     "another key, which the header points to": _own_key(lambda _: {"jku": "http://127.0.0.1:9/jwks.json"}),
-    "crit": lambda good: good.changed(header={"crit": ["more"], "more": 1}),
-    **_each("iss", "https://api.example.org", None),
-    **_each("aud", "", f"{AUDIENCE}.example.org", ["https://example.org"], None),
+    "crit": _header(crit=["more"], more=1),
+    **_each(_claims, "iss", "https://api.example.org", None),
+    **_each(_claims, "aud", "", f"{AUDIENCE}.example.org", ["https://example.org"], None),
     "expired": _lived(-130, -10),
     "of tomorrow": _lived(86400, 86520),
-    **_each("exp", "tomorrow", None),
-    **_each("nonce", "another", NONCE[:-1], "", [NONCE], None),
-    **_each("jti", None),
+    **_each(_claims, "exp", "tomorrow", None),
+    **_each(_claims, "nonce", "another", NONCE[:-1], "", [NONCE], None),
+    **_each(_claims, "jti", None),
 }
 """Receipts that are refused whatever was used before."""
 
