@@ -91,8 +91,7 @@ def test_userinformation_and_expandparams_go_on_verbatim(credentials: Credential
     assert (body["userInformation"], body["expandParams"]) == (text, text)
 
 
-@pytest.mark.parametrize(("bits", "limit"), [(1024, 117), (2048, 245)])
-@pytest.mark.parametrize("fill", ["z", "号"])
+@pytest.mark.parametrize(("bits", "limit", "fill"), [(1024, 117, "z"), (2048, 245, "号")])
 def test_a_plaintext_is_one_block_or_refused_with_both_sizes_and_without_the_text(
     rsa_key: Keys, bits: int, limit: int, fill: str
 ) -> None:
@@ -136,39 +135,42 @@ def read(content: Any) -> Answer:
     return read_answer(data, msg_id=MSG_ID, app_id=APP_ID)
 
 
-@pytest.mark.parametrize(
-    ("code", "read_as"),
-    [
-        *((code, code) for code in ("000", "001", "120020", "999999", "000000")),
-        *((999999, "999999"), (0, "0"), (1, "1"), (" 001 ", "001")),
-    ],
-)
-def test_a_proper_answer_is_read(code: Any, read_as: str) -> None:
-    assert read(answer_of({"resultCode": code})) == Answer(read_as, "是本机号码", "t1")
+def _worded(words: str, encoding: str) -> bytes:
+    text = json.dumps(answer_of(body={"taskId": "t1", "resultDesc": "WORDS"}))
+    return text.replace("WORDS", words).encode(encoding)
 
 
-def test_keys_with_trailing_spaces_are_read_as_the_guide_prints_them() -> None:
-    content = {
-        "header ": {"msgId ": MSG_ID, "timestamp ": TIMESTAMP, "appId ": APP_ID, "resultCode ": "001"},
-        "body ": {"taskId ": "t1", "resultDesc ": " 非本机号码 "},
-    }
+GUIDES_SAMPLE: Final = {
+    "header ": {"msgId ": MSG_ID, "timestamp ": TIMESTAMP, "appId ": APP_ID, "resultCode ": "001"},
+    "body ": {"taskId ": "t1", "resultDesc ": " 非本机号码 "},
+}
+MORE: Final = answer_of({"extra": [1]}, {"taskId": "t1", "resultDesc": "d", "expandParams": "x", "new": {}})
+NO_TEXTS: Final[tuple[Any, ...]] = ({}, [], "", {"taskId": None, "resultDesc": 17}, {"taskId": ["x"]})
+ANSWERS: Final[dict[str, tuple[Any, Answer]]] = {
+    **{
+        f"code {code!r}": (answer_of({"resultCode": code}), Answer(read_as, "是本机号码", "t1"))
+        for code, read_as in (
+            *(("000", "000"), ("001", "001"), ("120020", "120020"), (" 001 ", "001")),
+            *((999999, "999999"), (0, "0"), (1, "1")),
+        )
+    },
+    "spaces after the keys, as the guide prints them": (GUIDES_SAMPLE, Answer("001", "非本机号码", "t1")),
+    "unknown members": (MORE | {"more": 1}, Answer("000", "d", "t1")),
+    "a byte order mark": (b"\xef\xbb\xbf" + json.dumps(MORE).encode(), Answer("000", "d", "t1")),
+    "no body": ({"header": answer_of()["header"]}, Answer("000", "", "")),
+    **{f"body {body!r}": (answer_of(body=body), Answer("000", "", "")) for body in NO_TEXTS},
+    # Words do not cost the verdict.
+    "GBK": (_worded("是本机号码", "gbk"), Answer("000", "是本机号码", "t1")),
+    "a backslash inside of GBK": (_worded("誠实", "gbk"), Answer("000", "誠实", "t1")),
+    "a raw tab": (_worded("a raw\ttab", "utf-8"), Answer("000", "a raw\ttab", "t1")),
+    "a replacement character": (_worded("\ufffd", "utf-8"), Answer("000", "", "t1")),
+    "Latin 1": (_worded("ÿ", "latin-1"), Answer("000", "", "t1")),
+}
 
-    assert read(content) == Answer("001", "非本机号码", "t1")
 
-
-def test_unknown_members_and_a_byte_order_mark_are_skipped() -> None:
-    content = answer_of({"extra": [1]}, {"taskId": "t1", "resultDesc": "d", "expandParams": "x", "new": {}})
-
-    assert read(b"\xef\xbb\xbf" + json.dumps(content | {"more": 1}).encode()) == Answer("000", "d", "t1")
-
-
-@pytest.mark.parametrize("body", [..., {}, [], "", {"taskId": None, "resultDesc": 17}, {"taskId": ["x"]}])
-def test_a_body_without_texts_gives_empty_ones(body: Any) -> None:
-    content = answer_of(body=body)
-    if body is ...:
-        del content["body"]
-
-    assert read(content) == Answer("000", "", "")
+@pytest.mark.parametrize(("content", "answer"), ANSWERS.values(), ids=ANSWERS)
+def test_an_answer_is_read_in_every_state_of_disrepair(content: Any, answer: Answer) -> None:
+    assert read(content) == answer
 
 
 # Whose answer it is.
@@ -194,25 +196,6 @@ def test_an_answer_to_another_request_is_refused(name: str, code: str, other: An
         read(answer_of({"resultCode": code, name: other}))
 
     assert "planted" not in str(refusal.value)
-
-
-@pytest.mark.parametrize(
-    ("words", "encoding", "read_as"),
-    [
-        ("是本机号码", "gbk", "是本机号码"),
-        ("誠实", "gbk", "誠实"),  # whose second byte in GBK is a backslash
-        ("a raw\ttab", "utf-8", "a raw\ttab"),
-        ("a raw\nline", "utf-8", "a raw\nline"),
-        ("\ufffd", "utf-8", ""),
-        ("ÿ", "latin-1", ""),
-    ],
-)
-def test_words_do_not_cost_the_verdict(words: str, encoding: str, read_as: str) -> None:
-    text = json.dumps(answer_of(body={"taskId": "t1", "resultDesc": "WORDS"})).replace("WORDS", words)
-
-    answer = read(text.encode(encoding))
-
-    assert answer == Answer("000", read_as, "t1")
 
 
 # What is no answer.
