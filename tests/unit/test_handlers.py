@@ -138,6 +138,7 @@ def new_pre_sign(age: timedelta = timedelta(0)) -> str:
 def test_presign_signs_in_the_configured_scheme(
     start: Start,
     rsa_key: Callable[[int], RSAPrivateKey],
+    capsys: pytest.CaptureFixture[str],
     environment: dict[str, str],
     scheme: SignatureScheme,
 ) -> None:
@@ -146,6 +147,7 @@ def test_presign_signs_in_the_configured_scheme(
     status, body = answer(start("presign.app", PRESIGN_ENVIRONMENT | environment), {"preSign": pre_sign})
 
     assert (status, list(body)) == (200, ["sign"])
+    assert '"PreSignSigned":[1.0]' in capsys.readouterr().out
     signatures.verify(scheme, rsa_key(1024).public_key(), pre_sign, body["sign"])
 
 
