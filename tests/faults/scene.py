@@ -124,7 +124,7 @@ class Scene:
         return Attempt.SPENT if attempts else Attempt.GIVEN_BACK
 
     def codes(self, ticket: Ticket) -> list[str]:
-        """Return what the platform made of a token, and of requests that were reset before it had read one."""
+        """Return what the platform made of a token, and of requests that were reset before it had any."""
         return [
             entry["resultCode"]
             for entry in self.simulator.journal.entries()
