@@ -35,7 +35,7 @@ LIMIT: Final = 5
 class Day:
     """The budget of one number on one day, and what happens to it."""
 
-    def __init__(self, table: "DynamoDBClient", limit: int = LIMIT) -> None:
+    def __init__(self, table: "DynamoDBClient", limit: int) -> None:
         self.table = table
         self.budget = AttemptBudget(table, "attempts", limit)
         self.now = NOON
@@ -57,13 +57,13 @@ class Day:
 
 
 @pytest.fixture
-def day(table: "DynamoDBClient") -> Day:
-    return Day(table)
+def days(table: "DynamoDBClient") -> Callable[[int], Day]:
+    return lambda limit: Day(table, limit)
 
 
 @pytest.fixture
-def days(table: "DynamoDBClient") -> Callable[[int], Day]:
-    return lambda limit: Day(table, limit)
+def day(days: Callable[[int], Day]) -> Day:
+    return days(LIMIT)
 
 
 # The limit.
@@ -77,6 +77,7 @@ def test_matches_up_to_the_limit_count_down(day: Day) -> None:
     with pytest.raises(AttemptsExhaustedError) as refusal:
         day.reserve()
     assert day.item() == before
+    assert int(before["expiration"]["N"]) == int((NOON + timedelta(days=2)).timestamp())
     assert refusal.value.retry_after == 12 * 3600
     assert NUMBER not in str(refusal.value)
 
@@ -97,12 +98,6 @@ def test_the_day_is_part_of_the_key_and_shanghais() -> None:
 
     assert day_key(NUMBER, before) == f"{NUMBER}#20261123"
     assert day_key(NUMBER, before + timedelta(microseconds=1)) == f"{NUMBER}#20261124"
-
-
-def test_an_item_outlives_its_day_by_a_day(day: Day) -> None:
-    day.reserve()
-
-    assert int(day.item()["expiration"]["N"]) == int((NOON + timedelta(days=2)).timestamp())
 
 
 # Endings.
@@ -166,18 +161,8 @@ def test_a_reservation_that_arrives_once_more_does_not_fly_again(day: Day, endin
 # What one network may take.
 
 
-def test_one_network_has_one_attempt_in_flight(day: Day) -> None:
-    day.reserve(STRANGER)
-
-    with pytest.raises(AttemptsInFlightError) as refusal:
-        day.reserve(STRANGER)
-
-    assert refusal.value.retry_after == FLIGHT_SECONDS
-    assert day.reserve(OWNER).attempts_left == 4
-
-
 @pytest.mark.parametrize(("rejections", "worth_waiting"), [(2, True), (3, False)])
-def test_a_network_whose_attempts_come_to_nothing_is_not_waited_for(
+def test_one_network_has_one_attempt_in_flight_which_is_waited_for_unless_many_come_to_nothing(
     day: Day,
     rejections: int,
     worth_waiting: bool,  # noqa: FBT001 - the table's last column
@@ -189,7 +174,9 @@ def test_a_network_whose_attempts_come_to_nothing_is_not_waited_for(
     with pytest.raises(AttemptsInFlightError) as refusal:
         day.reserve(STRANGER)
 
+    assert refusal.value.retry_after == FLIGHT_SECONDS
     assert refusal.value.worth_waiting is worth_waiting
+    assert day.reserve(OWNER).attempts_left == 4
 
 
 def test_the_place_that_somebody_waits_for_is_kept_for_a_second_from_whom_rejections_follow(
@@ -294,8 +281,7 @@ def test_somebody_else_may_have_cleared_it(
 
 
 def test_another_failure_of_the_table_is_raised_as_it_is(table: "DynamoDBClient") -> None:
-    day = Day(table)
-    day.budget = AttemptBudget(table, "no-such-table", LIMIT)
+    budget = AttemptBudget(table, "no-such-table", LIMIT)
 
     with pytest.raises(ClientError, match="ResourceNotFound"):
-        day.reserve()
+        budget.reserve(KEY, "attempt 1", OWNER, NOON)
