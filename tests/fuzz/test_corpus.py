@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fuzz.targets import TARGETS, is_presign, text_of
+from tests.fuzz.targets import TARGETS
 
 CORPUS: Final = Path(__file__).parent / "corpus"
 INPUTS: Final = [(path.parent.name, path) for path in sorted(CORPUS.glob("*/*"))]
@@ -36,9 +36,3 @@ def test_both_readings_agree_on_what_becomes_of_the_corpus(reader: str, data: st
     piece = data.draw(st.one_of(st.binary(max_size=4), st.just(other[start:end]), st.just(other[start:])))
 
     TARGETS[reader](seed[:start] + piece + seed[end:])
-
-
-def test_the_corpus_holds_presigns_and_what_is_none() -> None:
-    texts = [text_of(path.read_bytes()) for name, path in INPUTS if name == "presign"]
-
-    assert {is_presign(text) for text in texts} == {True, False}

@@ -204,15 +204,12 @@ def test_without_its_secret_a_function_has_an_internal_error_that_no_cache_keeps
 # Verification.
 
 
-@pytest.fixture
-def verify(start: Start, platform: Platform) -> Handler:
-    return start("verify.app", {**VERIFY_ENVIRONMENT, "PLATFORM_URL": platform.url})
-
-
 def test_a_matching_number_is_verified(
-    verify: Handler, platform: Platform, capsys: pytest.CaptureFixture[str]
+    start: Start, platform: Platform, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status, body = answer(verify, SUBMISSION)
+    handler = start("verify.app", {**VERIFY_ENVIRONMENT, "PLATFORM_URL": platform.url})
+
+    status, body = answer(handler, SUBMISSION)
 
     ((path, message),) = platform.asked
     assert path == "/NumberAbility/h5/verifyVmMobileApi.htm"
