@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
+from unittest import mock
 
 import boto3
 import pytest
@@ -151,27 +152,17 @@ def test_presign_signs_in_the_configured_scheme(
     signatures.verify(scheme, rsa_key(1024).public_key(), pre_sign, body["sign"])
 
 
-def test_the_signing_key_is_fetched_when_first_needed_and_once(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_signing_key_is_fetched_when_first_needed_and_once(start: Start) -> None:
     handler = start("presign.app", PRESIGN_ENVIRONMENT)
-    fetched: list[str] = []
     secrets = sys.modules["presign.app"]._secrets  # noqa: SLF001 - the one place where calls can be counted
-    fetch = secrets.fetch
 
-    def counting(name: str) -> str:
-        fetched.append(name)
-        text: str = fetch(name)
-        return text
+    with mock.patch.object(secrets, "fetch", wraps=secrets.fetch) as fetch:
+        answer(handler, {"preSign": "no preSign"})
+        assert not fetch.called
+        for _ in range(3):
+            assert answer(handler, {"preSign": new_pre_sign()})[0] == 200
 
-    monkeypatch.setattr(secrets, "fetch", counting)
-
-    answer(handler, {"preSign": "no preSign"})
-    assert fetched == []
-    for _ in range(3):
-        assert answer(handler, {"preSign": new_pre_sign()})[0] == 200
-
-    assert fetched == ["signing"]
+    fetch.assert_called_once_with("signing")
 
 
 @pytest.mark.parametrize("pre_sign", ["planted", new_pre_sign(timedelta(days=2))], ids=["words", "stale"])

@@ -1,21 +1,9 @@
 """Keyed hashes: nothing of the text, nothing without the pepper, nothing across kinds."""
 
-import hashlib
-import hmac
-from itertools import permutations
-
-import pytest
-
 from verify.hashing import Salt, keyed_hash
 
 PEPPER = b"a pepper of at least thirty-two bytes"
 NUMBER = "13912345678"
-
-
-def test_a_hash_is_hmac_sha256_of_salt_and_text() -> None:
-    expected = hmac.new(PEPPER, b"number\x0013912345678", hashlib.sha256).hexdigest()
-
-    assert keyed_hash(PEPPER, Salt.NUMBER, NUMBER) == expected
 
 
 def test_a_hash_of_today_is_a_hash_of_tomorrow() -> None:
@@ -25,6 +13,5 @@ def test_a_hash_of_today_is_a_hash_of_tomorrow() -> None:
     )
 
 
-@pytest.mark.parametrize(("one", "other"), list(permutations(Salt, 2)))
-def test_equal_texts_of_different_kinds_have_unrelated_hashes(one: Salt, other: Salt) -> None:
-    assert keyed_hash(PEPPER, one, NUMBER) != keyed_hash(PEPPER, other, NUMBER)
+def test_equal_texts_of_different_kinds_have_unrelated_hashes() -> None:
+    assert len({keyed_hash(PEPPER, salt, NUMBER) for salt in Salt}) == len(Salt)
