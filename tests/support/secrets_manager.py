@@ -31,9 +31,6 @@ class _Handler(BaseHTTPRequestHandler):
         with server.lock:
             server.asked.append((self.client_address, self.headers, body))
             failure = server.failures.popleft() if server.failures else None
-        if failure == "hang up":
-            self.close_connection = True
-            return
         if isinstance(failure, bytes):
             self.wfile.write(failure)
             self.close_connection = True
@@ -59,7 +56,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class SecretsManager(ThreadingHTTPServer):
-    """Secrets by name; what was asked; how the next requests fail: by status, hanging up, or as written."""
+    """Secrets by name; what was asked; how the next requests fail: by status, or with what is written."""
 
     daemon_threads = True
 
@@ -68,7 +65,7 @@ class SecretsManager(ThreadingHTTPServer):
         self.lock = threading.Lock()
         self.secrets: dict[str, dict[str, Any]] = {}
         self.asked: list[tuple[Any, Any, bytes]] = []
-        self.failures: deque[int | str | bytes] = deque()
+        self.failures: deque[int | bytes] = deque()
         self.credentials_given = 0
 
     @property

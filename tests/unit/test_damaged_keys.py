@@ -78,10 +78,6 @@ def kinds() -> Iterator[tuple[str, Damage]]:
             yield f"a bit in {name}, {share:.0%} from its lowest", flipped(name, share)
     yield "p and q swapped", lambda numbers: {**numbers, "p": numbers["q"], "q": numbers["p"]}
     yield "an even modulus", lambda numbers: {**numbers, "n": numbers["n"] + 1}
-    yield (
-        "an even modulus with an even prime",
-        lambda numbers: with_crt({**numbers, "n": 2 * numbers["q"]}, p=2),
-    )
     yield "a composite prime", composite
     yield "two equal primes", lambda numbers: {**numbers, "p": numbers["q"], "n": numbers["q"] ** 2}
     yield "p and d", lambda numbers: flipped("p", 0.5)(flipped("d", 0.5)(numbers))
