@@ -330,7 +330,7 @@ def test_while_another_networks_attempt_is_under_way_the_owner_waits(house: Hous
     house.verify(address=STRANGER)
 
     assert 2.5 < house.clock.seconds - began <= 3
-    assert len(updates) <= 15  # seven tries, seven notes that somebody waits, the stranger\'s settling
+    assert len(updates) <= 15  # seven tries, seven notes that somebody waits, the stranger's settling
 
 
 def test_a_known_device_has_a_budget_of_its_own(house: House) -> None:
