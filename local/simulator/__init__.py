@@ -23,9 +23,6 @@ By hand, on a running local stack::
     curl -X DELETE localhost:8090/simulator/tokens             # all tokens so far are older than a minute
     curl -X DELETE localhost:8090/simulator/attempts           # all numbers have their day's limit again
     curl localhost:8090/simulator/customer                     # what is entered in the open platform
-    curl -d '{"publicKey": "MIIB…"}' localhost:8090/simulator/customer          # a rotation, rehearsed
-    curl -d '{"limitWindow": "24h"}' localhost:8090/simulator/customer          # 121011 by the other rule
-    curl -d '{}' 'localhost:8090/NumberAbility/h5/getToken.htm?X-Simulator-Fault=html;status=502'
 
 Faults and their parameters are in `local.simulator.faults`, what the phone is made of (SIM, network) in
 `local.simulator.fetching` and in the SDK stand-in, `jssdk.js`.
@@ -33,13 +30,6 @@ Faults and their parameters are in `local.simulator.faults`, what the phone is m
 
 from local.simulator.app import Simulator
 from local.simulator.crypto import Algorithm, Encoding, SignatureForm
-from local.simulator.customer import Customer, LimitWindow
+from local.simulator.customer import Customer
 
-__all__ = [
-    "Algorithm",
-    "Customer",
-    "Encoding",
-    "LimitWindow",
-    "SignatureForm",
-    "Simulator",
-]
+__all__ = ["Algorithm", "Customer", "Encoding", "SignatureForm", "Simulator"]

@@ -1,10 +1,7 @@
 """The simulator as a WSGI application: routes, answers, faults and journal around the platform's checks."""
 
-from __future__ import annotations
-
-import gzip
 import json
-import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +12,9 @@ from werkzeug import Request, Response
 from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, NotFound
 
 from local.simulator.crypto import DEFAULT_KEY_BITS, PlatformKey, SignatureForm
+from local.simulator.customer import Customer
 from local.simulator.delivery import deliver, reset
-from local.simulator.faults import Endpoint, Fault, FaultError, FaultName, Faults, read_fault_text
+from local.simulator.faults import Endpoint, Fault, FaultError, FaultName, Faults
 from local.simulator.fetching import PIXEL, TokenService, get_mobile
 from local.simulator.journal import Journal
 from local.simulator.protocol import RefusedError, answer, parse, unflatten
@@ -24,10 +22,8 @@ from local.simulator.tokens import TokenDesk
 from local.simulator.verification import Verifier
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from wsgiref.types import StartResponse, WSGIEnvironment
-
-    from local.simulator.customer import Customer
 
 _FLAT: Final = "/h5/getPreMobile"  # the newer SDK build's, on verify.cmpassport.com
 _LOG: Final = "/h5/log"  # stands for that build's log-h5.cmpassport.com
@@ -44,7 +40,6 @@ _READ: Final = (Endpoint.SDK, Endpoint.GET_MOBILE)
 _STEPS: Final = {Endpoint.SDK: 2, Endpoint.GET_MOBILE: 10, Endpoint.GET_TOKEN: 11, Endpoint.VERIFY: 14}
 
 _CONTROL: Final = "/simulator/"
-_FAULT_NAME: Final = "X-Simulator-Fault"
 _MAX_REQUEST: Final = 1 << 16  # bytes
 _MAX_NOTED: Final = 1 << 14  # bytes of a response that the journal keeps
 _JSON: Final = "application/json;charset=utf-8"  # as the guide writes it
@@ -69,7 +64,7 @@ class Simulator:
     Parameters
     ----------
     customer
-        What the business entered in the open platform. It may be set anew at any time, as there.
+        What the business entered in the open platform. The attribute may be set anew at any time, as there.
     clock
         The platform's clock; returns an aware datetime.
     samples
@@ -115,7 +110,6 @@ class Simulator:
             ("GET", "faults"): lambda _: {"faults": self.faults.describe()},
             ("POST", "faults"): self._arm_fault,
             ("GET", "customer"): lambda _: self.customer.describe(),
-            ("POST", "customer"): self._change_customer,
             ("GET", "journal"): lambda asked: {
                 "entries": self.journal.entries(asked.args.get("after", 0, type=int))
             },
@@ -134,7 +128,7 @@ class Simulator:
         """Restore every number's whole daily limit."""
         self._verifier.forget()
 
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> "Iterable[bytes]":
         """Answer a request (PEP 3333)."""
         request = Request(environ)
         request.max_content_length = _MAX_REQUEST
@@ -165,7 +159,7 @@ class Simulator:
     # ---- the platform's endpoints
 
     def _serve(self, endpoint: Endpoint, request: Request) -> Response:
-        fault = self._fault(endpoint, request)
+        fault = self.faults.take(endpoint)
         now = self._clock()
         if fault and fault.name is FaultName.RESET and fault.replaces_work:
             self._note(endpoint, request, None, fault, _Answer(status=0), now)
@@ -178,20 +172,12 @@ class Simulator:
         if result.payload is not None:
             result = replace(result, body=json.dumps(result.payload, ensure_ascii=False).encode())
         self._note(endpoint, request, body, fault, result, now)
-        result = _garbled(result, fault)
+        if fault and fault.name is FaultName.TRUNCATED:
+            result = replace(result, body=result.body[: len(result.body) // 2])
         response = Response(result.body, result.status, result.headers, content_type=result.content_type)
         if endpoint is not Endpoint.VERIFY:  # that one is for servers, not for pages
             response.headers["Access-Control-Allow-Origin"] = "*"
         return deliver(response, fault, request.environ)
-
-    def _fault(self, endpoint: Endpoint, request: Request) -> Fault | None:
-        text = request.headers.get(_FAULT_NAME) or request.args.get(_FAULT_NAME)
-        if not text:
-            return self.faults.take(endpoint)
-        try:
-            return read_fault_text(text, endpoint)
-        except FaultError as error:
-            raise BadRequest(str(error)) from None
 
     def _sdk(self, _request: Request, _body: bytes, _now: datetime) -> _Answer:
         script = Path(__file__).with_name("jssdk.js").read_bytes()
@@ -281,13 +267,6 @@ class Simulator:
             raise NotFound
         return Response(json.dumps(answered, ensure_ascii=False), content_type=_JSON)
 
-    def _change_customer(self, request: Request) -> dict[str, Any]:
-        try:
-            self.customer = self.customer.changed(parse(_body(request)))
-        except (RefusedError, TypeError, ValueError) as error:
-            raise BadRequest(str(error)) from None
-        return self.customer.describe()
-
     def _arm_fault(self, request: Request) -> dict[str, Any]:
         try:
             self.faults.arm(parse(_body(request)))
@@ -341,31 +320,11 @@ def _spoil(result: _Answer, fault: Fault | None) -> _Answer:
             header["appId"] = header["appId"][::-1] + "9"
         case FaultName.MISSING_RESULT_CODE:
             del header["resultCode"]
-        case FaultName.TRAILING_SPACE:
-            header, body = ({f"{name} ": value for name, value in each.items()} for each in (header, body))
         case FaultName.OVERSIZED:
             body["expandParams"] = "x" * fault.parameters["bytes"]
         case _:
             pass
     return replace(result, payload={"header": header, "body": body})
-
-
-def _garbled(result: _Answer, fault: Fault | None) -> _Answer:
-    """Spoil an answer's bytes."""
-    body = result.body
-    match fault.name if fault else None:
-        case FaultName.TRUNCATED:
-            return replace(result, body=body[: len(body) // 2])
-        case FaultName.CONTROL_CHARACTER:
-            return replace(result, body=body.replace(b'"resultDesc": "', b'"resultDesc": "\t\n'))
-        case FaultName.GBK:
-            return replace(result, body=body.decode().encode("gbk"))
-        case FaultName.CONTENT_ENCODING if fault:
-            encoding = fault.parameters["encoding"]
-            packed = gzip.compress(body) if encoding == "gzip" else zlib.compress(body)
-            return replace(result, body=packed, headers={**result.headers, "Content-Encoding": encoding})
-        case _:
-            return result
 
 
 def _preflight(methods: str) -> Response:
@@ -374,7 +333,7 @@ def _preflight(methods: str) -> Response:
         headers={
             "Access-Control-Allow-Origin": "*",
             "Access-Control-Allow-Methods": methods,
-            "Access-Control-Allow-Headers": f"Content-Type, {_FAULT_NAME}",
+            "Access-Control-Allow-Headers": "Content-Type",
         },
     )
 

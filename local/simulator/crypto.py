@@ -5,8 +5,6 @@ Written from the protocol on the `cryptography` package alone and sharing no cod
 two independent readings of the protocol check each other.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import re

@@ -1,29 +1,8 @@
 """What a business has entered in the open platform (guide sections 2.1 and 2.3 and the appendix)."""
 
-from __future__ import annotations
-
 import ipaddress
-from dataclasses import dataclass, replace
-from enum import Enum
-from typing import Any, Final
-
-
-class LimitWindow(Enum):
-    """When a number's verdicts are forgotten: no source but resellers says which it is."""
-
-    DAY = "day"
-    """At midnight in Shanghai."""
-    FROM_FIRST_CALL = "24h"
-    """24 hours after the first."""
-
-
-_SETS: Final = {"origins": "origins", "referers": "referers", "addresses": "addresses"}
-_FIELDS: Final = {
-    "publicKey": "public_key",
-    "dailyLimit": "daily_limit",
-    "limitWindow": "limit_window",
-    **_SETS,
-}
+from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +20,7 @@ class Customer:
     addresses: frozenset[str] = frozenset({"127.0.0.1"})
     """White list of outgoing addresses; an entry may be a network such as ``172.16.0.0/12``."""
     daily_limit: int = 10
-    """Verdicts per number and `limit_window`."""
-    limit_window: LimitWindow = LimitWindow.DAY
+    """Verdicts per number and day of Shanghai."""
 
     def __post_init__(self) -> None:
         for entry in self.addresses:
@@ -69,24 +47,4 @@ class Customer:
             "referers": sorted(self.referers),
             "addresses": sorted(self.addresses),
             "dailyLimit": self.daily_limit,
-            "limitWindow": self.limit_window.value,
         }
-
-    def changed(self, entered: dict[str, Any]) -> Customer:
-        """Enter other values, such as a new public key, under the names of `describe`.
-
-        Raises
-        ------
-        ValueError
-            There is no such name, or a value is not of its form.
-        """
-        values: dict[str, Any] = {}
-        for name, value in entered.items():
-            if name not in _FIELDS:
-                raise ValueError(f"there is no {name}; there are {', '.join(_FIELDS)}")
-            values[_FIELDS[name]] = frozenset(map(str, value)) if name in _SETS else value
-        if "limit_window" in values:
-            values["limit_window"] = LimitWindow(values["limit_window"])
-        if "daily_limit" in values:
-            values["daily_limit"] = int(values["daily_limit"])
-        return replace(self, **values)

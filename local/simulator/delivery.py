@@ -1,26 +1,20 @@
 """How an answer travels, or fails to: late, byte by byte, cut off, or with a reset connection.
 
 Resets and dripping headers need the socket itself, which the local stack's server puts into the WSGI
-environment (``werkzeug.socket``). Without one, under a test client, a reset is the exception that the handler
-would have met, and headers arrive at once. A pause ends at once when the client goes away or the server
-closes.
+environment (``werkzeug.socket``). A pause ends at once when the client goes away or the server closes.
 """
-
-from __future__ import annotations
 
 import select
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator
+from typing import Any, Final
+
+from werkzeug import Response
 
 from local.server import CLOSING, RESET_LINGER
 from local.simulator.faults import Fault, FaultName
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from werkzeug import Response
 
 _LOOK_EVERY: Final = 0.05  # seconds between two looks at the client during a pause
 _PIECE: Final = 1 << 16
@@ -41,14 +35,6 @@ def deliver(response: Response, fault: Fault | None, environ: Environ) -> Respon
             pause(environ, fault.parameters["seconds"])
         case FaultName.RESET:
             reset(environ)
-        case FaultName.INTERIM:
-            _send_raw(environ, b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n")
-        case FaultName.CHUNK_SIZE if fault:
-            response.headers.remove("Content-Length")
-            response.headers["Transfer-Encoding"] = "chunked"
-            chunk = f"{fault.parameters['size']}\r\n".encode() + response.get_data()
-            if _send_raw(environ, _head(response, environ) + chunk):
-                raise ConnectionAbortedError("answered by hand")
         case FaultName.DRIP_HEADERS if fault:
             _drip_headers(response, fault.parameters["seconds"], environ)
         case FaultName.DRIP if fault:
@@ -122,23 +108,12 @@ def _pieces(body: bytes) -> Iterator[bytes]:
 
 
 def _drip_headers(response: Response, seconds: float, environ: Environ) -> None:
-    for byte in _head(response, environ):
-        pause(environ, seconds)
-        if not _send_raw(environ, bytes([byte])):
-            return
-    _send_raw(environ, response.get_data())
-    raise ConnectionAbortedError("answered by hand")
-
-
-def _head(response: Response, environ: Environ) -> bytes:
+    """Answer past the server, which sends all headers at once."""
+    connection: socket.socket = environ["werkzeug.socket"]
     lines = [f"HTTP/1.1 {response.status}", "Connection: close"]
     lines += [f"{name}: {value}" for name, value in response.get_wsgi_headers(environ)]
-    return "\r\n".join([*lines, "", ""]).encode("latin-1")
-
-
-def _send_raw(environ: Environ, data: bytes) -> bool:
-    """Send past the server; False where there is no socket."""
-    connection: socket.socket | None = environ.get("werkzeug.socket")
-    if connection is not None:
-        connection.sendall(data)
-    return connection is not None
+    for byte in "\r\n".join([*lines, "", ""]).encode("latin-1"):
+        pause(environ, seconds)
+        connection.sendall(bytes([byte]))
+    connection.sendall(response.get_data())
+    raise ConnectionAbortedError("answered by hand")

@@ -1,12 +1,7 @@
-"""Faults on demand: which there are, how they are asked for, and which one a request meets.
-
-A fault is armed for the next N requests of an endpoint, or asked for by one request in the header or query
-parameter ``X-Simulator-Fault``, written ``name`` or ``name;parameter=value;parameter=value``.
-"""
-
-from __future__ import annotations
+"""Faults on demand: which there are, how they are armed, and which one a request meets."""
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
@@ -34,16 +29,10 @@ class FaultName(Enum):
     WRONG_MSG_ID = "wrongMsgId"
     WRONG_APP_ID = "wrongAppId"
     MISSING_RESULT_CODE = "missingResultCode"
-    CONTROL_CHARACTER = "controlCharacter"  # raw inside resultDesc, which JSON forbids
-    GBK = "gbk"
-    CONTENT_ENCODING = "contentEncoding"
-    TRAILING_SPACE = "trailingSpace"  # after each key, as in the guide's samples
     OVERSIZED = "oversized"
     TRUNCATED = "truncated"
     NO_GET_CONNECTION = "noGetConnection"
     # The platform does its work, and its answer comes late, slowly, in part or not at all.
-    INTERIM = "interim"  # 103 Early Hints first
-    CHUNK_SIZE = "chunkSize"  # an impossible one
     DELAY = "delay"
     DRIP = "drip"
     DRIP_HEADERS = "dripHeaders"
@@ -79,12 +68,6 @@ _KINDS: Final = {
     FaultName.WRONG_MSG_ID: _Kind(_MESSAGES),
     FaultName.WRONG_APP_ID: _Kind(_MESSAGES),
     FaultName.MISSING_RESULT_CODE: _Kind(_MESSAGES),
-    FaultName.CONTROL_CHARACTER: _Kind(_MESSAGES),
-    FaultName.GBK: _Kind(_MESSAGES),
-    FaultName.CONTENT_ENCODING: _Kind(_MESSAGES, {"encoding": "gzip"}),
-    FaultName.INTERIM: _Kind(),
-    FaultName.CHUNK_SIZE: _Kind(_ALL, {"size": "-1"}),
-    FaultName.TRAILING_SPACE: _Kind(_MESSAGES),
     FaultName.OVERSIZED: _Kind(_MESSAGES, {"bytes": 1 << 20}),
     FaultName.TRUNCATED: _Kind(_MESSAGES),
     FaultName.NO_GET_CONNECTION: _Kind(frozenset({Endpoint.SDK})),
@@ -95,7 +78,7 @@ _KINDS: Final = {
     FaultName.RESET: _Kind(_ALL, {"when": "after"}),
 }
 _BOUNDS: Final = {"status": (200, 599), "seconds": (0, 600), "bytes": (1, 64 << 20), "times": (0, 1_000_000)}
-_CHOICES: Final = {"when": ("before", "after"), "encoding": ("gzip", "deflate")}
+_CHOICES: Final = {"when": ("before", "after")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +98,8 @@ class Fault:
         return {"fault": self.name.value, **self.parameters}
 
 
-def read_fault(wanted: dict[str, Any], endpoint: Endpoint) -> Fault:
-    """Read ``{"fault": name, parameter: value, …}``; numbers may come as text.
-
-    Raises
-    ------
-    FaultError
-        Unknown name, unknown parameter, a value out of range, or a fault this endpoint cannot have.
-    """
+def _read_fault(wanted: dict[str, Any], endpoint: Endpoint) -> Fault:
+    """Read ``{"fault": name, parameter: value, …}``."""
     name = FaultName(_chosen(wanted.get("fault"), "fault", [each.value for each in FaultName]))
     kind = _KINDS[name]
     if endpoint not in kind.endpoints:
@@ -131,20 +108,6 @@ def read_fault(wanted: dict[str, Any], endpoint: Endpoint) -> Fault:
     if unknown := sorted(given.keys() - kind.parameters.keys()):
         raise FaultError(f"{name.value} has no parameter {unknown[0]}")
     return Fault(name, {key: _read(key, value) for key, value in {**kind.parameters, **given}.items()})
-
-
-def read_fault_text(text: str, endpoint: Endpoint) -> Fault:
-    """Read ``name;parameter=value``.
-
-    Raises
-    ------
-    FaultError
-        As `read_fault`.
-    """
-    name, *pairs = text.split(";")
-    parameters = (pair.partition("=") for pair in pairs)
-    given = {key.strip(): value.strip() for key, _, value in parameters}
-    return read_fault({"fault": name.strip(), **given}, endpoint)
 
 
 def _read(key: str, value: Any) -> Any:
@@ -182,20 +145,18 @@ class Faults:
         self._armed: list[_Armed] = []
         self._lock = threading.Lock()
 
-    def arm(self, wanted: object) -> None:
-        """Arm ``{"fault": name, "on": endpoint, "times": N, parameter: value, …}``.
+    def arm(self, wanted: Mapping[str, Any]) -> None:
+        """Arm ``{"fault": name, "on": endpoint, "times": N, parameter: value, …}``; numbers may come as text.
 
         Raises
         ------
         FaultError
-            What is asked for makes no sense.
+            Unknown name, unknown parameter, a value out of range, or a fault this endpoint cannot have.
         """
-        if not isinstance(wanted, dict):
-            raise FaultError("a fault is a JSON object")
         rest = dict(wanted)
         endpoint = Endpoint(_chosen(rest.pop("on", "verify"), "on", [each.value for each in Endpoint]))
         times = _read("times", rest.pop("times", 1))
-        armed = _Armed(endpoint, read_fault(rest, endpoint), times)
+        armed = _Armed(endpoint, _read_fault(rest, endpoint), times)
         with self._lock:
             self._armed.append(armed)
 

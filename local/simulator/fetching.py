@@ -4,22 +4,17 @@ Into the request for getMobile.htm the gateway inserts the phone's number; getTo
 to a page that may ask.
 """
 
-from __future__ import annotations
-
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from datetime import datetime
+from typing import Any, Final
 from urllib.parse import quote
 
+from local.simulator.crypto import SignatureForm
+from local.simulator.customer import Customer
 from local.simulator.protocol import Header, RefusedError, TokenRequest, read_token_request
 from local.simulator.tokens import Arrival, TokenDesk
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
-
-    from local.simulator.crypto import SignatureForm
-    from local.simulator.customer import Customer
 
 _NUMBER: Final = re.compile(r"1[0-9]{10}")
 

@@ -4,14 +4,10 @@ It holds full values, numbers and tokens too, so that a test can compare them by
 developer's panel can show them; it stays in the simulator's memory and goes into no log.
 """
 
-from __future__ import annotations
-
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
-
-if TYPE_CHECKING:
-    from datetime import datetime
+from datetime import datetime
+from typing import Any, Final
 
 SIZE: Final = 2_000
 

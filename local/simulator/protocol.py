@@ -1,7 +1,5 @@
 """The platform's messages: how it reads a request and writes an answer (guide sections 3.2.1 and 3.2.2)."""
 
-from __future__ import annotations
-
 import json
 import re
 import secrets

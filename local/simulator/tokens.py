@@ -4,8 +4,6 @@ A token lives for one minute and for one use. userInformation is the browser's f
 collected it, URI-encoded; the platform knows it since getMobile.htm, and wants it back as it was.
 """
 
-from __future__ import annotations
-
 import base64
 import secrets
 import threading

@@ -1,15 +1,15 @@
 """verifyVmMobileApi.htm: every check of the guide's step 14, in its order, up to the verdict (section 3)."""
 
-from __future__ import annotations
-
 import re
 import threading
+from collections import Counter
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from local.simulator.customer import LimitWindow
+from local.simulator.crypto import PlatformKey, SignatureForm
+from local.simulator.customer import Customer
 from local.simulator.protocol import (
     SHANGHAI,
     RefusedError,
@@ -17,11 +17,7 @@ from local.simulator.protocol import (
     parse_timestamp,
     read_verify_request,
 )
-
-if TYPE_CHECKING:
-    from local.simulator.crypto import PlatformKey, SignatureForm
-    from local.simulator.customer import Customer
-    from local.simulator.tokens import TokenDesk
+from local.simulator.tokens import TokenDesk
 
 _LEADING_NUMBER: Final = re.compile(rb"[0-9]{11}")
 
@@ -81,7 +77,7 @@ class Verifier:
         self._form = form
         self._lock = threading.Lock()
         self._day = date.min
-        self._verdicts: dict[str, tuple[datetime, int]] = {}  # since when, and how many
+        self._verdicts: Counter[str] = Counter()  # of that day, by number
 
     def judge(
         self, customer: Customer, key: PlatformKey, message: dict[str, Any], address: str, now: datetime
@@ -136,13 +132,12 @@ class Verifier:
         now: datetime,
     ) -> Verdict:
         with self._lock:
-            self._forget_old(customer, now)
+            if (today := now.astimezone(SHANGHAI).date()) != self._day:
+                self._day = today
+                self._verdicts.clear()
             # A sample token may be used for ever, so it counts for no day.
             number = None if self._desk.is_sample(request.token) else opened.number
-            since, count = self._verdicts.get(number or "", (now, 0))
-            if _is_over(since, now, customer.limit_window):
-                since, count = now, 0
-            if number and count >= customer.daily_limit:
+            if number and self._verdicts[number] >= customer.daily_limit:
                 raise RefusedError("121011", "the number's verdicts of the day are used up")
             if forged:
                 raise forged
@@ -150,24 +145,8 @@ class Verifier:
                 raise opened.refusal
             sim = self._desk.redeem(request.token, request.user_information, now)
             if number:
-                self._verdicts[number] = since, count + 1
+                self._verdicts[number] += 1
             return Verdict.MATCH if sim == opened.number else Verdict.MISMATCH
-
-    def _forget_old(self, customer: Customer, now: datetime) -> None:
-        if (today := now.astimezone(SHANGHAI).date()) != self._day:
-            self._day = today
-            kept = self._verdicts.items()
-            self._verdicts = {
-                number: (since, count)
-                for number, (since, count) in kept
-                if not _is_over(since, now, customer.limit_window)
-            }
-
-
-def _is_over(since: datetime, now: datetime, window: LimitWindow) -> bool:
-    if window is LimitWindow.DAY:
-        return since.astimezone(SHANGHAI).date() != now.astimezone(SHANGHAI).date()
-    return now - since >= timedelta(hours=24)
 
 
 def _open(customer: Customer, key: PlatformKey, request: VerifyRequest) -> _Opened:
