@@ -28,7 +28,7 @@ from local.environment import Function, FunctionError, Pool, Runtime, WorkerEnvi
 from local.gateway import Api, Gateway
 from local.keys import CustomerKeys, ReceiptNumber, ReceiptSecrets, SecretsFileError
 from local.pages import BUSINESS_PATH, Addresses, Line, Pages
-from local.samples import EXHAUSTED_NUMBER, HANDLER, SIM_NUMBER
+from local.samples import EXHAUSTED_NUMBER, SIM_NUMBER, use_up_sample
 from local.server import PortInUseError, Server, address_of, listen
 from local.simulator import Algorithm, Customer, Encoding, SignatureForm, Simulator
 from local.template import FUNCTION, HTTP_API, Deployment, Pseudo, Template, TemplateError
@@ -205,7 +205,7 @@ class Stack(AbstractContextManager["Stack"]):
         platform_url, platform_key = self._platform(cleanup, taken.get("platform"))
         deployment = self._deploy(template, endpoint, platform_key)
         self.functions = self._functions(cleanup, deployment, platform_url)
-        self._warm(cleanup)
+        self._warm(endpoint)
         api = Gateway(Api.read(deployment), self._invoke, options.now)
         cleanup.enter_context(Server(api, taken["api"]))
         cleanup.enter_context(Server(self._site(template, endpoint), taken["web"]))
@@ -276,16 +276,13 @@ class Stack(AbstractContextManager["Stack"]):
             cleanup.callback(functions[logical_id].stop)
         return functions
 
-    def _warm(self, cleanup: ExitStack) -> None:
+    def _warm(self, endpoint: AwsEndpoint) -> None:
         """Start an environment of each function and prepare the samples, all at once."""
         warm = self._options.warm
         tasks = [pool.warm for name, pool in self.functions.items() if warm is None or name in warm]
         if VERIFY_FUNCTION in self.functions:
-            function = self.functions[VERIFY_FUNCTION].function
-            seeding = replace(function, handler=HANDLER, roots=(*function.roots, ROOT))
-            pool = Pool(seeding, 1, self._options.log)
-            cleanup.callback(pool.stop)
-            tasks.append(partial(_seed, pool, self._options.now()))
+            pepper = self.secret_ids["PEPPER_SECRET_ID"]
+            tasks.append(partial(use_up_sample, endpoint, self.table_name, pepper, self._options.now()))
         with ThreadPoolExecutor() as executor:
             for started in [executor.submit(task) for task in tasks]:
                 started.result()
@@ -321,12 +318,6 @@ class Stack(AbstractContextManager["Stack"]):
             business = Business(self.page, self.api, key, self._options.now)
             others[BUSINESS_PATH] = Request.application(business.answer)
         return DispatcherMiddleware(Request.application(self._pages(template).answer), others)
-
-
-def _seed(pool: Pool, start: datetime) -> None:
-    """Prepare what the sample events rely on."""
-    pool.invoke({"from": start.isoformat()}, "samples")
-    pool.stop()
 
 
 def _listen(name: str, port: int) -> socket:
