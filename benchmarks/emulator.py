@@ -19,7 +19,7 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from local.environment import INHERITED, INIT_SECONDS, Function, FunctionError, StartError
+from local.environment import INHERITED, INIT_SECONDS, Function, FunctionError
 from local.template import Template
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ class EmulatedEnvironment:
 
         Raises
         ------
-        StartError
+        FunctionError
             It has ended, or does not listen in time.
         """
         deadline = time.monotonic() + INIT_SECONDS
@@ -222,9 +222,8 @@ class EmulatedEnvironment:
                 socket.create_connection((self._host, _EMULATOR_PORT), INIT_SECONDS).close()
             except OSError:
                 if not self.alive or time.monotonic() > deadline:
-                    raise StartError(
-                        self._function, {"errorMessage": "the runtime emulator does not start"}
-                    ) from None
+                    error = {"errorMessage": "the runtime emulator does not start"}
+                    raise FunctionError(self._function, error) from None
                 time.sleep(0.01)  # between two looks
             else:
                 return

@@ -165,7 +165,9 @@ class AwsEndpoint:
         for logical_id in deployment.resources(SECRET):
             properties = deployment.properties(logical_id)
             name = properties.get("Name", f"{deployment.pseudo.stack_name}-{logical_id}")
-            arn = self.create_secret(name, self._secret_text(properties))
+            generate = properties.require("GenerateSecretString")
+            text = self.call("secretsmanager.GetRandomPassword", **generate)["RandomPassword"]
+            arn = self.create_secret(name, text)
             deployment.created(logical_id, arn, Id=arn)
 
     def _create_table(self, deployment: Deployment, properties: Properties) -> None:
@@ -175,22 +177,7 @@ class AwsEndpoint:
         table = self.call("DynamoDB_20120810.CreateTable", TableName=name, **definition)["TableDescription"]
         if life := properties.get("TimeToLiveSpecification"):
             self.call("DynamoDB_20120810.UpdateTimeToLive", TableName=name, TimeToLiveSpecification=life)
-        recovery = properties.get("PointInTimeRecoverySpecification")
-        if recovery and self.dynamodb == self.address:  # AWS's DynamoDB Local has no backups
-            self.call(
-                "DynamoDB_20120810.UpdateContinuousBackups",
-                TableName=name,
-                PointInTimeRecoverySpecification=recovery,
-            )
         deployment.created(properties.logical_id, name, Arn=table["TableArn"])
-
-    def _secret_text(self, properties: Properties) -> str:
-        generate = properties.get("GenerateSecretString")
-        if generate is None:
-            return str(properties.require("SecretString"))
-        form, key = generate.pop("SecretStringTemplate", None), generate.pop("GenerateStringKey", None)
-        text: str = self.call("secretsmanager.GetRandomPassword", **generate)["RandomPassword"]
-        return text if form is None else json.dumps({**json.loads(form), key: text})
 
 
 class MotoApplication:

@@ -131,7 +131,7 @@ def _up(arguments: argparse.Namespace) -> int:
         if options.secrets is None and options.platform_url is not None:
             _note(
                 "without --secrets FILE the keys are fresh ones, which that platform does not know; "
-                f"the customer's public key is {stack.customer_public_key}"
+                f"the customer's public key is {stack.keys.public_key}"
             )
         print(json.dumps(stack.addresses()) if arguments.json else _greeting(stack), flush=True)
         while True:

@@ -28,23 +28,12 @@ INHERITED: Final = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "SYST
 
 
 class FunctionError(Exception):
-    """A function failed; one line that says how.
-
-    Attributes
-    ----------
-    response
-        What Lambda answers to whoever invoked it.
-    """
+    """A function did not start, raised, died or timed out; one line that says how."""
 
     def __init__(self, function: "Function", response: Mapping[str, Any]) -> None:
         error = response.get("errorType")
         text = f"{error}: {response['errorMessage']}" if error else response["errorMessage"]
         super().__init__(f"{function.logical_id}: {' '.join(text.split())}")
-        self.response = response
-
-
-class StartError(FunctionError):
-    """A function does not start: its import failed."""
 
 
 class BusyError(Exception):
@@ -86,7 +75,7 @@ class Environment(Protocol):
     """One execution environment, starting or started."""
 
     def wait(self) -> None:
-        """Wait until it takes events; StartError where it does not start."""
+        """Wait until it takes events; FunctionError where it does not start."""
 
     def invoke(self, event: Any, request_id: str) -> Any:
         """Have one event answered; FunctionError where the handler raised, died or timed out."""
@@ -119,7 +108,7 @@ class WorkerEnvironment:
         if answer is None:
             answer = {"errorMessage": f"the import took longer than {INIT_SECONDS:g} s"}
         if answer != {"ready": True}:
-            raise StartError(self._function, answer)
+            raise FunctionError(self._function, answer)
 
     def invoke(self, event: Any, request_id: str) -> Any:
         """Have one event answered."""
@@ -191,7 +180,7 @@ class Pool:
 
         Raises
         ------
-        StartError
+        FunctionError
             The import failed.
         """
         self._release(self._take(INIT_SECONDS))

@@ -53,7 +53,6 @@ class Cors:
     @classmethod
     def read(cls, configuration: Mapping[str, Any]) -> Self:
         """Take the property's value."""
-        credentials = {"allow-credentials": "true"} if configuration.get("AllowCredentials") else {}
         preflight = {
             "allow-methods": ",".join(configuration.get("AllowMethods", ())),
             "allow-headers": ",".join(configuration.get("AllowHeaders", ())),
@@ -61,7 +60,7 @@ class Cors:
         }
         response = {"expose-headers": ",".join(configuration.get("ExposeHeaders", ()))}
         origins = frozenset(configuration.get("AllowOrigins", ()))
-        return cls(origins, credentials | preflight, credentials | response)
+        return cls(origins, preflight, response)
 
     def headers(self, origin: str | None, given: Mapping[str, str]) -> list[tuple[str, str]]:
         """Return the headers that tell an origin what it may do; none for a stranger's."""
@@ -106,11 +105,6 @@ class Api:
         cors = Cors.read(configuration) if configuration else None
         return cls(logical_id, api_id, deployment.pseudo.account_id, cors, routes)
 
-    def route(self, method: str, path: str) -> str | None:
-        """Find the route key that serves a request."""
-        keys = (f"{method} {path}", f"ANY {path}", "$default")
-        return next((key for key in keys if key in self.routes), None)
-
 
 class Gateway:
     """The WSGI application behind the API's address; its clock is aware."""
@@ -142,8 +136,8 @@ class Gateway:
         return response(environ, start_response)
 
     def _respond(self, request: Request, request_id: str) -> Response:
-        key = self._api.route(request.method, path_of(request))
-        if key is None:
+        key = f"{request.method} {path_of(request)}"
+        if key not in self._api.routes:
             return message(HTTPStatus.NOT_FOUND, "Not Found")
         try:
             event = build_event(request, self._api, key, request_id, self._now())
@@ -250,12 +244,12 @@ def new_request_id() -> str:
 
 def _route_key(event: Mapping[str, Any]) -> str:
     properties = event["Properties"]
-    path, method = properties.get("Path", "$default"), properties.get("Method", "ANY").upper()
-    if "{" in path:
-        raise TemplateError(f"the local stack serves literal paths only, not {path}")
+    path, method = properties["Path"], properties["Method"].upper()
+    if "{" in path or method == "ANY":
+        raise TemplateError(f"the local stack serves literal paths and methods only, not {method} {path}")
     if properties.get("PayloadFormatVersion", "2.0") != "2.0":
         raise TemplateError(f"the local stack serves payload format 2.0 only; {path} asks for another")
-    return "$default" if path == "$default" else f"{method} {path}"
+    return f"{method} {path}"
 
 
 def _headers(request: Request, length: int, client: str) -> dict[str, str]:

@@ -24,9 +24,6 @@ STACKS_OWN: Final = (
 )
 """Variables that an env file does not change: they say where the running stack is."""
 
-_PROCESSES: Final = ("AWS_", "LD_", "PATH", "PYTHON")
-"""How names begin that are no settings but the process's own."""
-
 
 def invoke(logical_id: str, event: Any, overlay: Mapping[str, Any], options: Options, state: Path) -> Any:
     """Run one handler; returns its response.
@@ -114,7 +111,7 @@ def _function(logical_id: str, options: Options, path: Path) -> Iterator[Functio
 def overlaid(function: Function, overlay: Mapping[str, Any]) -> Function:
     """Set a function's variables, also settings that the template leaves at their defaults."""
     given = {**overlay.get("Parameters", {}), **overlay.get(function.logical_id, {})}
-    wanted = {name: str(value) for name, value in given.items() if not name.startswith(_PROCESSES)}
+    wanted = {name: str(value) for name, value in given.items()}
     # An empty text switches off what a variable stands for.
     own = [name for name in STACKS_OWN if name in function.variables and wanted.get(name) != ""]
     kept = {name: function.variables[name] for name in own}

@@ -4,8 +4,6 @@ The files are served as they are, but for the addresses in index.html, which are
 developer's panel, which exists on the local stack only and never in `web/`.
 """
 
-import json
-import mimetypes
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -43,11 +41,7 @@ _TYPES: Final[Mapping[str, str]] = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
-    ".mjs": "text/javascript; charset=utf-8",
-    ".ts": "text/plain; charset=utf-8",
     ".json": "application/json",
-    ".svg": "image/svg+xml",
-    ".webmanifest": "application/manifest+json",
 }
 """Fixed here, since what `mimetypes` says depends on the machine."""
 
@@ -58,15 +52,9 @@ class Addresses:
 
     api: str
     platform: str
-    page: str
     app_id: str
     line: Line = Line.PRODUCTION
     business: str | None = None
-
-    def as_json(self) -> dict[str, str]:
-        """Return them in the form of /config.json."""
-        own = {"api": self.api, "platform": self.platform, "page": self.page, "appId": self.app_id}
-        return own if self.business is None else {**own, "business": self.business}
 
 
 class Pages:
@@ -79,7 +67,7 @@ class Pages:
     panel
         The developer's panel; None leaves it out.
     addresses
-        What index.html and /config.json say.
+        What index.html says.
     """
 
     def __init__(self, site: Path, panel: Path | None, addresses: Addresses) -> None:
@@ -92,8 +80,6 @@ class Pages:
         if request.method not in {"GET", "HEAD"}:
             raise MethodNotAllowed(["GET", "HEAD"])
         name = request.path.removeprefix("/")
-        if name == "config.json":
-            return _answer("application/json", json.dumps(self._addresses.as_json()))
         if name in {"", "index.html"}:
             return self._index(request)
         root = self._site
@@ -145,8 +131,7 @@ def _find(root: Path, name: str) -> Path:
 
 
 def _type(file: Path) -> str:
-    known = _TYPES.get(file.suffix.lower())
-    return known or mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+    return _TYPES.get(file.suffix, "text/plain; charset=utf-8")
 
 
 def _answer(content_type: str, body: str | bytes) -> Response:

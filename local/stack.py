@@ -156,11 +156,6 @@ class Stack(AbstractContextManager["Stack"]):
         self._cleanup.close()
 
     @property
-    def customer_public_key(self) -> str:
-        """The key with which the platform verifies signatures, bare Base64."""
-        return self.keys.public_key
-
-    @property
     def variables(self) -> dict[str, dict[str, str]]:
         """Environment variables of each function, by logical id."""
         return {name: dict(pool.function.variables) for name, pool in self.functions.items()}
@@ -240,24 +235,16 @@ class Stack(AbstractContextManager["Stack"]):
             "AllowedOrigins": ",".join(self.origins),
             "SigningSecretArn": endpoint.create_secret(f"{name}-signing", signing),
             "VerificationSecretArn": endpoint.create_secret(f"{name}-verification", verification),
-            **self._receipt_parameters(endpoint),
         }
+        if (receipts := self.receipt_secrets) is not None:
+            parameters["ReceiptSecretArn"] = endpoint.create_secret(f"{name}-receipts", receipts.text)
+            parameters["ReceiptNumber"] = receipts.number.value
         given = {**parameters, **self._options.parameters}
         deployment = template.deploy(given, Pseudo(REGION, ACCOUNT_ID, name))
         for logical_id in deployment.resources(HTTP_API):
             deployment.created(logical_id, _API_ID, ApiEndpoint=self.api)
         endpoint.create_resources(deployment)
         return deployment
-
-    def _receipt_parameters(self, endpoint: AwsEndpoint) -> dict[str, str]:
-        """Store the receipt secret; returns the parameters that switch receipts on; none without receipts."""
-        receipts = self.receipt_secrets
-        if receipts is None:
-            return {}
-        return {
-            "ReceiptSecretArn": endpoint.create_secret(f"{self._options.name}-receipts", receipts.text),
-            "ReceiptNumber": receipts.number.value,
-        }
 
     def _functions(self, cleanup: ExitStack, deployment: Deployment, platform_url: str) -> Mapping[str, Pool]:
         functions = {}
@@ -301,7 +288,7 @@ class Stack(AbstractContextManager["Stack"]):
         on_test_line = "test" in lines and lines["test"]["PlatformUrl"].startswith(f"{self.platform}/")
         line = Line.TEST if on_test_line else Line.PRODUCTION
         business = None if self.receipt_secrets is None else BUSINESS_PATH
-        addresses = Addresses(self.api, self.platform, self.page, self.app_id, line, business)
+        addresses = Addresses(self.api, self.platform, self.app_id, line, business)
         return Pages(ROOT / "web", panel, addresses)
 
     def _site(self, template: Template, endpoint: AwsEndpoint) -> "WSGIApplication":

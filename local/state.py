@@ -4,7 +4,6 @@ Of several in one checkout it is the first: what others rely on does not change 
 addresses, names, the functions' variables and the customer's public key; no secret's content.
 """
 
-import fcntl
 import json
 import os
 import socket
@@ -38,23 +37,18 @@ def write(path: Path, stack: Stack) -> str | None:
         "region": REGION,
         "tableName": stack.table_name,
         "secretIds": stack.secret_ids,
-        "customerPublicKey": stack.customer_public_key,
+        "customerPublicKey": stack.keys.public_key,
         "functions": {name: pool.function.to_json() for name, pool in stack.functions.items()},
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        fcntl.flock(directory, fcntl.LOCK_EX)  # against a stack that starts at the same moment
-        found = _read(path)
-        # A stack whose port we have got is gone.
-        if found.get("pid") != os.getpid() and found.get("aws") != stack.aws and _answers(found):
-            return str(found["page"])
-        new = path.with_name(f"{path.name}.{os.getpid()}")
-        with open(new, "w", encoding="utf-8", opener=_own) as file:
-            json.dump(content, file, indent=2)
-        new.replace(path)
-    finally:
-        os.close(directory)
+    found = _read(path)
+    # A stack whose port we have got is gone.
+    if found.get("pid") != os.getpid() and found.get("aws") != stack.aws and _answers(found):
+        return str(found["page"])
+    new = path.with_name(f"{path.name}.{os.getpid()}")
+    with open(new, "w", encoding="utf-8", opener=_own) as file:
+        json.dump(content, file, indent=2)
+    new.replace(path)
     return None
 
 

@@ -310,10 +310,7 @@ def _find_in_map(deployment: Deployment, argument: list[Any]) -> Any:
 
 def _select(deployment: Deployment, argument: list[Any]) -> Any:
     index, items = map(deployment.evaluate, argument)
-    try:
-        return items[int(index)]
-    except IndexError:
-        raise TemplateError(f"Fn::Select asks for item {index} of {len(items)}") from None
+    return items[int(index)]
 
 
 _FUNCTIONS: Final[Mapping[str, Callable[[Deployment, Any], Any]]] = {

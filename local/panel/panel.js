@@ -71,8 +71,7 @@ const WORDS = {
   zh: {
     title: '开发者面板', lead: '只在本地环境出现：用户手机背后发生的一切，都在这里。', restart: '重新打开页面',
     phone: '手机', sim: 'SIM 卡号码', simWrong: '要 11 位手机号，以 1 开头；留空就是取不到号。', noSim: '取不到号（其他运营商）', network: '网络',
-    cellular: '移动数据', wifi: 'Wi-Fi', unknown: '未知', vpn: 'VPN', engine: '浏览器', blink: 'Android', webkit: 'iPhone',
-    wire: 'SDK 的报文', h5: 'getToken', flat: 'getPreMobile', typeMatch: '填入本机号码', typeOther: '填入别的号码',
+    cellular: '移动数据', wifi: 'Wi-Fi', unknown: '未知', vpn: 'VPN', typeMatch: '填入本机号码', typeOther: '填入别的号码',
     platform: '平台', fault: '接下来', times: '次数', once: '下一次', thrice: '接下来三次', always: '一直', arm: '设置', clear: '恢复正常',
     normal: '一切正常', armed: '已设置', expire: '让 token 过期', expired: '已发出的 token 都过期了',
     reset: '重置今天的次数', afresh: '所有号码今天的次数都恢复了，可以再登录', notReset: '次数没有恢复：本地环境没有回应',
@@ -83,8 +82,7 @@ const WORDS = {
   en: {
     title: "Developer's panel", lead: "Only on the local stack: all that happens behind the user's phone.", restart: 'Reopen the page',
     phone: 'The phone', sim: 'SIM number', simWrong: '11 digits, starting with 1; left empty, no number is seen.', noSim: 'No number (another carrier)', network: 'Network',
-    cellular: 'Cellular', wifi: 'Wi-Fi', unknown: 'Unknown', vpn: 'VPN', engine: 'Browser', blink: 'Android', webkit: 'iPhone',
-    wire: "The SDK's wire", h5: 'getToken', flat: 'getPreMobile', typeMatch: 'Type this number', typeOther: 'Type another',
+    cellular: 'Cellular', wifi: 'Wi-Fi', unknown: 'Unknown', vpn: 'VPN', typeMatch: 'Type this number', typeOther: 'Type another',
     platform: 'The platform', fault: 'Next', times: 'How often', once: 'once', thrice: 'three times', always: 'always', arm: 'Arm', clear: 'Back to normal',
     normal: 'All is well', armed: 'Armed', expire: 'Expire the token', expired: 'All tokens so far are too old now',
     reset: "Reset today's attempts", afresh: 'All numbers have their whole day again: sign in', notReset: 'Not reset: the local stack does not answer',
@@ -210,11 +208,7 @@ function dim(first, last) {
 
 function follow(row) {
   if (!wide.matches || !row.offsetParent) return;
-  const box = scroller.getBoundingClientRect();
-  const { top, bottom } = row.getBoundingClientRect();
-  const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
-  if (bottom > box.bottom - 12) scroller.scrollBy({ top: bottom - box.bottom + 48, behavior: still ? 'auto' : 'smooth' });
-  else if (top < box.top + 96) scroller.scrollBy({ top: top - box.top - 120, behavior: still ? 'auto' : 'smooth' });
+  row.scrollIntoView({ block: 'nearest' });
 }
 
 const STEP_OF = { sdk: 2, presign: 3, sign: 5, network: 7, token: 10, verify: 13, nonce: 17 };
@@ -371,17 +365,11 @@ function set(name, value) {
 const simNumber = stored('sim', '13999994444');
 const otherNumber = (number) => number.slice(0, 10) + ((Number(number[10]) + 1) % 10);
 
-/** As fingers would. */
-async function typeIn(number) {
+function typeIn(number) {
   const input = document.getElementById('phone');
-  input.value = '';
   input.focus();
-  for (const digit of number) {
-    input.value += digit;
-    input.setSelectionRange(input.value.length, input.value.length);
-    input.dispatchEvent(new Event('input', { bubbles: true }));
-    await new Promise((resume) => setTimeout(resume, 28));
-  }
+  input.value = number;
+  input.dispatchEvent(new Event('input', { bubbles: true }));
 }
 
 const sim = h('input', { id: 'panel-sim', inputmode: 'numeric', autocomplete: 'off', maxlength: '20', value: simNumber, placeholder: '—', 'aria-describedby': 'panel-sim-wrong' });
@@ -409,14 +397,6 @@ const network = h('fieldset', { class: 'segments' }, t('legend', {}, 'network'),
     input.addEventListener('change', () => set('network', value));
     return h('span', {}, input, t('label', { for: `panel-${value}` }, value));
   }));
-
-/** One of the phone's settings that has few values. */
-function choice(name, values) {
-  const select = h('select', { id: `panel-${name}` }, ...values.map((value) => t('option', { value }, value)));
-  select.value = stored(name, values[0]);
-  select.addEventListener('change', () => set(name, select.value));
-  return h('div', {}, t('label', { for: `panel-${name}` }, name), select);
-}
 
 /** What the simulator knows of the business: as it is to be pasted into the open platform. */
 const sheet = h('dl', { class: 'values' });
@@ -481,7 +461,6 @@ const inside = h('div', { class: 'panel-body', id: 'panel-body' },
   h('div', { class: 'controls' },
     h('section', {}, t('h3', {}, 'phone'),
       h('div', { class: 'phone-pair' }, h('div', {}, t('label', { for: 'panel-sim' }, 'sim'), sim, simWrong), network),
-      h('div', { class: 'phone-pair' }, choice('engine', ['blink', 'webkit']), choice('wire', ['h5', 'flat'])),
       h('div', { class: 'row' }, noSim, t('label', { for: 'panel-no-sim' }, 'noSim')),
       h('div', { class: 'row' },
         t('button', { type: 'button', onclick: () => typeIn(simNumber || '13999994444') }, 'typeMatch'),
@@ -510,9 +489,8 @@ handle.addEventListener('click', () => {
 
 const wide = matchMedia('(min-width: 900px)');
 const clock = h('span', { class: 'clock' });
-const signal = h('span', { class: 'signal' }, h('i'), h('i'), h('i'), h('i'));
 const bezel = h('div', { class: 'panel-phone', 'aria-hidden': 'true' }, clock,
-  h('span', { class: 'status' }, signal, h('span', { class: 'kind' }, { wifi: 'Wi-Fi', unknown: '?' }[stored('network')] || '5G'), h('span', { class: 'battery' })));
+  h('span', { class: 'status' }, h('span', { class: 'signal' }), h('span', { class: 'kind' }, { wifi: 'Wi-Fi', unknown: '?' }[stored('network')] || '5G'), h('span', { class: 'battery' })));
 bezel.dataset.network = stored('network', 'cellular');
 const tick = () => {
   const now = new Date();

@@ -17,7 +17,6 @@ from local.server import CLOSING, RESET_LINGER
 from local.simulator.faults import Fault, FaultName
 
 _LOOK_EVERY: Final = 0.05  # seconds between two looks at the client during a pause
-_PIECE: Final = 1 << 16
 
 Environ = dict[str, Any]
 
@@ -43,7 +42,7 @@ def deliver(response: Response, fault: Fault | None, environ: Environ) -> Respon
             _stream(response, _cut(response.get_data()))
         case FaultName.OVERSIZED:
             # Without a Content-Length, so that nobody is warned.
-            _stream(response, _pieces(response.get_data()))
+            _stream(response, iter([response.get_data()]))
             response.headers.remove("Content-Length")
         case _:
             pass
@@ -100,11 +99,6 @@ def _dripping(body: bytes, seconds: float, environ: Environ) -> Iterator[bytes]:
 def _cut(body: bytes) -> Iterator[bytes]:
     yield body[: len(body) // 2]
     raise ConnectionAbortedError("cut off on demand")
-
-
-def _pieces(body: bytes) -> Iterator[bytes]:
-    for at in range(0, len(body), _PIECE):
-        yield body[at : at + _PIECE]
 
 
 def _drip_headers(response: Response, seconds: float, environ: Environ) -> None:

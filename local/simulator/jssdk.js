@@ -5,7 +5,6 @@
  *
  *   simulator.sim      the number of the SIM (13999994444 if never set; "" = no number is inserted)
  *   simulator.network  cellular (if never set), wifi, unknown, or vpn
- *   simulator.engine   webkit: cross-origin requests say https://host/ alone, as on an iPhone
  *   simulator.wire     h5 (if never set: getMobile.htm, then getToken.htm), or flat: the newer build's one
  *                      message to getPreMobile, on another host, which is localhost here
  */
@@ -21,7 +20,6 @@
 
   // Where the newer build speaks to: another origin than that, by the same machine's other name.
   var second = platform.replace("127.0.0.1", "localhost");
-  var engine = setting("engine", "");
 
   // Fixed when the page was loaded, by the phone's own clock and time zone.
   var loaded = timestamp(new Date());
@@ -148,9 +146,6 @@
       window.clearTimeout(timer);
       fail();
     };
-    if (engine === "webkit") {
-      image.referrerPolicy = "strict-origin";
-    }
     image.src =
       platform +
       "/NumberAbility/h5/getMobile.htm?" +
@@ -216,17 +211,13 @@
   }
 
   function post(address, message, fail, succeed) {
-    var options = {
-      method: "POST",
-      headers: { "Content-Type": "application/json;charset=utf-8" },
-      body: JSON.stringify(message),
-    };
-    if (engine === "webkit") {
-      options.referrerPolicy = "strict-origin";
-    }
     window.setTimeout(fail, PATIENCE);
     window
-      .fetch(address, options)
+      .fetch(address, {
+        method: "POST",
+        headers: { "Content-Type": "application/json;charset=utf-8" },
+        body: JSON.stringify(message),
+      })
       .then(function (response) {
         return response.json();
       })
