@@ -2,7 +2,6 @@ import subprocess
 import sys
 
 import boto3
-import pytest
 import urllib3
 
 from local import ROOT
@@ -21,11 +20,6 @@ Resources:
   Pepper:
     Type: AWS::SecretsManager::Secret
     Properties: {GenerateSecretString: {PasswordLength: 64, ExcludePunctuation: true}}
-  Pair:
-    Type: AWS::SecretsManager::Secret
-    Properties:
-      Name: a-name
-      GenerateSecretString: {SecretStringTemplate: '{"user": "me"}', GenerateStringKey: password}
 """
 
 
@@ -39,18 +33,16 @@ def test_resources_are_made_as_the_template_says_and_every_region_sees_them(endp
     table = dynamodb.describe_table(TableName=name)["Table"]
     life = dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
     pepper = secrets.get_secret_value(SecretId=deployment.ref("Pepper"))
-    pair = secrets.get_secret_value(SecretId="a-name")["SecretString"]
 
     assert (name, table["TableArn"]) == ("demo-Attempts", deployment.get_att("Attempts.Arn"))
     assert table["KeySchema"] == [{"AttributeName": "id", "KeyType": "HASH"}]
     assert life["AttributeName"] == "expiration"
     assert (pepper["Name"], len(pepper["SecretString"])) == ("demo-Pepper", 64)
     assert pepper["SecretString"].isalnum()
-    assert pair.startswith('{"user": "me", "password": "')
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:4566"])
-def test_a_name_that_the_web_has_led_here_is_told_nothing(endpoint: AwsEndpoint, host: str) -> None:
+def test_a_name_that_the_web_has_led_here_is_told_nothing(endpoint: AwsEndpoint) -> None:
+    host = "127.0.0.1.evil.example:4566"
     headers = {"X-Amz-Target": "secretsmanager.ListSecrets", "Host": host, "Origin": "https://evil.example"}
 
     response = urllib3.request("POST", endpoint.address, body=b"{}", headers=headers, retries=False)

@@ -8,7 +8,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -50,64 +50,47 @@ def run(*arguments: object) -> int:
         return int(usage.code or 0)
 
 
-def first_line(process: "subprocess.Popen[str]") -> str:
+def read_until(process: "subprocess.Popen[str]", text: str) -> str:
     assert process.stdout is not None
-    return process.stdout.readline()
-
-
-def end(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
-    """End a stack; return its exit status and what else it has written."""
-    process.send_signal(signal.SIGTERM)
-    out, error = process.communicate(timeout=30)
-    return process.returncode, out, error
+    read = ""
+    while text not in read:
+        line = process.stdout.readline()
+        assert line, process.communicate()
+        read += line
+    return read
 
 
 def children_of(pid: int) -> set[int]:
-    found = set()
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            status, parent = path.read_text().rpartition(")")[2].split()[:2]
-        except OSError:
-            continue
-        if int(parent) == pid and status != "Z":
-            found.add(int(path.parent.name))
-    return found
+    return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.01)
+def all_end(pids: set[int]) -> None:
+    """Wait until processes have ended, whether or not somebody has reaped them."""
+    deadline = time.monotonic() + 30
+    while any("State:\tZ" not in status for status in map(_status, pids)):
+        assert time.monotonic() < deadline, "a process outlives its stack"
+        time.sleep(0.01)  # between two looks
 
 
-def is_gone(pid: int) -> bool:
+def _status(pid: int) -> str:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        return Path(f"/proc/{pid}/status").read_text()
     except OSError:
-        return True
+        return "State:\tZ"
 
 
-# --- up: what it says -------------------------------------------------------------------------------------
+# --- up ---------------------------------------------------------------------------------------------------
 
 
-def test_a_stack_says_what_to_open_and_what_it_leaves_behind_when_killed_the_next_takes_over(
-    file: Path, tmp_path: Path
-) -> None:
-    own, platform = CustomerKeys.fresh(), CustomerKeys.fresh()
-    secrets = tmp_path / "secrets.json"
-    content = {"privateKey": own.private_key, "platformPublicKey": platform.public_key, "appKey": own.app_key}
-    secrets.write_text(json.dumps(content))
+def test_a_stack_says_what_to_open_and_leaves_the_file_to_the_one_that_runs(stack: Stack, file: Path) -> None:
+    state.write(file, stack)
+    before = file.read_text()
 
     with up(file, "--receipts=hash") as process:
-        text = ""
-        while "Ctrl-C" not in text:
-            line = first_line(process)
-            assert line, process.communicate()
-            text += line
-        children = children_of(process.pid)
-        process.kill()
-        process.wait()
+        text = read_until(process, "Ctrl-C")
+        process.send_signal(signal.SIGTERM)
+        _, error = process.communicate(timeout=30)
+
     for said in (
         "Open  http://127.0.0.1:",
         "has the number 13999994444",
@@ -117,24 +100,37 @@ def test_a_stack_says_what_to_open_and_what_it_leaves_behind_when_killed_the_nex
         "/business   logs in by receipt alone",
     ):
         assert said in text
-    assert len(children) >= 3
-    wait_for(lambda: all(map(is_gone, children)))
-    assert file.exists()
+    assert process.returncode == 0
+    assert f"another stack runs already, its page at {stack.page};" in error
+    assert "--state FILE" in error
+    assert file.read_text() == before
+
+
+def test_addresses_are_one_line_of_json_and_of_the_file_of_a_killed_stack_nothing_stays(
+    file: Path, tmp_path: Path
+) -> None:
+    own, platform = CustomerKeys.fresh(), CustomerKeys.fresh()
+    secrets = tmp_path / "secrets.json"
+    content = {"privateKey": own.private_key, "platformPublicKey": platform.public_key, "appKey": own.app_key}
+    secrets.write_text(json.dumps(content))
+    file.parent.mkdir()
+    file.write_text(json.dumps({"pid": 1, "aws": "http://127.0.0.1:1", "page": "p", "functions": {}}))
 
     with up(file, "--json", "--app-id=300011112222", f"--secrets={secrets}", "--receipts=masked") as process:
-        addresses = json.loads(first_line(process))
-        configured = urllib3.request("GET", f"{addresses['page']}/config.json", retries=False).json()
+        addresses = json.loads(read_until(process, "}"))
         session = urllib3.request("GET", f"{addresses['business']}/session", retries=False)
         nothing = urllib3.request("GET", addresses["api"], retries=False)
         text, mode = file.read_text(), stat.S_IMODE(file.stat().st_mode)
         children = children_of(process.pid)
-        status, out, error = end(process)
+        os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C in a terminal does
+        out, error = process.communicate(timeout=30)
 
     assert list(addresses) == ["api", "page", "platform", "aws", "appId", "business"]
-    assert (configured["appId"], session.status, nothing.status) == ("300011112222", 401, 404)
-    assert (status, out, mode) == (0, "", 0o600)
+    assert (addresses["appId"], session.status, nothing.status) == ("300011112222", 401, 404)
+    assert (process.returncode, out, mode) == (0, "", 0o600)
     assert not file.exists()
-    wait_for(lambda: all(map(is_gone, children)))
+    assert len(children) >= 3
+    all_end(children)
     written = json.loads(text)
     assert (written["pid"], written["customerPublicKey"]) == (process.pid, own.public_key)
     expected = {"SIGNING_SECRET_ID", "VERIFICATION_SECRET_ID", "PEPPER_SECRET_ID", "RECEIPT_SECRET_ID"}
@@ -145,10 +141,27 @@ def test_a_stack_says_what_to_open_and_what_it_leaves_behind_when_killed_the_nex
         assert own.app_key not in shown
 
 
+def test_a_signal_in_the_middle_of_the_start_ends_it_cleanly(file: Path) -> None:
+    with up(file, "--json") as process:
+        while not (children := children_of(process.pid)):
+            assert process.poll() is None
+            time.sleep(0.01)  # between two looks
+
+        os.killpg(process.pid, signal.SIGINT)
+        out, error = process.communicate(timeout=30)
+
+    assert (process.returncode, out, error) == (0, "", "")
+    assert not file.exists()
+    all_end(children)
+
+
 @pytest.mark.parametrize(
     ("argument", "said"),
     [
         ("--platform-url=p.example", "local: --platform-url is an address"),
+        ("--platform-url=http://p.example/?a=b", "local: --platform-url is an address"),
+        ("--page=5173", "local: --page is an address"),
+        ("--app-id=12", "local: parameter AppId: "),
         ("--secrets=/dev/null", "local: /dev/null: not JSON"),
         ("--receipts=plain", "--receipts"),
         ("--api-port=http", "--api-port"),
@@ -172,40 +185,6 @@ def test_a_port_in_use_is_one_line_and_exit_status_2(capsys: pytest.CaptureFixtu
 
     said = f"port {port} is in use; choose another with --platform-port, 0 for any that is free"
     assert capsys.readouterr() == ("", f"local: {said}\n")
-
-
-# --- up: how it ends --------------------------------------------------------------------------------------
-
-
-def test_a_signal_in_the_middle_of_the_start_ends_it_cleanly(file: Path) -> None:
-    with up(file, "--json") as process:
-        wait_for(lambda: bool(children_of(process.pid)))
-        children = children_of(process.pid)
-
-        os.killpg(process.pid, signal.SIGINT)
-        out, error = process.communicate(timeout=30)
-
-    assert (process.returncode, out, error) == (0, "", "")
-    assert not file.exists()
-    wait_for(lambda: all(map(is_gone, children)))
-
-
-def test_of_two_stacks_that_start_at_once_one_is_written_down_and_the_other_says_so(file: Path) -> None:
-    with up(file, "--json") as first, up(file, "--json") as second:
-        pages = {process.pid: json.loads(first_line(process))["page"] for process in (first, second)}
-        kept = json.loads(file.read_text())["pid"]
-        one, other = (first, second) if kept == first.pid else (second, first)
-
-        status, _, error = end(other)
-
-        assert (status, error.count("\n")) == (0, 1)
-        assert f"another stack runs already, its page at {pages[kept]};" in error
-        assert "--state FILE" in error
-        assert json.loads(file.read_text())["pid"] == kept
-        os.killpg(one.pid, signal.SIGINT)  # as Ctrl-C in a terminal does
-        assert one.communicate(timeout=30) == ("", "")
-    assert one.returncode == 0
-    assert not file.exists()
 
 
 # --- invoke -----------------------------------------------------------------------------------------------
@@ -232,11 +211,7 @@ def test_a_running_stack_is_used_and_decides_what_is_its_own(
     content["headers"]["origin"] = "https://other.example"
     event, env = tmp_path / "event.json", tmp_path / "env.json"
     event.write_text(json.dumps(content))
-    own = {
-        "ALLOWED_ORIGINS": "https://other.example",
-        "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
-        "PYTHONPATH": "/nowhere",
-    }
+    own = {"ALLOWED_ORIGINS": "https://other.example", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
     env.write_text(json.dumps({"Parameters": {"PRESIGN_WINDOW_HOURS": "0"}, "PreSignFunction": own}))
 
     assert run("invoke", f"--state={file}", "PreSignFunction", event, "--env", env) == 0

@@ -1,12 +1,11 @@
-"""The stack as a whole: the template's settings, keys, refusals to start; then the product's own."""
+"""The stack as a whole: the template's settings, keys, other pages and platforms; then the product's own."""
 
 import json
 import os
 import re
-import socket
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +19,7 @@ from local import ROOT
 from local.environment import Pool
 from local.invoke import overlaid, read_overlay
 from local.keys import CustomerKeys, ReceiptNumber
-from local.stack import Options, SettingError, Stack, StackError
+from local.stack import Options, Stack, StackError
 from tests.support.planted import leaks, plant
 from tests.support.stacks import client_of, phone_of, start
 
@@ -71,11 +70,8 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> Options:
     (folder / "functions").mkdir()
     (folder / "functions" / "echo.py").write_text(HANDLER)
     return Options(
-        api_port=0,
-        web_port=0,
-        platform_port=0,
-        aws_port=0,
         parameters={"Greeting": "good day"},
+        pages=("http://localhost:5173/login?a#b", "https://own.example"),
         template=folder / "template.yaml",
         roots=(folder / "functions",),
         log=folder / "functions.log",
@@ -95,15 +91,16 @@ def broken(options: Options, tmp_path: Path) -> Options:
     return replace(options, roots=(tmp_path,), log=tmp_path / "functions.log")
 
 
-@pytest.fixture
-def secrets_file(tmp_path: Path) -> Callable[[CustomerKeys, str], Path]:
-    def write(keys: CustomerKeys, platform_key: str) -> Path:
-        file = tmp_path / "secrets.json"
-        content = {"privateKey": keys.private_key, "platformPublicKey": platform_key, "appKey": keys.app_key}
-        file.write_text(json.dumps(content))
-        return file
+OWN: Final = CustomerKeys.fresh()
+PLATFORM_KEY: Final = CustomerKeys.fresh().public_key
 
-    return write
+
+@pytest.fixture
+def secrets_file(tmp_path: Path) -> Path:
+    file = tmp_path / "secrets.json"
+    content = {"privateKey": OWN.private_key, "platformPublicKey": PLATFORM_KEY, "appKey": OWN.app_key}
+    file.write_text(json.dumps(content))
+    return file
 
 
 def echo(stack: Stack) -> dict[str, Any]:
@@ -135,22 +132,20 @@ def test_a_request_reaches_the_handler_with_the_templates_settings(echoing: Stac
 
 
 def test_keys_from_a_file_serve_the_simulator_which_keeps_its_own_pair(
-    options: Options, echoing: Stack, secrets_file: Callable[[CustomerKeys, str], Path]
+    options: Options, echoing: Stack, secrets_file: Path
 ) -> None:
-    own, other = CustomerKeys.fresh(), CustomerKeys.fresh()
-
-    with Stack(replace(options, secrets=secrets_file(own, other.public_key))) as stack:
+    with Stack(replace(options, secrets=secrets_file)) as stack:
         assert stack.simulator is not None
-        assert stack.simulator.customer.public_key == own.public_key
-        assert secret(stack, "SIGNING_SECRET_ID") == {"privateKey": own.private_key}
+        assert stack.simulator.customer.public_key == OWN.public_key
+        assert secret(stack, "SIGNING_SECRET_ID") == {"privateKey": OWN.private_key}
         assert secret(stack, "VERIFICATION_SECRET_ID") == {
-            "appKey": own.app_key,
+            "appKey": OWN.app_key,
             "platformPublicKey": stack.simulator.public_key,
         }
         stranger = boto3.client("secretsmanager", region_name="cn-north-1", endpoint_url=stack.aws)
         with pytest.raises(ClientError, match="UnrecognizedClientException"):
             stranger.get_secret_value(SecretId=stack.variables["Echo"]["SIGNING_SECRET_ID"])
-        assert own.private_key not in json.dumps(stack.variables)
+        assert OWN.private_key not in json.dumps(stack.variables)
         shared = set(echoing.addresses().values()) & set(stack.addresses().values())
     assert shared == {echoing.app_id}
     for part in ("api", "page", "platform", "aws"):
@@ -158,13 +153,8 @@ def test_keys_from_a_file_serve_the_simulator_which_keeps_its_own_pair(
             urllib.request.urlopen(stack.addresses()[part], timeout=30)  # noqa: S310 - loopback
 
 
-def test_another_platform_takes_the_simulators_place(
-    options: Options, secrets_file: Callable[[CustomerKeys, str], Path]
-) -> None:
-    own, platform = CustomerKeys.fresh(), CustomerKeys.fresh()
-    file = secrets_file(own, platform.public_key)
-
-    with Stack(replace(options, platform_url="http://p.example:81/", secrets=file)) as stack:
+def test_another_platform_takes_the_simulators_place(options: Options, secrets_file: Path) -> None:
+    with Stack(replace(options, platform_url="http://p.example:81/", secrets=secrets_file)) as stack:
         assert stack.simulator is None
         assert stack.platform == "http://p.example:81"
         url = echo(stack)["environ"]["PLATFORM_URL"]
@@ -172,55 +162,27 @@ def test_another_platform_takes_the_simulators_place(
         assert "/panel/" not in urllib3.request("GET", stack.page, retries=False).data.decode()
         control = f"{stack.page}/panel/attempts"
         assert urllib3.request("DELETE", control, headers={"Origin": stack.page}, retries=False).status == 405
-        assert secret(stack, "VERIFICATION_SECRET_ID")["platformPublicKey"] == platform.public_key
+        assert secret(stack, "VERIFICATION_SECRET_ID")["platformPublicKey"] == PLATFORM_KEY
 
 
-def test_pages_of_ones_own_are_allowed_and_reported(options: Options) -> None:
-    pages = ("http://localhost:5173/login?a#b", "https://own.example")
-    with Stack(replace(options, pages=pages, warm=frozenset())) as stack:
-        assert stack.simulator is not None
-        customer = stack.simulator.customer
-        preflights = [
-            urllib3.request("OPTIONS", f"{stack.api}/echo", headers={"Origin": origin}, retries=False)
-            for origin in (stack.page, "http://localhost:5173", "https://own.example")
-        ]
+def test_pages_of_ones_own_are_allowed_and_reported(echoing: Stack) -> None:
+    assert echoing.simulator is not None
+    customer, vite, own = echoing.simulator.customer, "http://localhost:5173", "https://own.example"
 
-    assert all("access-control-allow-origin" in response.headers for response in preflights)
-    assert customer.origins == {stack.page, "http://localhost:5173", "https://own.example"}
-    own = {
-        "http://localhost:5173/login",
-        "http://localhost:5173/",
-        "https://own.example",
-        "https://own.example/",
+    for origin in (vite, own):
+        answer = urllib3.request("OPTIONS", f"{echoing.api}/echo", headers={"Origin": origin}, retries=False)
+        assert "access-control-allow-origin" in answer.headers
+
+    page = echoing.page
+    assert customer.origins == {page, vite, own}
+    assert customer.referers == {
+        f"{page}/",
+        f"{page}/index.html",
+        f"{vite}/login",
+        f"{vite}/",
+        own,
+        f"{own}/",
     }
-    assert customer.referers == {f"{stack.page}/", f"{stack.page}/index.html", *own}
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ({"platform_url": "p.example"}, "--platform-url"),
-        ({"platform_url": "http://p.example/?a=b"}, "--platform-url"),
-        ({"app_id": "12"}, "^parameter AppId: six digits are wanted$"),
-        ({"pages": ("5173",)}, "--page"),
-    ],
-)
-def test_a_setting_that_is_refused_ends_the_start(options: Options, given: dict[str, Any], said: str) -> None:
-    with pytest.raises(SettingError, match=said), Stack(replace(options, **given)):
-        pass
-
-
-def test_a_port_in_use_ends_the_start_and_frees_the_others(options: Options) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken, socket.create_server(("127.0.0.1", 0)) as other:
-        number, free = taken.getsockname()[1], other.getsockname()[1]
-        other.close()
-        with (
-            pytest.raises(SettingError, match=rf"^port {number} is in use; choose another with --aws-port"),
-            Stack(replace(options, aws_port=number, api_port=free)),
-        ):
-            pass
-
-    socket.create_server(("127.0.0.1", free)).close()
 
 
 def test_a_function_that_does_not_start_is_said_at_once_or_when_it_is_asked(broken: Options) -> None:

@@ -10,7 +10,6 @@ from local.gateway import MAX_BODY, Api, Gateway, build_event
 from local.template import Pseudo, Template, TemplateError
 
 PAGE = "https://page.example"
-STRANGER = "https://stranger.example"
 NOW = datetime(2026, 11, 24, 8, 30, 15, 250_000, tzinfo=UTC)
 
 TEMPLATE = """
@@ -40,8 +39,7 @@ FAILED = FunctionError(
 
 def read_api(text: str) -> Api:
     deployment = Template.parse(text).deploy({}, Pseudo("cn-north-1", "123456789012", "demo"))
-    for logical_id in ("Api", "Second"):
-        deployment.created(logical_id, "a1b2c3")
+    deployment.created("Api", "a1b2c3")
     return Api.read(deployment)
 
 
@@ -71,9 +69,8 @@ def client(functions: Functions) -> Client:
     return Client(Gateway(read_api(TEMPLATE), functions, lambda: NOW))
 
 
-def post(client: Client, origin: str | None = PAGE, **request: Any) -> TestResponse:
-    headers = {} if origin is None else {"Origin": origin}
-    return client.post("/echo", **{"data": b"{}", **request}, headers=headers)
+def post(client: Client, origin: str = PAGE) -> TestResponse:
+    return client.post("/echo", data=b"{}", headers={"Origin": origin})
 
 
 def cors(response: TestResponse) -> dict[str, str]:
@@ -141,14 +138,7 @@ def test_an_event_is_of_payload_format_2_field_by_field() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("content_type", "binary"),
-    [
-        ("application/json", False),
-        (None, True),
-        ("application/x-www-form-urlencoded", True),
-    ],
-)
+@pytest.mark.parametrize(("content_type", "binary"), [("application/json", False), (None, True)])
 def test_a_body_comes_as_text_or_as_base64_by_its_type(content_type: str | None, *, binary: bool) -> None:
     event = event_of(data="号".encode(), content_type=content_type)
 
@@ -159,47 +149,43 @@ def test_a_body_comes_as_text_or_as_base64_by_its_type(content_type: str | None,
 # --- Routes -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/echo"), ("POST", "/echo/"), ("POST", "//echo")])
-def test_an_unknown_route_is_not_found(client: Client, functions: Functions, method: str, path: str) -> None:
-    response = client.open(path, method=method, headers={"Origin": PAGE})
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "said"),
+    [
+        ("GET", "/echo", b"", 404, "Not Found"),
+        ("POST", "/echo/", b"", 404, "Not Found"),
+        ("POST", "//echo", b"", 404, "Not Found"),
+        ("POST", "/echo", b" " * (MAX_BODY + 1), 413, "Request Entity Too Large"),
+    ],
+)
+def test_an_unknown_route_and_a_body_over_ten_megabytes_reach_no_function(
+    client: Client, functions: Functions, method: str, path: str, body: bytes, status: int, said: str
+) -> None:
+    response = client.open(path, method=method, data=body, headers={"Origin": PAGE})
 
-    assert (response.status_code, response.json) == (404, {"message": "Not Found"})
+    assert (response.status_code, response.json) == (status, {"message": said})
     assert cors(response)["allow-origin"] == PAGE
     assert not functions.events
 
 
-def test_a_body_over_ten_megabytes_is_refused(client: Client, functions: Functions) -> None:
-    assert post(client, data=b" " * MAX_BODY).status_code == 200
-    response = post(client, data=b" " * (MAX_BODY + 1))
-
-    assert (response.status_code, response.json) == (413, {"message": "Request Entity Too Large"})
-    assert cors(response)["allow-origin"] == PAGE
-    assert len(functions.events) == 1
-
-
 @pytest.mark.parametrize(
-    ("replaced", "by", "named"),
-    [
-        ("Path: /echo", "Path: '/echo/{id}'", "literal paths"),
-        ("Path: /echo", "Path: /echo, PayloadFormatVersion: '1.0'", "2.0 only"),
-        ("  Echo:", "  Second: {Type: AWS::Serverless::HttpApi}\n  Echo:", "has 2"),
-    ],
+    ("path", "named"), [("'/echo/{id}'", "literal paths"), ("/echo, PayloadFormatVersion: '1.0'", "2.0 only")]
 )
-def test_what_the_gateway_cannot_serve_is_refused_at_start(replaced: str, by: str, named: str) -> None:
+def test_what_the_gateway_cannot_serve_is_refused_at_start(path: str, named: str) -> None:
     with pytest.raises(TemplateError, match=named):
-        read_api(TEMPLATE.replace(replaced, by))
+        read_api(TEMPLATE.replace("/echo", path))
 
 
 # --- CORS -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("origin", [STRANGER, f"{PAGE}/", "null", PAGE.upper(), None])
+@pytest.mark.parametrize("origin", ["https://stranger.example", f"{PAGE}/", PAGE.upper()])
 def test_a_listed_origin_alone_gets_cors_headers_but_the_handler_runs_for_any(
-    client: Client, functions: Functions, origin: str | None
+    client: Client, functions: Functions, origin: str
 ) -> None:
     functions.answer = {"statusCode": 200, "headers": {"Access-Control-Allow-Origin": "*"}, "body": ""}
     listed = client.options("/echo", headers={"Origin": PAGE, "Access-Control-Request-Method": "POST"})
-    preflight = client.options("/echo", headers={} if origin is None else {"Origin": origin})
+    preflight = client.options("/echo", headers={"Origin": origin})
 
     assert (listed.status_code, listed.data) == (204, b"")
     assert cors(listed) == {
@@ -217,11 +203,7 @@ def test_a_listed_origin_alone_gets_cors_headers_but_the_handler_runs_for_any(
 
 
 def test_status_headers_and_body_of_an_answer_are_sent(client: Client, functions: Functions) -> None:
-    functions.answer = {
-        "statusCode": 201,
-        "headers": {"X-Number": 7, "X-Flag": True},
-        "body": "号",
-    }
+    functions.answer = {"statusCode": 201, "headers": {"X-Number": 7, "X-Flag": True}, "body": "号"}
 
     response = post(client)
 

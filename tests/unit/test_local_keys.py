@@ -1,17 +1,13 @@
 import base64
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from cmpassport.receipt_keys import ReceiptKeys
 from local.keys import CustomerKeys, ReceiptNumber, ReceiptSecrets, SecretsFileError
@@ -25,18 +21,20 @@ GOOD = {"privateKey": PRIVATE, "platformPublicKey": PUBLIC, "appKey": "APPKEY-OF
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "secrets.json"
+def read(tmp_path: Path) -> Callable[[Any], CustomerKeys]:
+    def read(content: Any) -> CustomerKeys:
+        file = tmp_path / "secrets.json"
+        file.write_text(content if isinstance(content, str) else json.dumps(content))
+        return CustomerKeys.read(file)
 
-
-def write(file: Path, content: Any) -> Path:
-    file.write_text(content if isinstance(content, str) else json.dumps(content))
-    return file
+    return read
 
 
 @pytest.mark.parametrize("private", [PRIVATE, PEM])
-def test_bare_base64_and_pem_are_read_and_the_public_half_is_bare(file: Path, private: str) -> None:
-    keys = CustomerKeys.read(write(file, {**GOOD, "privateKey": private}))
+def test_bare_base64_and_pem_are_read_and_the_public_half_is_bare(
+    read: Callable[[Any], CustomerKeys], private: str
+) -> None:
+    keys = read({**GOOD, "privateKey": private})
 
     assert (keys.private_key, keys.public_key) == (private.strip(), PUBLIC)
     assert (keys.app_key, keys.platform_key) == (GOOD["appKey"], PUBLIC)
@@ -53,10 +51,10 @@ def test_bare_base64_and_pem_are_read_and_the_public_half_is_bare(file: Path, pr
     ],
 )
 def test_a_wrong_file_is_one_line_that_names_the_field_and_no_value(
-    file: Path, content: object, said: str
+    read: Callable[[Any], CustomerKeys], content: object, said: str
 ) -> None:
     with pytest.raises(SecretsFileError) as caught:
-        CustomerKeys.read(write(file, content))
+        read(content)
 
     text = str(caught.value)
     assert said in text
