@@ -17,52 +17,8 @@ DAYS: Final = 30
 HTTP_API_TIER: Final = 300_000_000
 """Requests a month after which the API's second price holds."""
 
-
-@dataclass(frozen=True, slots=True)
-class Function:
-    """What one call of a function takes: processor time in milliseconds, calls, bytes."""
-
-    own_ms: float
-    start_own_ms: float
-    secrets: int
-    connections: int
-    writes: int
-    response_bytes: int
-    platform_sent_bytes: int
-    platform_received_bytes: int
-    logged_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """What so many verifications a day come to.
-
-    Attributes
-    ----------
-    per_second
-        Verifications, in the day's busiest hour.
-    verify_ms, presign_ms
-        Duration of a warm invocation.
-    environments
-        At work at once, of both functions.
-    cold_starts
-        A day, at most.
-    """
-
-    per_second: float
-    verify_ms: float
-    presign_ms: float
-    environments: int
-    cold_starts: float
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """A limit: the verifications a second that it lets through, and what moves it."""
-
-    name: str
-    per_second: float
-    moved_by: str
+Function = Mapping[str, float]
+"""A table of scaling.toml below `functions`: what one call takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +29,7 @@ class Model:
     traffic: Mapping[str, Any]
     latency: Mapping[str, Any]
     environment: Mapping[str, float]
-    functions: Mapping[str, Mapping[str, Any]]
+    functions: Mapping[str, Function]
     stored: Mapping[str, float]
     quotas: Mapping[str, float]
     regions: Mapping[str, Mapping[str, Any]]
@@ -85,94 +41,68 @@ class Model:
         return cls(**{field.name: content[field.name] for field in fields(cls)})
 
     @property
-    def presign(self) -> Function:
-        """The function that signs preSigns."""
-        return Function(**self.functions["presign"])
-
-    @property
-    def verify(self) -> Function:
-        """The function that verifies numbers."""
-        return Function(**self.functions["verify"])
-
-    @property
     def writes(self) -> float:
         """DynamoDB's write units of one verification, refunds in their share included."""
-        return self.verify.writes + self.stored["refunds"]
+        return self.functions["verify"]["writes"] + self.stored["refunds"]
 
-    def warm_ms(self, function: Function, platform_ms: float) -> float:
-        """Return the duration of a warm invocation: own time, DynamoDB's and the platform's."""
-        dynamodb_ms: float = function.writes * self.latency["dynamodb"]
-        return self._at_work(function.own_ms) + dynamodb_ms + platform_ms
+    def warm_ms(self, name: str, platform_ms: float) -> float:
+        """Return the duration of a warm invocation: own time, DynamoDB's and, of verify, the platform's."""
+        function = self.functions[name]
+        waits = function["writes"] * self.latency["dynamodb"] + (platform_ms if name == "verify" else 0)
+        return float(self._at_work(function["own_ms"]) + waits)
 
-    def cold_ms(self, function: Function) -> float:
-        """Return by how much a cold invocation lasts longer than a warm one."""
-        own = function.start_own_ms + function.connections * self.environment["tls_own_ms"]
-        waits = function.secrets * self.latency["secret"] + function.connections * self.latency["tls"]
-        return float(self.latency["environment_start"] + self._at_work(own) + waits)
+    def cold_ms(self) -> float:
+        """Return by how much a cold verify lasts longer than a warm one, after Lambda's own part."""
+        verify = self.functions["verify"]
+        own = verify["start_own_ms"] + verify["connections"] * self.environment["tls_own_ms"]
+        waits = verify["secrets"] * self.latency["secret"] + verify["connections"] * self.latency["tls"]
+        return float(self._at_work(own) + waits)
 
-    def load(self, per_day: float, platform_ms: float) -> Load:
-        """Return what so many verifications a day come to."""
-        per_second = per_day * self.traffic["peak_hour_share"] / 3600
-        return self.load_at(per_second, per_day, platform_ms)
+    def per_second(self, per_day: float) -> float:
+        """Return the verifications a second in the busiest hour of a day with so many."""
+        return float(per_day * self.traffic["peak_hour_share"] / 3600)
 
-    def load_at(self, per_second: float, per_day: float, platform_ms: float) -> Load:
-        """Return what a rate comes to, on a day with so many verifications."""
-        verify_ms, presign_ms = self.warm_ms(self.verify, platform_ms), self.warm_ms(self.presign, 0)
-        environments = sum(
-            max(1, math.ceil(self._concurrency(rate, milliseconds)))
-            for rate, milliseconds in (
-                (per_second, verify_ms),
-                (per_second * self.traffic["presigns"], presign_ms),
-            )
-        )
-        lives = 86_400 / self.environment["life_seconds"]
-        calls = per_day * (1 + self.traffic["presigns"])
-        return Load(per_second, verify_ms, presign_ms, environments, min(environments * lives, calls))
+    def environments(self, per_second: float, platform_ms: float) -> int:
+        """Return the environments of both functions that are at work at once."""
+        verify, presign = self._concurrency(per_second, platform_ms)
+        return max(1, math.ceil(verify)) + max(1, math.ceil(presign))
 
-    def limits(self, platform_ms: float) -> list[Limit]:
-        """Return every limit in verifications a second, the nearest first."""
-        presigns, quotas, writes = self.traffic["presigns"], self.quotas, self.writes
-        verify_ms = self.warm_ms(self.verify, platform_ms)
-        concurrency = self._concurrency(1, verify_ms)
-        concurrency += self._concurrency(presigns, self.warm_ms(self.presign, 0))
-        cold_s = (verify_ms + self.cold_ms(self.verify)) / 1000
-        reads = self.verify.secrets + presigns * self.presign.secrets
-        rate, gain = self.template["ThrottleRate"], quotas["lambda_gain"]
-        found = (
-            ("API, each route", rate / presigns, "`ThrottleRate`, `ThrottleBurst`"),
-            ("API, whole account", quotas["api_rate"] / (1 + presigns), "quota: API throttle rate"),
-            (
-                "Lambda concurrency",
-                quotas["lambda_concurrency"] / concurrency,
-                "quota: concurrent executions",
-            ),
-            ("Lambda scaling, from nothing", gain / cold_s, "provisioned concurrency"),
-            ("DynamoDB, new table", quotas["dynamodb_new_table"] / writes, "the table's warm throughput"),
-            ("DynamoDB, any table", quotas["dynamodb_table"] / writes, "quota: table-level writes"),
-            ("Secrets Manager, all starts cold", quotas["secrets_rate"] / reads, "a slower start"),
-            ("NAT gateway, one address", quotas["nat_connections"] * 1000 / verify_ms, "further addresses"),
-        )
-        return sorted((Limit(*limit) for limit in found), key=lambda limit: limit.per_second)
+    def limits(self, platform_ms: float) -> dict[str, float]:
+        """Return the verifications a second that each limit lets through, the nearest first."""
+        presigns, quotas, functions = self.traffic["presigns"], self.quotas, self.functions
+        verify_ms = self.warm_ms("verify", platform_ms)
+        cold_s = (verify_ms + self.latency["environment_start"] + self.cold_ms()) / 1000
+        reads = functions["verify"]["secrets"] + presigns * functions["presign"]["secrets"]
+        found = {
+            "API, each route": self.template["ThrottleRate"] / presigns,
+            "API, whole account": quotas["api_rate"] / (1 + presigns),
+            "Lambda concurrency": quotas["lambda_concurrency"] / sum(self._concurrency(1, platform_ms)),
+            "Lambda scaling, from nothing": quotas["lambda_gain"] / cold_s,
+            "DynamoDB, new table": quotas["dynamodb_new_table"] / self.writes,
+            "DynamoDB, any table": quotas["dynamodb_table"] / self.writes,
+            "Secrets Manager, all starts cold": quotas["secrets_rate"] / reads,
+            "NAT gateway, one address": quotas["nat_connections"] * 1000 / verify_ms,
+        }
+        return dict(sorted(found.items(), key=lambda item: item[1]))
 
     def cost(self, region: str, per_day: float, platform_ms: float) -> dict[str, float]:
         """Return the price of a month of so many verifications a day, by item, in the region's currency."""
-        price, load = self.regions[region], self.load(per_day, platform_ms)
-        verify, presign = self.verify, self.presign
+        price, verify, presign = self.regions[region], self.functions["verify"], self.functions["presign"]
         month, presigns = per_day * DAYS, per_day * DAYS * self.traffic["presigns"]
         requests = month * (1 + self.traffic["preflights"]) + presigns
-        billed_cold = load.cold_starts * DAYS * (self.cold_ms(verify) - self.latency["environment_start"])
-        seconds = (month * load.verify_ms + presigns * load.presign_ms + billed_cold) / 1000
-        traced = sum(
-            min(calls, DAYS * 86_400) + max(0, calls - DAYS * 86_400) * self.quotas["xray_share"]
-            for calls in (month, presigns)
-        )
+        environments = self.environments(self.per_second(per_day), platform_ms)
+        starts = min(environments * 86_400 / self.environment["life_seconds"] * DAYS, month + presigns)
+        busy_ms = month * self.warm_ms("verify", platform_ms) + presigns * self.warm_ms("presign", 0)
+        seconds = (busy_ms + starts * self.cold_ms()) / 1000
+        first = DAYS * 86_400  # the first request of each second is traced
+        traced = sum(min(x, first) + max(0, x - first) * self.quotas["xray_share"] for x in (month, presigns))
         stored_gb = per_day * self.environment["table_days"] * self.stored["item_bytes"] / 1e9
-        logged_gb = (month * verify.logged_bytes + presigns * presign.logged_bytes) / 1e9
+        logged_gb = (month * verify["logged_bytes"] + presigns * presign["logged_bytes"]) / 1e9
         kept = self.template["LogRetentionDays"] / DAYS
-        out = month * (verify.response_bytes + verify.platform_sent_bytes) + presigns * presign.response_bytes
-        exchange = verify.platform_sent_bytes + verify.platform_received_bytes
-        through_nat = month * (exchange + self.environment["tls_bytes"])
-        reads = load.environments * 86_400 / self.environment["secret_seconds"] * verify.secrets * DAYS
+        sent, received = verify["platform_sent_bytes"], verify["platform_received_bytes"]
+        out = month * (verify["response_bytes"] + sent) + presigns * presign["response_bytes"]
+        through_nat = month * (sent + received + self.environment["tls_bytes"])
+        reads = environments * first / self.environment["secret_seconds"] * verify["secrets"]
         return {
             "HTTP API": min(requests, HTTP_API_TIER) / 1e6 * price["http_api_million"]
             + max(0.0, requests - HTTP_API_TIER) / 1e6 * price["http_api_million_beyond"],
@@ -183,8 +113,8 @@ class Model:
             "Logs": logged_gb * (price["logs_gb"] + kept * price["logs_kept_gb_month"]),
             "X-Ray": traced / 1e6 * price["xray_million"],
             "Data out": out / 1e9 * price["data_out_gb"],
-            "Secrets Manager": verify.secrets * price["secret_month"]
-            + min(reads, month * verify.secrets) / 1e4 * price["secret_10000_calls"],
+            "Secrets Manager": verify["secrets"] * price["secret_month"]
+            + min(reads, month * verify["secrets"]) / 1e4 * price["secret_10000_calls"],
             "Metrics": self.stored["metrics"] * price["metric_month"],
             "NAT gateway": DAYS * 24 * self.environment["nat_zones"] * price["nat_hour"]
             + through_nat / 1e9 * price["nat_gb"],
@@ -194,9 +124,13 @@ class Model:
         """Stretch processor time to the share of a processor that the memory buys."""
         return own_ms / min(1.0, self.template["MemorySize"] / self.quotas["vcpu_memory"])
 
-    def _concurrency(self, per_second: float, milliseconds: float) -> float:
-        """Return the environments that a rate needs: Little's law, and Lambda's bound of requests."""
-        return max(per_second * milliseconds / 1000, per_second / self.quotas["lambda_requests"])
+    def _concurrency(self, per_second: float, platform_ms: float) -> tuple[float, float]:
+        """Return what a rate needs of verify and presign: Little's law, and Lambda's bound of requests."""
+        verify, presign = (
+            rate * max(self.warm_ms(name, platform_ms) / 1000, 1 / self.quotas["lambda_requests"])
+            for name, rate in (("verify", per_second), ("presign", per_second * self.traffic["presigns"]))
+        )
+        return verify, presign
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -206,62 +140,33 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def sizes_table(model: Model) -> str:
-    """Tabulate what an operator sets for each size of a day."""
-    headroom, platform = model.traffic["headroom"], model.latency["platform"]
-    rows = []
+    """Tabulate what an operator sets for each size of a day, at the peak within its busiest hour."""
+    platform, rows = model.latency["platform"], []
     for name, per_day in model.traffic["day"].items():
-        usual = model.load(per_day, platform["usual"])
-        peak = usual.per_second * headroom
-        environments = [
-            model.load_at(peak, per_day, platform[speed]).environments for speed in ("usual", "slow")
-        ]
-        rate = math.ceil(peak * model.traffic["presigns"] / 50) * 50
-        rows.append(
-            [
-                name,
-                f"{usual.per_second:,.2g}" if usual.per_second < 1 else f"{usual.per_second:,.0f}",
-                f"{max(model.template['ThrottleRate'], rate):,.0f}",
-                *(f"{count:,}" for count in environments),
-                f"{peak * model.writes:,.3g}" if peak < 1 else f"{peak * model.writes:,.0f}",
-            ]
-        )
+        usual = model.per_second(per_day)
+        peak = usual * model.traffic["headroom"]
+        environments = [model.environments(peak, platform[speed]) for speed in ("usual", "slow")]
+        rate = max(model.template["ThrottleRate"], math.ceil(peak * model.traffic["presigns"] / 50) * 50)
+        figures = [f"{usual:,.2f}", f"{rate:,.0f}", *map("{:,}".format, environments)]
+        rows.append([name, *figures, f"{peak * model.writes:,.1f}"])
     head = ("a day", "a second, busiest hour", "`ThrottleRate`", "environments, 300 ms", "2 s", "write units")
     return table(head, rows)
 
 
 def limits_table(model: Model) -> str:
-    """Tabulate what each limit lets through."""
-    by_speed = {
-        speed: model.limits(milliseconds) for speed, milliseconds in model.latency["platform"].items()
-    }
-    rows = [
-        [limit.name, limit.moved_by]
-        + [
-            f"{next(other.per_second for other in limits if other.name == limit.name):,.0f}"
-            for limits in by_speed.values()
-        ]
-        for limit in by_speed["usual"]
-    ]
-    return table(["limit", "what moves it", *by_speed], rows)
-
-
-def campaign_table(model: Model) -> str:
-    """Tabulate what breaks in a campaign, in this order, and what it would need."""
-    rate = model.traffic["campaign"]
-    rows = []
-    for speed, milliseconds in model.latency["platform"].items():
-        needed = model.load_at(rate, 0, milliseconds).environments
-        broken = [limit for limit in model.limits(milliseconds) if limit.per_second < rate]
-        rows.append([speed, f"{needed:,}", " → ".join(f"{x.name} ({x.per_second:,.0f})" for x in broken)])
-    return table(("platform", "environments", "breaks, in this order"), rows)
+    """Tabulate what each limit lets through, and the environments that a campaign would need."""
+    speeds = model.latency["platform"]
+    limits = [model.limits(milliseconds) for milliseconds in speeds.values()]
+    rows = [[name, *(f"{each[name]:,.0f}" for each in limits)] for name in model.limits(speeds["usual"])]
+    needed = [model.environments(model.traffic["campaign"], milliseconds) for milliseconds in speeds.values()]
+    rows.append([f"environments at {model.traffic['campaign']:,} a second", *map("{:,}".format, needed)])
+    return table(["limit", *speeds], rows)
 
 
 def cost_table(model: Model, region: str) -> str:
     """Tabulate a region's month by item, for each size of a day."""
-    costs = [
-        model.cost(region, per_day, model.latency["platform"]["usual"])
-        for per_day in model.traffic["day"].values()
-    ]
+    usual = model.latency["platform"]["usual"]
+    costs = [model.cost(region, per_day, usual) for per_day in model.traffic["day"].values()]
     rows = [[item, *(f"{cost[item]:,.2f}" for cost in costs)] for item in costs[0]]
     rows.append(["**a month**", *(f"**{sum(cost.values()):,.0f}**" for cost in costs)])
     name, currency = (model.regions[region][key] for key in ("name", "currency"))
@@ -272,14 +177,12 @@ def draw(model: Model, folder: Path) -> None:
     """Draw the limits and the shares of the cost."""
     from benchmarks.plots import bars, shares  # noqa: PLC0415 - the tables do without matplotlib
 
-    limits = {
-        f"platform {speed}, {milliseconds} ms": {x.name: x.per_second for x in model.limits(milliseconds)}
-        for speed, milliseconds in model.latency["platform"].items()
-    }
+    speeds = model.latency["platform"]
+    limits = {f"platform {name}, {ms} ms": model.limits(ms) for name, ms in speeds.items()}
     folder.mkdir(exist_ok=True)
     bars(folder / "limits.png", "Verifications a second that each limit lets through", limits, log=True)
     costs = {
-        f"{region['name']}, {size}": model.cost(name, per_day, model.latency["platform"]["usual"])
+        f"{region['name']}, {size}": model.cost(name, per_day, speeds["usual"])
         for name, region in model.regions.items()
         for size, per_day in model.traffic["day"].items()
     }
@@ -292,8 +195,8 @@ def main() -> None:
     parser.add_argument("--plots", type=Path, help="folder for the plots")
     options = parser.parse_args()
     model = Model.read()
-    tables = [make(model) for make in (sizes_table, limits_table, campaign_table)]
-    print("\n".join([*tables, *(cost_table(model, region) for region in model.regions)]))
+    tables = [sizes_table(model), limits_table(model), *(cost_table(model, name) for name in model.regions)]
+    print("\n".join(tables))
     if options.plots:
         draw(model, options.plots)
 
