@@ -7,12 +7,13 @@ import subprocess
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import IO, Final
 
-from benchmarks.emulator import EmulatedEnvironment, View
-from benchmarks.scene import NAIVE, TRUSTED, BenchmarkError, Scene, Side
+from benchmarks.emulator import EmulatedEnvironment
+from benchmarks.scene import NAIVE, BenchmarkError, Scene, Side
 from local import ROOT
 from local.environment import Function
 
@@ -29,7 +30,7 @@ _OWNERS: Final = {
 
 def time_cold_starts(scene: Scene, sides: Sequence[Side], rounds: int) -> dict[str, list[float]]:
     """Time INIT and first invocation under Lambda's runtime emulator, in seconds, by the sides' names."""
-    return _take_turns({side.name: lambda side=side: _emulated(scene, side) for side in sides}, rounds)  # type: ignore[misc]
+    return _take_turns({side.name: partial(_emulated, scene, side) for side in sides}, rounds)
 
 
 def time_first_signatures(scene: Scene, rounds: int) -> dict[str, list[float]]:
@@ -40,22 +41,12 @@ def time_first_signatures(scene: Scene, rounds: int) -> dict[str, list[float]]:
     bundled = ["node", "--no-warnings", str(_bundle(scene))]
     outside = scene.outside(scene.presign)
     elsewhere = {"PATH": os.environ["PATH"], **scene.variables()}
-    trusted = str(scene.folder / TRUSTED)
-    tls = {"AWS_ENDPOINT_URL": scene.aws_tls}
-    # Node.js has authorities of its own, to which the stand-in's is added.
-    node_tls = {**tls, "NODE_EXTRA_CA_CERTS": str(scene.folder / "certificate.pem")}
     sides = {
         "presign, process": (ours, outside),
         "naive Node.js presign, process": (node, elsewhere),
         "naive Node.js presign, bundled, process": (bundled, elsewhere),
-        "presign, process, TLS": (ours, {**outside, **tls, "SSL_CERT_FILE": trusted}),
-        "naive Node.js presign, process, TLS": (node, {**elsewhere, **node_tls}),
-        "naive Node.js presign, bundled, process, TLS": (bundled, {**elsewhere, **node_tls}),
     }
-    return _take_turns(
-        {name: lambda side=side: _first_byte(scene, *side) for name, side in sides.items()},  # type: ignore[misc]
-        rounds,
-    )
+    return _take_turns({name: partial(_first_byte, scene, *side) for name, side in sides.items()}, rounds)
 
 
 def _bundle(scene: Scene) -> Path:
@@ -80,8 +71,8 @@ def _take_turns(sides: Mapping[str, Callable[[], float]], rounds: int) -> dict[s
 
 def _emulated(scene: Scene, side: Side) -> float:
     function = Function(side.name, "arn", side.handler, scene.variables(**side.settings), (), 30.0)
-    view = View(side.task, side.opt, scene.stage)
-    environment = EmulatedEnvironment(function, scene.folder / "functions.log", scene.parts, view)
+    log = scene.folder / "functions.log"
+    environment = EmulatedEnvironment(function, log, scene.parts, side.task, side.opt, scene.stage)
     try:
         environment.wait()
         event = side.new_event()

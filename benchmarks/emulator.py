@@ -14,6 +14,7 @@ import socket
 import subprocess
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -152,8 +153,7 @@ class Bundle:
         layers = tuple(layer["Ref"] for layer in properties.get("Layers", ()))
         task = self.template.parent / properties["CodeUri"]
         self._stage.mkdir(parents=True, exist_ok=True)
-        view = View(task, self._merged(layers), self._stage)
-        return EmulatedEnvironment(function, log, self._parts, view)
+        return EmulatedEnvironment(function, log, self._parts, task, self._merged(layers), self._stage)
 
     def _merged(self, layers: tuple[str, ...]) -> Path:
         """Unpack layers over each other, as Lambda does."""
@@ -165,23 +165,6 @@ class Bundle:
                     content = self._resources[layer]["Properties"]["ContentUri"]
                     shutil.copytree(self.template.parent / content, merged, dirs_exist_ok=True)
         return merged
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What an environment's file system is made of, beside the parts.
-
-    Attributes
-    ----------
-    task, opt
-        Folders with its code and its merged layers.
-    stage
-        An empty folder, which stays empty.
-    """
-
-    task: Path
-    opt: Path
-    stage: Path
 
 
 class EmulatedEnvironment:
@@ -197,16 +180,20 @@ class EmulatedEnvironment:
         File to which its output is appended; None for this process's standard error.
     parts
         What runs it.
-    view
-        What it sees.
+    task, opt
+        Folders with its code and its merged layers.
+    stage
+        An empty folder, which stays empty.
     """
 
-    def __init__(self, function: Function, log: Path | None, parts: Parts, view: View) -> None:
+    def __init__(
+        self, function: Function, log: Path | None, parts: Parts, task: Path, opt: Path, stage: Path
+    ) -> None:
         self._function = function
         # An address of its own on loopback, all of 127/8 being that on Linux: no port need be found free.
         self._host = "127.{}.{}.{}".format(*(random.randint(1, 254) for _ in range(3)))  # noqa: S311 - no secret
         self._waits = INIT_SECONDS
-        self._process = self._spawn(parts, view, log)
+        self._process = self._spawn(parts, log, (stage, task, opt, parts.python, parts.runtime))
 
     def wait(self) -> None:
         """Wait until the emulator listens.
@@ -217,16 +204,12 @@ class EmulatedEnvironment:
             It has ended, or does not listen in time.
         """
         deadline = time.monotonic() + INIT_SECONDS
-        while True:
-            try:
-                socket.create_connection((self._host, _EMULATOR_PORT), INIT_SECONDS).close()
-            except OSError:
+        with socket.socket() as looking:
+            while looking.connect_ex((self._host, _EMULATOR_PORT)):
                 if not self.alive or time.monotonic() > deadline:
                     error = {"errorMessage": "the runtime emulator does not start"}
-                    raise FunctionError(self._function, error) from None
+                    raise FunctionError(self._function, error)
                 time.sleep(0.01)  # between two looks
-            else:
-                return
 
     def invoke(self, event: Any, request_id: str) -> Any:
         """Have one event answered; the emulator gives the context a request id of its own.
@@ -277,8 +260,7 @@ class EmulatedEnvironment:
         finally:
             connection.close()
 
-    def _spawn(self, parts: Parts, view: View, log: Path | None) -> "subprocess.Popen[bytes]":
-        places = (view.stage, view.task, view.opt, parts.python, parts.runtime)
+    def _spawn(self, parts: Parts, log: Path | None, places: tuple[Path, ...]) -> "subprocess.Popen[bytes]":
         enter = ["sh", "-c", _ENTER, "enter", *map(str, places)]
         emulator = [
             str(parts.emulator),
@@ -290,8 +272,8 @@ class EmulatedEnvironment:
             "awslambdaric",
             self._function.handler,
         ]
-        output = 2 if log is None else log.open("ab")
-        try:
+        with ExitStack() as cleanup:
+            output = 2 if log is None else cleanup.enter_context(log.open("ab"))
             return subprocess.Popen(  # noqa: S603 - the parts that the caller named
                 [*_namespace(), *enter, *emulator],
                 env=self._variables(),
@@ -300,9 +282,6 @@ class EmulatedEnvironment:
                 stderr=output,
                 process_group=0,  # Ctrl-C is the parent's matter
             )
-        finally:
-            if not isinstance(output, int):
-                output.close()
 
     def _variables(self) -> dict[str, str]:
         """Return what Lambda's image and the emulator want in the environment, beside the function's own."""

@@ -4,6 +4,7 @@ Run by Lambda's Python with the bundle's code roots; what the handler is held ag
 Standard output is the function's own, as on Lambda.
 """
 
+import base64
 import importlib
 import json
 import os
@@ -58,12 +59,12 @@ def drain_calls() -> list[tuple[str, Any]]:
     import urllib3  # noqa: PLC0415 - not before the memory is measured
 
     headers = {"X-Amz-Target": "calls"}
-    request = urllib3.request("POST", os.environ["AWS_ENDPOINT_URL"], headers=headers, body=b"{}")
+    request = urllib3.request("POST", os.environ["AWS_ENDPOINT_URL"], headers=headers, body="{}")
     calls: list[tuple[str, Any]] = request.json()
     return calls
 
 
-def bare_parts(pem: str, noted: list[tuple[str, Any]]) -> dict[str, Callable[[], None]]:
+def bare_parts(private_key: str, noted: list[tuple[str, Any]]) -> dict[str, Callable[[], None]]:
     """Return what the handler cannot do without, each by itself.
 
     That is one raw signature; where it calls DynamoDB, which verify does, also one raw encryption, its own
@@ -74,9 +75,9 @@ def bare_parts(pem: str, noted: list[tuple[str, Any]]) -> dict[str, Callable[[],
     import urllib3  # noqa: PLC0415
     from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15  # noqa: PLC0415
     from cryptography.hazmat.primitives.hashes import MD5  # noqa: PLC0415
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import load_der_private_key  # noqa: PLC0415
 
-    key: Any = load_pem_private_key(pem.encode(), None)
+    key: Any = load_der_private_key(base64.b64decode(private_key), None)
     public, padding, digest = key.public_key(), PKCS1v15(), MD5()  # noqa: S303 - the platform's
     parts: dict[str, Callable[[], None]] = {"signature": lambda: key.sign(b"0" * 90, padding, digest)}
     if not noted:

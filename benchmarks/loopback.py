@@ -1,21 +1,14 @@
-"""AWS and the platform on loopback, quick and without judgement: `benchmarks.loopback FD FD KEYS PEM`.
+"""AWS and the platform on loopback, quick and without judgement: what is measured is the functions' own time.
 
-The first socket speaks plain HTTP, the second TLS with the certificate in the file PEM.
-
-It answers in a fraction of a millisecond, so that what is measured against it is the functions' own time.
 Every conditional write succeeds; of what is stored only the sets of attempts are kept, for they are answered.
 """
 
 import json
-import socket
-import ssl
-import sys
-import threading
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, BinaryIO
-
-Answer = Callable[[Any], Any]
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Lock, Thread
+from typing import Any
 
 
 class Loopback:
@@ -27,85 +20,60 @@ class Loopback:
         Texts of the secrets by name.
     """
 
-    def __init__(self, secrets: dict[str, str]) -> None:
+    def __init__(self, secrets: Mapping[str, str]) -> None:
         self._secrets = secrets
         self._attempts: dict[str, dict[str, None]] = {}
-        self._lock = threading.Lock()
-        self.calls: list[tuple[str, Any]] = []
+        self._calls: list[tuple[str, Any]] = []
+        self._lock = Lock()
 
     def answer(self, target: str, message: Any) -> Any:
         """Answer a call of AWS's JSON protocol, or without a target a request to the platform."""
         if not target:
             header = {name: message["header"][name] for name in ("msgId", "timestamp", "appId")}
-            return {
-                "header": {**header, "resultCode": "000"},
-                "body": {"taskId": "1", "resultDesc": "是本机号码"},
-            }
-        if target == "calls":
-            with self._lock:
-                calls, self.calls = self.calls, []
-            return calls
+            body = {"taskId": "1", "resultDesc": "是本机号码"}
+            return {"header": {**header, "resultCode": "000"}, "body": body}
         with self._lock:
-            self.calls.append((target, message))
-        return self._aws(target.partition(".")[2], message)
-
-    def _aws(self, operation: str, message: Any) -> Any:
-        if operation == "GetSecretValue":
-            name = message["SecretId"]
-            return {"ARN": name, "Name": name, "SecretString": self._secrets[name]}
-        if message.get("ReturnValues") == "ALL_NEW":
+            if target == "calls":  # of AWS, since somebody last asked
+                calls, self._calls = self._calls, []
+                return calls
+            self._calls.append((target, message))
+            if target == "secretsmanager.GetSecretValue":
+                name = message["SecretId"]
+                return {"ARN": name, "Name": name, "SecretString": self._secrets[name]}
+            if message.get("ReturnValues") != "ALL_NEW":
+                return {}
             key = message["Key"]["id"]["S"]
-            with self._lock:
-                attempts = self._attempts.setdefault(key, {})
-                attempts.update(dict.fromkeys(message["ExpressionAttributeValues"][":attempt"]["SS"]))
-                return {"Attributes": {"id": {"S": key}, "attempts": {"SS": list(attempts)}}}
-        return {}
+            attempts = self._attempts.setdefault(key, {})
+            attempts.update(dict.fromkeys(message["ExpressionAttributeValues"][":attempt"]["SS"]))
+            return {"Attributes": {"id": {"S": key}, "attempts": {"SS": list(attempts)}}}
 
 
-def serve(listener: socket.socket, loopback: Loopback, tls: ssl.SSLContext | None = None) -> None:
-    """Answer connections for ever."""
-    while True:
-        connection, _ = listener.accept()
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        threading.Thread(target=_converse, args=(connection, loopback, tls), daemon=True).start()
+@contextmanager
+def serving(loopback: Loopback) -> Iterator[str]:
+    """Serve it; yields the address."""
 
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+        wbufsize = -1
 
-def _converse(connection: socket.socket, loopback: Loopback, tls: ssl.SSLContext | None) -> None:
-    if tls is not None:
-        connection = tls.wrap_socket(connection, server_side=True)
-    with connection, connection.makefile("rb") as lines:
-        while lines.readline():
-            target, body = _read(lines)
-            answer = json.dumps(loopback.answer(target, json.loads(body))).encode()
-            head = (
-                f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(answer)}\r\n\r\n"
-            )
-            connection.sendall(head.encode() + answer)
+        def do_POST(self) -> None:
+            message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            answer = json.dumps(loopback.answer(self.headers.get("X-Amz-Target", ""), message)).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
 
+        def log_message(self, *_: object) -> None:
+            """Log nothing."""
 
-def _read(lines: BinaryIO) -> tuple[str, bytes]:
-    target, size = "", 0
-    while (line := lines.readline()) not in {b"\r\n", b""}:
-        name, _, value = line.decode().partition(":")
-        if name.lower() == "content-length":
-            size = int(value)
-        elif name.lower() == "x-amz-target":
-            target = value.strip()
-    return target, lines.read(size)
-
-
-def end_with_parent() -> None:
-    """End this process when its standard input does."""
-    sys.stdin.buffer.read()
-    sys.exit(0)
-
-
-if __name__ == "__main__":
-    *sockets, keys, certificate = sys.argv[1:]
-    loopback = Loopback(json.loads(Path(keys).read_text(encoding="utf-8")))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    for descriptor, tls in zip(sockets, (None, context), strict=True):
-        arguments = (socket.socket(fileno=int(descriptor)), loopback, tls)
-        threading.Thread(target=serve, args=arguments, daemon=True).start()
-    end_with_parent()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -12,13 +12,7 @@ _WIDTH: Final = 8.0
 
 
 def bars(path: Path, title: str, groups: Mapping[str, Mapping[str, float]], *, log: bool = False) -> None:
-    """Draw horizontal bars: for each name of the first group one bar of each group, in its order.
-
-    Parameters
-    ----------
-    log
-        Whether the axis is logarithmic.
-    """
+    """Draw horizontal bars: for each name of the first group one bar of each group, in its order."""
     names = list(next(iter(groups.values())))
     height = 0.8 / len(groups)
     figure, axes = plt.subplots(figsize=(_WIDTH, 1 + 0.3 * len(names) * max(1, len(groups) * 0.6)))
@@ -36,22 +30,14 @@ def bars(path: Path, title: str, groups: Mapping[str, Mapping[str, float]], *, l
 
 
 def shares(path: Path, title: str, columns: Mapping[str, Mapping[str, float]]) -> None:
-    """Draw for each column a bar of its items' shares; items below 3 % in every column are put together."""
-    sums = {column: sum(items.values()) for column, items in columns.items()}
-    names = list(next(iter(columns.values())))
-    named = [
-        name
-        for name in names
-        if any(items[name] / sums[column] >= 0.03 for column, items in columns.items())  # noqa: PLR2004 - as above
-    ]
+    """Draw for each column a bar of its items' shares; items below 3 % in every column are not named."""
     figure, axes = plt.subplots(figsize=(_WIDTH, 1 + 0.45 * len(columns)))
     below = dict.fromkeys(columns, 0.0)
-    for name in [*named, "others"]:
-        parts = {
-            column: items[name] / sums[column] if name in items else 1 - below[column]
-            for column, items in columns.items()
-        }
-        axes.barh(list(columns), list(parts.values()), left=list(below.values()), label=name)
+    for name in next(iter(columns.values())):
+        parts = {column: items[name] / sum(items.values()) for column, items in columns.items()}
+        named = max(parts.values()) >= 0.03  # noqa: PLR2004 - as above
+        looks: dict[str, Any] = {"label": name} if named else {"color": "lightgrey"}
+        axes.barh(list(columns), list(parts.values()), left=list(below.values()), **looks)
         below = {column: below[column] + part for column, part in parts.items()}
     axes.invert_yaxis()
     axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")

@@ -1,14 +1,10 @@
 """What is measured and where: the bundle and the naive handlers as Lambda would have them, keys, events."""
 
-import base64
 import json
 import os
 import secrets
 import shutil
-import socket
-import ssl
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,20 +14,18 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-
-from benchmarks.certificate import write_certificate
-from benchmarks.emulator import Parts, find_parts
+from benchmarks.emulator import find_parts
+from benchmarks.loopback import Loopback, serving
 from local import ROOT
+from local.aws import AwsCredentials
+from local.keys import CustomerKeys, ReceiptNumber, ReceiptSecrets
 
 BUILD: Final = ROOT / ".aws-sam" / "build"
 NAIVE: Final = ROOT / "benchmarks" / "naive"
-TRUSTED: Final = "trusted.pem"
 KEPT: Final = ROOT / ".local" / "bench"
 """Where the naive handlers' layer is kept between runs."""
-APP_ID: Final = "300000000000"
-ORIGIN: Final = "https://www.example.com"
+
+APP_ID: Final = "000001"
 
 
 class BenchmarkError(Exception):
@@ -68,11 +62,6 @@ class Side:
         """The module with the handler."""
         return self.handler.rpartition(".")[0]
 
-    @property
-    def import_path(self) -> str:
-        """PYTHONPATH for running it without the emulator."""
-        return f"{self.task}:{self.opt / 'python'}"
-
 
 class Scene:
     """Everything that the measurements need, prepared in a folder.
@@ -81,57 +70,37 @@ class Scene:
     ----------
     folder
         An empty one.
-    aws, aws_tls, platform
-        Addresses of the stand-ins.
+    keys
+        The customer's.
+    aws
+        Address of the stand-in for AWS and the platform.
     """
 
-    def __init__(self, folder: Path, aws: str, aws_tls: str, platform: str) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, keys: CustomerKeys, aws: str) -> None:
+        self.folder, self.keys, self.aws = folder, keys, aws
         self.stage = folder / "stage"
         self.stage.mkdir()
-        self.parts: Parts = find_parts(ROOT)
-        self.python = self._bare_python()
-        self.aws = aws
-        self.aws_tls = aws_tls
-        self.platform = platform
-        self.some_key = _pem(rsa.generate_private_key(65537, 2048))
+        self.parts = find_parts(ROOT)
+        self._lambdas_python = str(self.parts.python / "bin" / "python3.13")
+        # Without what somebody has installed into it.
+        _run(self._lambdas_python, "-m", "venv", "--without-pip", str(folder / "python"))
+        self.python = str(folder / "python" / "bin" / "python3.13")
         self._numbers = count(13900000000)
-        layers = [BUILD / "DependenciesLayer", BUILD / "CryptoLayer"]
-        ours = self._merged("opt", *layers)
-        naive = self._naive_layer()
-        self.presign = Side(
-            "presign", "presign.app.handler", BUILD / "PreSignFunction", ours, self.new_presign
-        )
-        self.verify = Side(
-            "verify", "verify.app.handler", BUILD / "VerifyFunction", ours, self.new_submission
-        )
+        opt, naive = folder / "opt", self._naive_layer()
+        for layer in ("DependenciesLayer", "CryptoLayer"):
+            shutil.copytree(BUILD / layer, opt, dirs_exist_ok=True)
+        sign, submit = self.new_presign, self.new_submission
+        self.presign = Side("presign", "presign.app.handler", BUILD / "PreSignFunction", opt, sign)
+        self.verify = Side("verify", "verify.app.handler", BUILD / "VerifyFunction", opt, submit)
         receipts = {"RECEIPT_SECRET_ID": "receipts"}
         self.verify_with_receipts = replace(self.verify, name="verify with receipts", settings=receipts)
-        self.naive_presign = Side(
-            "naive presign", "handler.handler", self._compiled("presign"), naive, self.new_presign
-        )
-        self.naive_verify = Side(
-            "naive verify", "handler.handler", self._compiled("verify"), naive, self.new_submission
-        )
-
-    def over_tls(self, side: Side) -> Side:
-        """Return the side with AWS behind TLS, which trusts this machine's authorities and the stand-in's."""
-        shutil.copy(self.folder / TRUSTED, side.opt)
-        trusted = f"/opt/{TRUSTED}"
-        # The functions' own way is the system's store; botocore's is a file of its own, or this one.
-        file = "SSL_CERT_FILE" if side is self.presign else "AWS_CA_BUNDLE"
-        settings = {**side.settings, "AWS_ENDPOINT_URL": self.aws_tls, file: trusted}
-        return replace(side, name=f"{side.name}, TLS", settings=settings)
+        self.naive_presign = Side("naive presign", "handler.handler", self._compiled("presign"), naive, sign)
+        self.naive_verify = Side("naive verify", "handler.handler", self._compiled("verify"), naive, submit)
 
     def variables(self, **more: str) -> dict[str, str]:
         """Return a function's environment, as the template and Lambda make it."""
         return {
-            "AWS_ACCESS_KEY_ID": "local",
-            "AWS_SECRET_ACCESS_KEY": "local",
-            "AWS_SESSION_TOKEN": "local",
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "AWS_EC2_METADATA_DISABLED": "true",
+            **AwsCredentials().variables(),
             "AWS_ENDPOINT_URL": self.aws,
             "AWS_REGION": "cn-north-1",
             "AWS_DEFAULT_REGION": "cn-north-1",
@@ -140,12 +109,12 @@ class Scene:
             "POWERTOOLS_SERVICE_NAME": "number-verification",
             "POWERTOOLS_METRICS_NAMESPACE": "NumberVerification",
             "APP_ID": APP_ID,
-            "ALLOWED_ORIGINS": ORIGIN,
+            "ALLOWED_ORIGINS": _sample("presign-good")["headers"]["origin"],
             "SIGNING_SECRET_ID": "signing",
             "VERIFICATION_SECRET_ID": "verification",
             "PEPPER_SECRET_ID": "pepper",
             "TABLE_NAME": "attempts",
-            "PLATFORM_URL": self.platform,
+            "PLATFORM_URL": f"{self.aws}/verifyVmMobileApi.htm",
             "DAILY_ATTEMPT_LIMIT": "1000",
             **more,
         }
@@ -155,7 +124,7 @@ class Scene:
         return {
             "PATH": os.environ["PATH"],
             **self.variables(**side.settings),
-            "PYTHONPATH": side.import_path,
+            "PYTHONPATH": f"{side.task}:{side.opt / 'python'}",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
 
@@ -164,49 +133,23 @@ class Scene:
         alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUV"
         message_id, phone = ("".join(secrets.choice(alphabet) for _ in range(32)) for _ in range(2))
         moment = f"{datetime.now(UTC) + timedelta(hours=8):%Y%m%d%H%M%S%f}"[:17]
-        return _event("presign", {"preSign": f"{APP_ID}{message_id}{moment}{phone}1.2"})
+        body = {"preSign": f"{APP_ID}{message_id}{moment}{phone}1.2"}
+        return {**_sample("presign-good"), "body": json.dumps(body)}
 
     def new_submission(self) -> dict[str, Any]:
         """Make the event of a page that has a fresh token, for a number of its own."""
-        body = {
-            "phoneNum": str(next(self._numbers)),
-            "token": f"VM_{secrets.token_hex(16)}",
-            "userInformation": "a%2Bb%3D%3D" * 8,
-        }
-        return _event("verify", body)
-
-    def _merged(self, name: str, *layers: Path) -> Path:
-        opt = self.folder / name
-        for layer in layers:
-            shutil.copytree(layer, opt, dirs_exist_ok=True)
-        return opt
-
-    def _bare_python(self) -> str:
-        """Make an environment of Lambda's Python without what somebody has installed into it."""
-        python = self.folder / "python"
-        command = [str(self.parts.python / "bin" / "python3.13"), "-m", "venv", "--without-pip", str(python)]
-        subprocess.run(command, check=True)  # noqa: S603 - Lambda's Python
-        return str(python / "bin" / "python3.13")
+        number, token = str(next(self._numbers)), f"VM_{secrets.token_hex(16)}"
+        body = {"phoneNum": number, "token": token, "userInformation": "a%2Bb%3D%3D" * 8}
+        return {**_sample("verify-match"), "body": json.dumps(body)}
 
     def _naive_layer(self) -> Path:
         """Install what the naive handlers import, in this environment's versions; kept until these change."""
         pins = [f"{name}=={version(name)}" for name in ("boto3", "cryptography", "urllib3")]
         layer = KEPT / "-".join(pins)
-        packages = layer / "python"
         if not layer.exists():
-            install = [
-                "pip",
-                "install",
-                "--quiet",
-                "--only-binary",
-                ":all:",
-                "--target",
-                str(packages),
-                *pins,
-            ]
-            python = str(self.parts.python / "bin" / "python3.13")
-            subprocess.run([python, "-m", *install], check=True)  # noqa: S603 - Lambda's Python
-            self._compile(packages)
+            install = ["-m", "pip", "install", "--quiet", "--only-binary", ":all:"]
+            _run(self._lambdas_python, *install, "--target", str(layer / "python"), *pins)
+            self._compile(layer)
         return layer
 
     def _compiled(self, name: str) -> Path:
@@ -216,85 +159,30 @@ class Scene:
         return task
 
     def _compile(self, folder: Path) -> None:
-        command = [
-            self.python,
-            "-m",
-            "compileall",
-            "-q",
-            "--invalidation-mode",
-            "unchecked-hash",
-            str(folder),
-        ]
-        subprocess.run(command, check=True)  # noqa: S603 - Lambda's Python
+        _run(self.python, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", str(folder))
 
 
-def _event(route: str, body: Mapping[str, str]) -> dict[str, Any]:
-    """Make a payload 2.0 event, as API Gateway sends it."""
-    return {
-        "version": "2.0",
-        "routeKey": f"POST /{route}",
-        "rawPath": f"/{route}",
-        "rawQueryString": "",
-        "headers": {
-            "accept": "*/*",
-            "content-type": "application/json",
-            "host": "api.example.com",
-            "origin": ORIGIN,
-            "user-agent": "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/120.0 Mobile",
-            "x-forwarded-for": "203.0.113.7",
-        },
-        "requestContext": {
-            "requestId": secrets.token_hex(8),
-            "routeKey": f"POST /{route}",
-            "domainName": "api.example.com",
-            "http": {"method": "POST", "path": f"/{route}", "sourceIp": "203.0.113.7"},
-        },
-        "body": json.dumps(body),
-        "isBase64Encoded": False,
-    }
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True)  # noqa: S603 - Lambda's Python
 
 
-def _pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> str:
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-
-
-def _new_keys() -> dict[str, str]:
-    signing, platform = (rsa.generate_private_key(65537, 2048) for _ in range(2))
-    private = signing.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    public = platform.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    receipts = ec.generate_private_key(ec.SECP256R1())
-    verification = {"appKey": "0" * 32, "platformPublicKey": base64.b64encode(public).decode()}
-    return {
-        "signing": json.dumps({"privateKey": base64.b64encode(private).decode()}),
-        "verification": json.dumps(verification),
-        "pepper": secrets.token_hex(32),
-        "receipts": json.dumps(
-            {
-                "keys": [{"privateKey": _pem(receipts), "signFrom": "2026-01-01T00:00:00Z"}],
-                "hashKey": secrets.token_hex(32),
-            }
-        ),
-    }
+def _sample(name: str) -> dict[str, Any]:
+    event: dict[str, Any] = json.loads((ROOT / "events" / f"{name}.json").read_text())
+    return event
 
 
 @contextmanager
 def prepared(folder: Path) -> Iterator[Scene]:
-    """Prepare the scene in a folder, with the stand-ins running for as long as the block lasts."""
-    keys, certificate = folder / "keys.json", folder / "certificate.pem"
-    keys.write_text(json.dumps(_new_keys()))
-    write_certificate(certificate)
-    authorities = Path(ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt")
-    (folder / TRUSTED).write_bytes(authorities.read_bytes() + certificate.read_bytes())
-    listeners = [socket.create_server(("127.0.0.1", 0), backlog=128) for _ in range(2)]
-    plain, tls = (f"127.0.0.1:{listener.getsockname()[1]}" for listener in listeners)
-    descriptors = [listener.fileno() for listener in listeners]
-    files = (str(keys), str(certificate))
-    command = [sys.executable, "-m", "benchmarks.loopback", *map(str, descriptors), *files]
-    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, pass_fds=descriptors)  # noqa: S603 - this Python
-    try:
-        for listener in listeners:
-            listener.close()  # it is the other process's
-        yield Scene(folder, f"http://{plain}", f"https://{tls}", f"http://{plain}/verifyVmMobileApi.htm")
-    finally:
-        process.kill()
-        process.communicate()
+    """Prepare the scene in a folder, with the stand-in running for as long as the block lasts."""
+    keys = CustomerKeys.fresh()
+    verification = {"appKey": keys.app_key, "platformPublicKey": CustomerKeys.fresh().public_key}
+    stand_in = Loopback(
+        {
+            "signing": json.dumps({"privateKey": keys.private_key}),
+            "verification": json.dumps(verification),
+            "pepper": secrets.token_hex(32),
+            "receipts": ReceiptSecrets.fresh(ReceiptNumber.HASH).text,
+        }
+    )
+    with serving(stand_in) as address:
+        yield Scene(folder, keys, address)
