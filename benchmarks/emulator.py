@@ -207,6 +207,7 @@ class EmulatedEnvironment:
         with socket.socket() as looking:
             while looking.connect_ex((self._host, _EMULATOR_PORT)):
                 if not self.alive or time.monotonic() > deadline:
+                    self.stop()
                     error = {"errorMessage": "the runtime emulator does not start"}
                     raise FunctionError(self._function, error)
                 time.sleep(0.01)  # between two looks

@@ -10,8 +10,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
@@ -75,7 +75,7 @@ class Environment(Protocol):
     """One execution environment, starting or started."""
 
     def wait(self) -> None:
-        """Wait until it takes events; FunctionError where it does not start."""
+        """Wait until it takes events; where it does not start, end it and raise FunctionError."""
 
     def invoke(self, event: Any, request_id: str) -> Any:
         """Have one event answered; FunctionError where the handler raised, died or timed out."""
@@ -108,6 +108,7 @@ class WorkerEnvironment:
         if answer is None:
             answer = {"errorMessage": f"the import took longer than {INIT_SECONDS:g} s"}
         if answer != {"ready": True}:
+            self.stop()
             raise FunctionError(self._function, answer)
 
     def invoke(self, event: Any, request_id: str) -> Any:
@@ -167,13 +168,12 @@ class Pool:
     ) -> None:
         self.function = function
         self._runtime = runtime
-        self._maximum = maximum
         self._log = log
+        self._free = threading.Semaphore(maximum)
         self._idle: list[Environment] = []
         self._all: set[Environment] = set()
-        self._starting = 0
         self._closed = False
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
 
     def warm(self) -> None:
         """Start one environment, so that a bad setting is known and the first event is answered soon.
@@ -183,7 +183,8 @@ class Pool:
         FunctionError
             The import failed.
         """
-        self._release(self._take(INIT_SECONDS))
+        with self._environment(INIT_SECONDS):
+            pass
 
     def invoke(self, event: Any, request_id: str, patience: float = 30.0) -> Any:
         """Have one event answered, by an idle environment, a new one or the next that becomes free.
@@ -196,11 +197,8 @@ class Pool:
             No environment became free within `patience` seconds, or the pool was stopped.
         """
         try:
-            environment = self._take(patience)
-            try:
+            with self._environment(patience) as environment:
                 return environment.invoke(event, request_id)
-            finally:
-                self._release(environment)
         except FunctionError:
             if self._closed:
                 raise BusyError(self.function.logical_id) from None
@@ -208,12 +206,9 @@ class Pool:
 
     def stop(self) -> None:
         """End every environment; events that wait are refused."""
-        with self._changed:
+        with self._lock:
             self._closed = True
-            self._idle.clear()
             environments = list(self._all)
-            self._all.clear()
-            self._changed.notify_all()
         for environment in environments:
             environment.stop()
 
@@ -225,51 +220,46 @@ class Pool:
                 out = cleanup.enter_context(self._log.open("a", encoding="utf-8"))
             out.write(f"local: {error}\n")
 
-    def _take(self, patience: float) -> Environment:
-        with self._changed:
-            free = self._changed.wait_for(
-                lambda: self._closed or self._idle or len(self._all) + self._starting < self._maximum,
-                patience,
-            )
-            if self._closed or not free:
+    @contextmanager
+    def _environment(self, patience: float) -> Iterator[Environment]:
+        if not self._free.acquire(timeout=patience):
+            raise BusyError(self.function.logical_id)
+        try:
+            environment = self._take()
+            try:
+                yield environment
+            finally:
+                self._put_back(environment)
+        finally:
+            self._free.release()
+
+    def _take(self) -> Environment:
+        with self._lock:
+            if self._closed:
                 raise BusyError(self.function.logical_id)
             while self._idle:
                 environment = self._idle.pop()  # the one used last: its caches are the freshest
                 if environment.alive:
                     return environment
-                self._discard(environment)
-            self._starting += 1
-        try:
-            environment = self._runtime(self.function, self._log)
-        finally:
-            with self._changed:
-                self._starting -= 1
-        with self._changed:
-            if self._closed:
-                environment.stop()
-                raise BusyError(self.function.logical_id)
+                self._all.discard(environment)
+        environment = self._runtime(self.function, self._log)
+        with self._lock:
             self._all.add(environment)
+            if self._closed:  # meanwhile
+                environment.stop()
         try:
             environment.wait()
         except BaseException:
-            self._discard(environment)
+            self._put_back(environment)
             raise
         return environment
 
-    def _release(self, environment: Environment) -> None:
-        with self._changed:
-            if environment.alive and environment in self._all:
+    def _put_back(self, environment: Environment) -> None:
+        with self._lock:
+            if environment.alive and not self._closed:
                 self._idle.append(environment)
-                self._changed.notify()
                 return
-        self._discard(environment)
-
-    def _discard(self, environment: Environment) -> None:
-        with self._changed:
-            if environment not in self._all:
-                return  # stopped with the pool
-            self._all.remove(environment)
-            self._changed.notify()
+            self._all.discard(environment)
         environment.stop()
 
 

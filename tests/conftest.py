@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from moto import mock_aws
 
-from benchmarks.certificate import write_certificate
 from local.stack import Options, Stack
+from tests.support.certificate import write_certificate
 from tests.support.fakes import FakeClock
 from tests.support.parts import real_parts, required
 from tests.support.planted import leaks

@@ -102,7 +102,7 @@ class Simulator:
         self._forget: Final = {
             "faults": self.faults.clear,
             "journal": self.journal.clear,
-            "tokens": self.expire_tokens,
+            "tokens": self._desk.expire,
             "attempts": self.forget_attempts,
         }
         self._controls: Final[dict[tuple[str, str], Callable[[Request], dict[str, Any]]]] = {
@@ -119,10 +119,6 @@ class Simulator:
     def public_key(self) -> str:
         """The platform's public key: bare Base64 of an X.509 SubjectPublicKeyInfo."""
         return self._key.public_key
-
-    def expire_tokens(self) -> None:
-        """Make every token issued so far older than a minute."""
-        self._desk.expire()
 
     def forget_attempts(self) -> None:
         """Restore every number's whole daily limit."""
