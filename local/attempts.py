@@ -1,7 +1,8 @@
 """The day's attempts, given back: a way out for whoever plays with the demo; no deployment has one.
 
 The page's origin answers `DELETE /panel/attempts`, to its own page alone: every number may then be verified
-as often as in the morning, by the functions' own budget and by the platform simulator's count.
+as often as in the morning, by the functions' own budget and by the platform simulator's count. Which tokens
+were used, the platform knows.
 """
 
 from collections.abc import Callable
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
 ATTEMPTS_PATH: Final = "/panel/attempts"
-_KEPT: Final = frozenset({"id", "expiration"})
 
 
 def attempts_control(origin: str, *forget: Callable[[], None]) -> "WSGIApplication":
@@ -45,36 +45,21 @@ def attempts_control(origin: str, *forget: Callable[[], None]) -> "WSGIApplicati
 
 
 def forget_attempts(endpoint: AwsEndpoint, table_name: str) -> None:
-    """Forget what the table counts of every number, but for the sample that is to be exhausted.
-
-    Outcomes stay known: a token that was used stays used.
+    """Empty the table, but for the sample number that is to be exhausted.
 
     Raises
     ------
     AwsError
         The endpoint is not there, or refuses.
     """
-    start: dict[str, Any] = {}
-    while True:
-        page = endpoint.call(
-            "DynamoDB_20120810.Scan",
-            TableName=table_name,
-            ConsistentRead=True,
-            FilterExpression="(attribute_exists(attempts) OR attribute_exists(unjudged)) "
-            "AND NOT contains(attempts, :sample)",
-            ExpressionAttributeValues={":sample": {"S": SAMPLE_ATTEMPT}},
-            **start,
-        )
+    table: dict[str, Any] = {"TableName": table_name}
+    kept = {
+        "FilterExpression": "NOT contains(attempts, :sample)",
+        "ExpressionAttributeValues": {":sample": {"S": SAMPLE_ATTEMPT}},
+    }
+    page: dict[str, Any] = {"LastEvaluatedKey": None}
+    while "LastEvaluatedKey" in page:
+        start = {"ExclusiveStartKey": page["LastEvaluatedKey"]} if page["LastEvaluatedKey"] else {}
+        page = endpoint.call("DynamoDB_20120810.Scan", **table, **kept, **start)
         for item in page["Items"]:
-            counted = [name for name in item if name not in _KEPT and not name.startswith("outcome ")]
-            names = {f"#counted{index}": name for index, name in enumerate(counted)}
-            endpoint.call(
-                "DynamoDB_20120810.UpdateItem",
-                TableName=table_name,
-                Key={"id": item["id"]},
-                UpdateExpression=f"REMOVE {', '.join(names)}",
-                ExpressionAttributeNames=names,
-            )
-        if "LastEvaluatedKey" not in page:
-            return
-        start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+            endpoint.call("DynamoDB_20120810.DeleteItem", **table, Key={"id": item["id"]})

@@ -54,15 +54,12 @@ class CustomerKeys:
             The file cannot be read, is of another form, or a key is not one.
         """
         values = _read_fields(path)
-        try:
-            private_key = load_private_key(values["privateKey"])
-        except KeyFormatError as error:
-            raise SecretsFileError(f"{path}: privateKey: {error}") from None
-        try:
-            load_public_key(values["platformPublicKey"])
-        except KeyFormatError as error:
-            raise SecretsFileError(f"{path}: platformPublicKey: {error}") from None
-        public_key = _public_half(private_key)
+        for name, load in (("privateKey", load_private_key), ("platformPublicKey", load_public_key)):
+            try:
+                load(values[name])
+            except KeyFormatError as error:
+                raise SecretsFileError(f"{path}: {name}: {error}") from None
+        public_key = _public_half(load_private_key(values["privateKey"]))
         return cls(values["privateKey"], public_key, values["appKey"], values["platformPublicKey"])
 
 
