@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from uuid import uuid4
 
 from local.environment import Function, WorkerEnvironment
@@ -17,12 +17,6 @@ from local.keys import ReceiptNumber
 from local.stack import RECEIPT_KEYS_FUNCTION, Options, SettingError, Stack
 from local.state import find_functions
 from local.template import FUNCTION, Template, TemplateError
-
-STACKS_OWN: Final = (
-    *("PLATFORM_URL", "TABLE_NAME", "AWS_ENDPOINT_URL", "RECEIPT_ISSUER", "RECEIPT_SECRET_ID"),
-    *("SIGNING_SECRET_ID", "VERIFICATION_SECRET_ID", "PEPPER_SECRET_ID"),
-)
-"""Variables that an env file does not change: they say where the running stack is."""
 
 
 def invoke(logical_id: str, event: Any, overlay: Mapping[str, Any], options: Options, state: Path) -> Any:
@@ -109,10 +103,7 @@ def _function(logical_id: str, options: Options, path: Path) -> Iterator[Functio
 
 
 def overlaid(function: Function, overlay: Mapping[str, Any]) -> Function:
-    """Set a function's variables, also settings that the template leaves at their defaults."""
+    """Set a function's variables; an empty text switches off what a variable stands for."""
     given = {**overlay.get("Parameters", {}), **overlay.get(function.logical_id, {})}
-    wanted = {name: str(value) for name, value in given.items()}
-    # An empty text switches off what a variable stands for.
-    own = [name for name in STACKS_OWN if name in function.variables and wanted.get(name) != ""]
-    kept = {name: function.variables[name] for name in own}
-    return replace(function, variables={**function.variables, **wanted, **kept})
+    variables = {**function.variables, **{name: str(value) for name, value in given.items()}}
+    return replace(function, variables=variables)

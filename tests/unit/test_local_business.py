@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -38,16 +37,24 @@ def api() -> Iterator[str]:
 
 
 class Browser(Client):
-    """One browser's cookies, and its requests as a page makes them."""
+    """One browser's cookies, its requests as a page makes them, and receipts as the API signs them for it."""
+
+    def __init__(self, business: Business, api: str, clock: FakeClock) -> None:
+        application = Request.application(business.answer)
+        super().__init__(DispatcherMiddleware(NotFound(), {"/business": application}))
+        self.api, self.clock = api, clock
 
     def ask(self, path: str, body: Any = None, origin: str = PAGE) -> TestResponse:
         return self.post(f"/business/{path}", json=body, headers={"Origin": origin})
 
-    def nonce(self) -> str:
-        nonce: str = self.ask("nonce").json["nonce"]  # type: ignore[index]  # an object
-        return nonce
+    def receipt(self, *, key: ECKey = KEY, typ: str = "number-verification+jwt", **claims: Any) -> str:
+        """Return a receipt for a fresh nonce."""
+        now, nonce = int(self.clock.now().timestamp()), self.ask("nonce").json["nonce"]  # type: ignore[index]  # an object
+        whole = {"iss": self.api, "aud": PAGE, "iat": now, "exp": now + 120, "jti": str(uuid4()), **MASKED}
+        header = {"alg": "ES256", "typ": typ, "kid": key.thumbprint()}
+        return jwt.encode(header, {**whole, "nonce": nonce, **claims}, key)
 
-    def log_in(self, receipt: str) -> tuple[int, Any]:
+    def log_in(self, receipt: Any) -> tuple[int, Any]:
         return result(self.ask("login", {"receipt": receipt}))
 
     def account(self) -> tuple[int, Any]:
@@ -64,65 +71,40 @@ def result(response: TestResponse) -> tuple[int, Any]:
     return response.status_code, content if response.status_code == 200 else content["code"]
 
 
-@dataclass
-class Backend:
-    """The back end, and receipts as the API signs them for it."""
-
-    api: str
-    clock: FakeClock
-
-    def __post_init__(self) -> None:
-        self.business = Business(PAGE, self.api, None, self.clock.now)
-
-    def browser(self) -> Browser:
-        application = Request.application(self.business.answer)
-        return Browser(DispatcherMiddleware(NotFound(), {"/business": application}))
-
-    def receipt(
-        self, nonce: str, *, key: ECKey = KEY, typ: str = "number-verification+jwt", **claims: Any
-    ) -> str:
-        now = int(self.clock.now().timestamp())
-        whole = {"iss": self.api, "aud": PAGE, "iat": now, "exp": now + 120, "jti": str(uuid4()), **MASKED}
-        header = {"alg": "ES256", "typ": typ, "kid": key.thumbprint()}
-        return jwt.encode(header, {**whole, "nonce": nonce, **claims}, key)
+@pytest.fixture
+def business(api: str, clock: FakeClock) -> Business:
+    return Business(PAGE, api, None, clock.now)
 
 
 @pytest.fixture
-def backend(api: str, clock: FakeClock) -> Backend:
-    return Backend(api, clock)
+def browser(business: Business, api: str, clock: FakeClock) -> Browser:
+    return Browser(business, api, clock)
 
 
-@pytest.fixture
-def browser(backend: Backend) -> Browser:
-    return backend.browser()
-
-
-def test_a_receipt_for_the_nonce_of_the_session_logs_in(browser: Browser, backend: Backend) -> None:
+def test_a_receipt_for_the_nonce_of_the_session_logs_in(browser: Browser) -> None:
     assert browser.account() == (401, "not_logged_in")
-    nonce = browser.nonce()
+    receipt = browser.receipt()
     before = browser.cookie
 
-    assert browser.log_in(backend.receipt(nonce)) == (200, MASKED)
+    assert browser.log_in(receipt) == (200, MASKED)
 
     assert before.value != browser.cookie.value
     assert (browser.cookie.http_only, browser.cookie.same_site) == (True, "Strict")
 
 
 def test_a_nonce_and_so_a_receipt_is_good_for_one_attempt_of_one_browser(
-    browser: Browser, backend: Backend
+    browser: Browser, business: Business, api: str, clock: FakeClock
 ) -> None:
-    thief = backend.browser()
-    first, stolen = backend.receipt(browser.nonce()), backend.receipt(browser.nonce())
-    thief.nonce()
+    thief = Browser(business, api, clock)
+    first, stolen = browser.receipt(), browser.receipt()
+    thief.receipt()
 
     assert thief.log_in(stolen) == (401, "wrong_nonce")
     assert browser.log_in(first) == (401, "wrong_nonce")  # a newer nonce has taken its place
     assert browser.log_in(stolen) == (401, "wrong_nonce")  # and that attempt has spent it
-    good = backend.receipt(browser.nonce())
+    good = browser.receipt()
     assert browser.log_in(good) == (200, MASKED)
     assert browser.log_in(good) == (401, "wrong_nonce")
-    assert browser.log_in(backend.receipt("")) == (401, "wrong_nonce")
-    assert browser.log_in("no receipt") == (401, "malformed")
 
 
 @pytest.mark.parametrize(
@@ -130,38 +112,36 @@ def test_a_nonce_and_so_a_receipt_is_good_for_one_attempt_of_one_browser(
     [
         ("wrong_aud", {"aud": "https://stranger.example"}),
         ("wrong_iss", {"iss": "https://stranger.example"}),
+        ("wrong_nonce", {"nonce": ""}),
         ("expired", {"exp": 1}),
         ("malformed", {"typ": "JWT"}),
         ("unknown_key", {"key": ECKey.generate_key("P-256")}),
     ],
 )
 def test_a_refused_receipt_names_its_reason_and_changes_no_login(
-    browser: Browser, backend: Backend, code: str, change: dict[str, Any]
+    browser: Browser, code: str, change: dict[str, Any]
 ) -> None:
-    browser.log_in(backend.receipt(browser.nonce()))
-    nonce = browser.nonce()
+    browser.log_in(browser.receipt())
 
-    assert browser.log_in(backend.receipt(**{"nonce": nonce, **change})) == (401, code)
+    assert browser.log_in(browser.receipt(**change)) == (401, code)
 
     assert browser.account() == (200, MASKED)
 
 
 def test_without_the_apis_keys_nobody_is_refused_for_good(clock: FakeClock) -> None:
-    backend = Backend("http://127.0.0.1:1", clock)
-    browser = backend.browser()
+    nowhere = "http://127.0.0.1:1"
+    browser = Browser(Business(PAGE, nowhere, None, clock.now), nowhere, clock)
 
-    assert browser.log_in(backend.receipt(browser.nonce())) == (503, "keys_unavailable")
-
-
-def test_a_page_of_another_origin_is_refused(browser: Browser) -> None:
-    assert result(browser.ask("login", {}, origin="http://127.0.0.1:1")) == (403, "origin_not_allowed")
+    assert browser.log_in(browser.receipt()) == (503, "keys_unavailable")
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"receipt": 7}', b"[" * 16000])
-def test_what_is_no_login_costs_no_nonce(browser: Browser, backend: Backend, body: bytes) -> None:
-    good = backend.receipt(browser.nonce())
+def test_what_is_no_login_costs_no_nonce(browser: Browser, body: bytes) -> None:
+    good = browser.receipt()
 
+    foreign = browser.ask("login", {"receipt": good}, origin="http://127.0.0.1:1")
     response = browser.post("/business/login", data=body, headers={"Origin": PAGE})
 
+    assert result(foreign) == (403, "origin_not_allowed")
     assert result(response) == (400, "invalid_request")
     assert browser.log_in(good) == (200, MASKED)
