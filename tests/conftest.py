@@ -17,12 +17,13 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from moto import mock_aws
 
+from local.keys import ReceiptNumber
 from local.stack import Options, Stack
 from tests.support.certificate import write_certificate
 from tests.support.fakes import FakeClock
 from tests.support.parts import real_parts, required
 from tests.support.planted import leaks
-from tests.support.stacks import start, target
+from tests.support.stacks import LateClock, start, target
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -78,9 +79,15 @@ def function_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def stack(function_log: Path) -> Iterator[Stack]:
-    """The run's one stack with default settings; what its functions wrote is searched at the end."""
-    with start(Options(log=function_log)) as stack:
+def late_clock() -> LateClock:
+    """The shared stack's clock; who sets it ahead sets it back."""
+    return LateClock()
+
+
+@pytest.fixture(scope="session")
+def stack(function_log: Path, late_clock: LateClock) -> Iterator[Stack]:
+    """The run's one stack with the demo's settings; what its functions wrote is searched at the end."""
+    with start(Options(receipts=ReceiptNumber.ENCRYPTED, log=function_log, now=late_clock)) as stack:
         yield stack
     assert not leaks(function_log.read_text())
 

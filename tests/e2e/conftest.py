@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from itertools import count
 from typing import Any
@@ -10,11 +9,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext
 
-from local.keys import ReceiptNumber
-from local.stack import Options, Stack
+from local.stack import Stack
 from tests.e2e.browser import DESK, PHONE, LoginPage, chromium, find_chromium
-from tests.support.planted import leaks, plant
-from tests.support.stacks import start
+from tests.support.planted import plant
 
 AXE_OPTIONS = {
     "runOnly": {
@@ -26,15 +23,6 @@ AXE_OPTIONS = {
 _numbers = count(13_700_000_000)
 
 
-class LateClock:
-    """The stack's clock: this machine's, and ahead of it when told to be."""
-
-    ahead = timedelta()
-
-    def __call__(self) -> datetime:
-        return datetime.now(UTC) + self.ahead
-
-
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     path = find_chromium()
@@ -42,22 +30,6 @@ def browser() -> Iterator[Browser]:
         (pytest.fail if os.environ.get("ALL_PARTS") else pytest.skip)("no Chromium on this machine")
     with chromium(path) as browser:
         yield browser
-
-
-@pytest.fixture(scope="session")
-def late_clock() -> LateClock:
-    return LateClock()
-
-
-@pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory, late_clock: LateClock) -> Iterator[Stack]:
-    """The demo's stack, whose functions are less patient: a slow platform is soon found out."""
-    log = tmp_path_factory.mktemp("e2e") / "functions.log"
-    patience = {"PLATFORM_READ_TIMEOUT": "0.5", "PLATFORM_DEADLINE": "1"}
-    options = Options(receipts=ReceiptNumber.ENCRYPTED, variables=patience, log=log, now=late_clock)
-    with start(options) as stack:
-        yield stack
-    assert not leaks(log.read_text())
 
 
 @pytest.fixture

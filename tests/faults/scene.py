@@ -205,7 +205,12 @@ def scene(
     stack, log, aws = ledger.stack, folder / "verify.log", AwsFaults()
     log.touch()
     function = stack.functions[VERIFY_FUNCTION].function
-    own = {**function.variables, **variables, "PLATFORM_URL": (address or stack.platform) + VERIFY_PATH}
+    own = {
+        **function.variables,
+        "RECEIPT_SECRET_ID": "",  # the table is of a deployment without receipts
+        **variables,
+        "PLATFORM_URL": (address or stack.platform) + VERIFY_PATH,
+    }
     session().register("before-send", aws)
     pool = Pool(replace(function, variables=own, timeout=timeout), 1, log, runtime)
     try:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
@@ -12,6 +13,15 @@ from local.stack import Options, Stack
 from tests.support.phone import Phone
 
 Start = Callable[[Options], AbstractContextManager[Stack]]
+
+
+class LateClock:
+    """A stack's clock: this machine's, and ahead of it when told to be."""
+
+    ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
 
 
 def embedded(options: Options) -> Stack:
