@@ -1,14 +1,15 @@
 """A phone with a browser: headless Chromium with a phone's viewport, and the login page on it.
 
-Used by the browser tests and by what makes the screenshots. Everything that a page complains about (console,
-uncaught errors, refusals by its Content-Security-Policy) is kept, so that a test can insist on silence.
+Used by the browser tests and by what makes the screenshots. What a page complains about on the console, by its
+Content-Security-Policy or by an uncaught error, is kept, so that a test can insist on silence.
 """
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -16,7 +17,6 @@ from playwright.sync_api import (
     Browser,
     BrowserContext,
     ConsoleMessage,
-    Error,
     Locator,
     Page,
     Route,
@@ -35,16 +35,19 @@ DESK: Final = ViewportSize(width=1280, height=900)
 FAILED_REQUEST: Final = "Failed to load resource"
 BLOCKED_BY_CORS: Final = "Access to fetch at"
 
-expect.set_options(timeout=15_000)  # milliseconds; a busy machine is slow, not wrong
+SWITCHES: Final = (
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    # To save memory: one process for all pages, none for graphics or for the address bar that nobody sees.
+    "--renderer-process-limit=1",
+    "--disable-gpu",
+    "--in-process-gpu",
+    # And a page that a test makes up comes from no address, and may talk to loopback all the same.
+    "--disable-features=WebUIOmniboxPopup,WebUIOmniboxAimPopup,LocalNetworkAccessChecks",
+)
 
-_NOTES: Final = """
-  window.violations = [];
-  document.addEventListener('securitypolicyviolation', (event) =>
-    violations.push(`${event.violatedDirective} ${event.blockedURI}`));
-  window.steps = [];
-  document.addEventListener('number-verification:step', ({ detail }) =>
-    steps.push(`${detail.name} ${detail.state}`));
-"""
+expect.set_options(timeout=15_000)  # milliseconds; a busy machine is slow, not wrong
 
 
 def find_chromium() -> str | None:
@@ -57,16 +60,7 @@ def find_chromium() -> str | None:
 def chromium(path: str) -> Iterator[Browser]:
     """Start a headless Chromium that asks nothing of anybody but the pages it is sent to."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=path,
-            args=[
-                "--no-sandbox",
-                "--disable-background-networking",
-                "--disable-component-update",
-                # A page that a test makes up comes from no address, and may talk to loopback all the same.
-                "--disable-features=LocalNetworkAccessChecks",
-            ],
-        )
+        browser = playwright.chromium.launch(executable_path=path, args=SWITCHES)
         try:
             yield browser
         finally:
@@ -106,42 +100,39 @@ class LoginPage(Phone):
         self.tolerated: tuple[str, ...] = ()
         self.complaints: list[str] = []
         self.requests: list[PageRequest] = []
-        self._hanging: list[Route] = []
-        self.page.add_init_script(_NOTES)
         # A tab has its session storage for itself: a new one finds the phone as it came from the shop.
         self.page.add_init_script(
             "if (!sessionStorage.begun) { sessionStorage.begun = true; localStorage.clear();"
             f"localStorage['simulator.sim'] = '{sim}'; }}"
+            "window.steps = []; document.addEventListener('number-verification:step',"
+            "({ detail }) => steps.push(`${detail.name} ${detail.state}`));"
         )
         self.page.on("console", self._heard)
-        self.page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
-        self.page.on("request", self._saw)
-
-    def _saw(self, request: PageRequest) -> None:
-        self.requests.append(request)
-
-    def _hold(self, route: Route) -> None:
-        self._hanging.append(route)
+        self.page.on("pageerror", lambda error: self._complain(error.message))
+        self.page.on("request", lambda request: self.requests.append(request))  # noqa: PLW0108
 
     def _heard(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
-            self.complaints.append(f"{message.type}: {message.text}")
+            self._complain(message.text)
+
+    def _complain(self, text: str) -> None:
+        if not text.startswith(self.tolerated):
+            self.complaints.append(text)
 
     def show(self, query: str = "?panel=off", **configuration: object) -> None:
-        """Open the page, with another configuration if need be: None leaves a member out."""
+        """Open the page, with other members in its configuration if need be."""
         address = f"{self.stack.page}/{query}"
-        if configuration:
-            self.page.route(address, lambda route: self._configured(route, configuration))
-        self.engine.open(address)
 
-    def _configured(self, route: Route, configuration: dict[str, Any]) -> None:
-        response = route.fetch()
-        head, mark, rest = response.text().partition('id="configuration">')
-        text, end, tail = rest.partition("</script>")
-        members = {
-            name: value for name, value in {**json.loads(text), **configuration}.items() if value is not None
-        }
-        route.fulfill(response=response, body=f"{head}{mark}{json.dumps(members)}{end}{tail}")
+        def configured(route: Route) -> None:
+            response = route.fetch()
+            html = response.text()
+            (block,) = re.findall(r'id="configuration">(.*?)</script>', html, re.DOTALL)
+            body = html.replace(block, json.dumps(json.loads(block) | configuration))
+            route.fulfill(response=response, body=body)
+
+        if configuration:
+            self.page.route(address, configured)
+        self.engine.open(address)
 
     def agree(self) -> None:
         """Open the page and accept the terms."""
@@ -163,47 +154,25 @@ class LoginPage(Phone):
         expect(self.page.locator(selector)).to_contain_text(text)
 
     def hang(self, pattern: str) -> None:
-        """Have requests to these addresses get no answer, until `let_go`."""
-        self.page.route(pattern, self._hold)
+        """Have requests to these addresses get no answer."""
+        self.page.route(pattern, lambda _: None)
 
-    def let_go(self) -> None:
-        """Drop what hangs."""
-        while self._hanging:
-            with suppress(Error):  # the page has gone on
-                self._hanging.pop().abort()
-
-    def answer(self, status: int, body: dict[str, Any], path: str = "/verify") -> None:
-        """Have the API answer like this."""
+    def answer(self, status: int, body: object, pattern: str = "**/verify") -> None:
+        """Have requests to these addresses answered like this."""
         headers = {
             "access-control-allow-origin": self.stack.page,
             "access-control-allow-headers": "content-type",
         }
-        self.page.route(
-            f"{self.stack.api}{path}", lambda route: route.fulfill(status=status, headers=headers, json=body)
-        )
+        self.page.route(pattern, lambda route: route.fulfill(status=status, headers=headers, json=body))
 
     def fault(self, name: str, **parameters: object) -> None:
         """Have the platform fail, the next time unless `times` says otherwise."""
         self.control("POST", "faults", {"fault": name, **parameters})
 
-    def posted(self, address: str) -> list[dict[str, Any]]:
-        """Return what the page has posted to an address of the API or of its own origin."""
-        paths = {f"{self.stack.api}{address}", f"{self.stack.page}{address}"}
+    def posted(self, path: str) -> list[Any]:
+        """Return what the page has posted to a path of the API or of its own origin."""
         return [
-            json.loads(request.post_data or "")
+            request.post_data_json
             for request in self.requests
-            if request.method == "POST" and urlsplit(request.url)._replace(query="").geturl() in paths
-        ]
-
-    def violations(self) -> list[str]:
-        """Return what the page's Content-Security-Policy has refused."""
-        found: list[str] = self.page.evaluate("window.violations || []")
-        return found
-
-    def unprovoked(self) -> list[str]:
-        """Return the complaints that the test did not provoke."""
-        return [
-            complaint
-            for complaint in self.complaints
-            if not any(complaint.partition(": ")[2].startswith(words) for words in self.tolerated)
+            if request.method == "POST" and urlsplit(request.url).path == path
         ]

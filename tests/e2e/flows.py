@@ -43,16 +43,16 @@ class Phone:
     engine: Engine
     sim: str
 
-    def insert(self, network: str, **more: str) -> None:
-        """Insert the SIM, and choose the network and whatever else the simulator lets one choose."""
-        self.engine.open(f"{self.stack.page}/number-verification.d.ts")
-        settings = {"sim": self.sim, "network": network, **more}
-        settings = {"language": "zh"} | {f"simulator.{name}": value for name, value in settings.items()}
-        self.engine.run(f"localStorage.clear() || Object.assign(localStorage, {json.dumps(settings)})")
+    def choose(self, **settings: str) -> None:
+        """Choose the SIM, the network and whatever else the simulator lets one choose."""
+        stored = {f"simulator.{name}": value for name, value in settings.items()}
+        self.engine.run(f"Object.assign(localStorage, {json.dumps(stored)})")
 
     def open(self, network: str = "cellular", **more: str) -> None:
-        """Open the page, and accept the terms."""
-        self.insert(network, **more)
+        """Open the page on a phone as it came from the shop, and accept the terms."""
+        self.engine.open(f"{self.stack.page}/number-verification.d.ts")
+        self.engine.run("localStorage.clear()")
+        self.choose(sim=self.sim, network=network, **more)
         self.engine.open(f"{self.stack.page}/?panel=off")
         self.engine.run(
             "window.steps = [], document.addEventListener('number-verification:step',"

@@ -53,7 +53,7 @@ def test_the_plain_pages_sample_refuses_signs_in_and_goes_another_way(phone: Log
     phone.page.evaluate("(number) => void logIn(number)", sim)
     phone.page.wait_for_url("**/home")
 
-    phone.page.evaluate("localStorage['simulator.network'] = 'wifi'")
+    phone.choose(network="wifi")
     phone.show(query="")
     phone.page.evaluate("(number) => void logIn(number)", sim)
     phone.page.wait_for_url("**/login/sms")
@@ -63,7 +63,7 @@ def test_the_finished_pages_events_take_over(phone: LoginPage, sim: str) -> None
     phone.page.add_init_script(sample("The finished page", "js"))
     for path in ("home", "login/sms"):
         phone.page.route(f"{phone.stack.page}/{path}", lambda route: route.fulfill(body="there"))
-    phone.show(business=None)
+    phone.show(business="")
     phone.page.check("#consent")
     phone.enter(sim)
     phone.page.wait_for_url("**/home")
