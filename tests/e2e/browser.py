@@ -1,7 +1,7 @@
 """A phone with a browser: headless Chromium with a phone's viewport, and the login page on it.
 
-Used by the browser tests and by what makes the screenshots. What a page complains about on the console, by its
-Content-Security-Policy or by an uncaught error, is kept, so that a test can insist on silence.
+Used by the browser tests and by what makes the screenshots. What a page complains about, on the console or by
+an uncaught error, is kept, so that a test can insist on silence.
 """
 
 import json
