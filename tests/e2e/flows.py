@@ -6,15 +6,15 @@ One table for all of them: `make test` plays it in Chromium, tests/parts in the 
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any, Final, Protocol
-from urllib.request import Request, urlopen
+
+import urllib3
+from werkzeug import Request, Response
 
 from local.stack import Stack
+from tests.support.server import serving
 
 PATIENCE: Final = 20.0  # seconds; a busy machine is slow, not wrong
 
@@ -97,10 +97,8 @@ class Phone:
 
     def control(self, method: str, path: str, body: object = None) -> Any:
         """Ask the simulator's developer side."""
-        data = None if body is None else json.dumps(body).encode()
-        request = Request(f"{self.stack.platform}/simulator/{path}", data=data, method=method)  # noqa: S310 - loopback
-        with urlopen(request, timeout=10) as response:  # noqa: S310 - loopback
-            return json.load(response)
+        address = f"{self.stack.platform}/simulator/{path}"
+        return urllib3.request(method, address, json=body, retries=False).json()
 
     def journal(self, name: str) -> list[dict[str, Any]]:
         """Return what the platform saw of one kind."""
@@ -110,31 +108,6 @@ class Phone:
 def other(number: str) -> str:
     """Return a number that is another one."""
     return number[:10] + str((int(number[10]) + 1) % 10)
-
-
-@contextmanager
-def without_the_client(stack: Stack) -> Iterator[str]:
-    """Serve the page of a stack, whose client is not there; yield its address."""
-    with urlopen(f"{stack.page}/?panel=off", timeout=10) as response:  # noqa: S310 - loopback
-        page = response.read()
-
-    class Site(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(404 if self.path.endswith(".js") else 200)
-            self.send_header("content-type", "text/html; charset=utf-8")
-            self.end_headers()
-            self.wfile.write(page)
-
-        def log_message(self, *_: object) -> None:
-            """Keep quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
-    Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/"
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 # ---- the flows
@@ -243,7 +216,6 @@ def editing_at_every_caret(phone: Phone) -> None:
     wrong = []
     for number, key in ((full, "Backspace"), (full, "Delete"), (full, "5"), (short, "5")):
         for caret in range(len(number) + 3):
-            shown = f"{number[:3]} {number[3:7]} {number[7:]}"
             phone.engine.run(
                 f"(function (field) {{ field.value = '{number}'; field.dispatchEvent(new Event('input'));"
                 f" field.focus(); field.setSelectionRange({caret}, {caret});"
@@ -253,16 +225,16 @@ def editing_at_every_caret(phone: Phone) -> None:
             value, at = phone.engine.run(
                 "[document.querySelector('#phone').value, document.querySelector('#phone').selectionStart]"
             )
+            shown = f"{number[:3]} {number[3:7]} {number[7:]}"
             before = len(shown[:caret].replace(" ", ""))
+            head, tail = number[:before], number[before:]
             if key == "Backspace":
-                expected = number[: max(before - 1, 0)], number[before:]
+                head = head[:-1]
             elif key == "Delete":
-                expected = number[:before], number[before + 1 :]
+                tail = tail[1:]
             elif number is short:
-                expected = number[:before] + key, number[before:]
-            else:
-                expected = number[:before], number[before:]
-            if (value[:at].replace(" ", ""), value[at:].replace(" ", "")) != expected:
+                head += key
+            if (value[:at].replace(" ", ""), value[at:].replace(" ", "")) != (head, tail):
                 wrong.append((number, key, caret, value, at))
     assert not wrong, wrong
 
@@ -281,8 +253,15 @@ def outage(phone: Phone) -> None:
 
 def without_its_script(phone: Phone) -> None:
     """Where the page's script does not run, the other way is there, and works."""
-    with without_the_client(phone.stack) as address:
-        phone.engine.open(address)
+    page = urllib3.request("GET", f"{phone.stack.page}/?panel=off", retries=False).data
+
+    @Request.application
+    def site(request: Request) -> Response:
+        script = request.path.endswith(".js")
+        return Response(status=404) if script else Response(page, content_type="text/html; charset=utf-8")
+
+    with serving(site) as address:
+        phone.engine.open(f"{address}/")
         phone.until("document.querySelector('#stuck').offsetHeight > 0")
         assert not phone.is_seen("#submit")
         phone.engine.tap("#other")
