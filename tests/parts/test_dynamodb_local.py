@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import boto3
 import pytest
@@ -12,7 +12,7 @@ from botocore.config import Config
 
 from cmpassport.clock import SHANGHAI
 from cmpassport.errors import RefusedError
-from verify.budget import AttemptBudget, AttemptsInFlightError, Caller, Ending, Reservation
+from verify.budget import AttemptBudget, AttemptsInFlightError, Caller, Ending
 from verify.clients import ClientBudget, ClientBudgetExhaustedError
 from verify.once import Claim, TokenReusedError, Tokens
 
@@ -69,29 +69,24 @@ def caller(index: int) -> Caller:
     return Caller(f"network {index}", f"sim {index}")
 
 
-@pytest.mark.parametrize("limit", [1, 5, 63])
-def test_of_reservations_at_once_exactly_the_limit_is_granted(client: "DynamoDBClient", limit: int) -> None:
-    def reserve(index: int) -> Reservation | None:
+@pytest.mark.parametrize(
+    ("limit", "networks", "granted"), [(1, THREADS, 1), (5, THREADS, 5), (63, THREADS, 63), (5, 1, 1)]
+)
+def test_of_reservations_at_once_exactly_the_limit_is_granted(
+    client: "DynamoDBClient", limit: int, networks: int, granted: int
+) -> None:
+    budget = AttemptBudget(client, TABLE, limit)
+
+    def reserve(index: int) -> str | None:
         try:
-            return AttemptBudget(client, TABLE, limit).reserve(KEY, f"attempt {index}", caller(index), NOON)
+            return budget.reserve(KEY, f"attempt {index}", caller(index % networks), NOON).attempt_id
         except AttemptsInFlightError:
             return None
 
-    granted = {reservation.attempt_id for reservation in at_once(reserve) if reservation}
+    held = set(at_once(reserve)) - {None}
 
-    assert len(granted) == limit
-    assert attempts(client) == granted
-
-
-def test_of_one_networks_reservations_at_once_one_is_granted(client: "DynamoDBClient") -> None:
-    def reserve(index: int) -> bool:
-        try:
-            AttemptBudget(client, TABLE, 5).reserve(KEY, f"attempt {index}", caller(0), NOON)
-        except AttemptsInFlightError:
-            return False
-        return True
-
-    assert sum(at_once(reserve)) == 1
+    assert len(held) == granted
+    assert attempts(client) == held
 
 
 def test_one_reservation_repeated_at_once_is_one_attempt(client: "DynamoDBClient") -> None:
@@ -142,24 +137,19 @@ def test_of_a_networks_requests_at_once_exactly_the_limit_is_counted(client: "Dy
     assert sum(at_once(count)) == 20
 
 
-def claim(client: "DynamoDBClient", index: int, request: str = "the request") -> Any:
-    """Claim the token as one environment does: the attempt that holds it, or the type of the refusal."""
-    mine = Claim("t" * 64, request, KEY, f"attempt {index}")
-    try:
-        return Tokens(client, TABLE).claim(mine, NOON).attempt_id
-    except RefusedError as error:
-        return type(error)
+@pytest.mark.parametrize("requests", [1, THREADS])
+def test_of_claims_at_once_one_request_holds_the_token_and_all_of_it_learn_by_which_attempt(
+    client: "DynamoDBClient", requests: int
+) -> None:
+    def claim(index: int) -> str | None:
+        mine = Claim("t" * 64, f"request {index % requests}", KEY, f"attempt {index}")
+        try:
+            return Tokens(client, TABLE).claim(mine, NOON).attempt_id
+        except TokenReusedError:
+            return None
 
+    holders = at_once(claim)
 
-def test_of_claims_at_once_one_holds_the_token_and_all_learn_which(client: "DynamoDBClient") -> None:
-    holders = at_once(lambda index: claim(client, index))
-
-    assert len(set(holders)) == 1
-
-
-def test_of_claims_with_different_requests_at_once_one_wins_the_token(client: "DynamoDBClient") -> None:
-    results = at_once(lambda index: claim(client, index, f"request {index}"))
-    again = at_once(lambda index: claim(client, index, f"request {index}"))
-
-    assert results.count(TokenReusedError) == THREADS - 1
-    assert again == results
+    assert len(set(holders) - {None}) == 1
+    assert holders.count(None) == (0 if requests == 1 else THREADS - 1)
+    assert at_once(claim) == holders

@@ -39,16 +39,8 @@ class OtherPlatform:
     def judge(self, message: dict[str, Any]) -> str:
         self.seen.append(message)
         header, body = message["header"], message["body"]
-        signed = "".join(
-            (
-                header["appId"],
-                header["msgId"],
-                body["phoneNum"],
-                header["timestamp"],
-                body["token"],
-                header["version"],
-            )
-        )
+        signed = header["appId"] + header["msgId"] + body["phoneNum"]
+        signed += header["timestamp"] + body["token"] + header["version"]
         if not openssl.verifies(self.folder, self.customer_public_key, signed, body["sign"]):
             return "130018"
         plain = openssl.decrypt(self.key, body["phoneNum"])
@@ -71,17 +63,9 @@ def other(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Othe
     openssl.new_private_key(customer, request.param)
     platform = OtherPlatform(tmp_path, openssl.public_half(customer))
     openssl.new_private_key(platform.key, request.param)
+    keys = {"privateKey": openssl.bare(customer), "platformPublicKey": openssl.public_half(platform.key)}
     secrets = tmp_path / "secrets.json"
-    secrets.write_text(
-        json.dumps(
-            {
-                "privateKey": openssl.bare(customer),
-                "platformPublicKey": openssl.public_half(platform.key),
-                "appKey": APP_KEY,
-            }
-        )
-    )
-
+    secrets.write_text(json.dumps({**keys, "appKey": APP_KEY}))
     with serving(platform) as address:
         url = f"{address}/NumberAbility/h5/verifyVmMobileApi.htm"
         with start(Options(platform_url=url, secrets=secrets, app_id="300012345678")) as stack:
