@@ -9,15 +9,17 @@ import os
 import re
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import urllib3
 from websockets.sync.client import ClientConnection, connect
 
 from benchmarks.emulator import PartMissingError
+from local.server import listen
 from tests.e2e.flows import Engine
 from tests.support.parts import PARTS, command
 
@@ -28,33 +30,20 @@ KEYS: Final = {"Backspace": ("\ue003", 8), "Delete": ("\ue017", 46), "Enter": ("
 _START: Final = 60  # seconds
 
 
-class Wire(Protocol):
-    """What differs between the engines."""
+class Driven(ABC):
+    """An engine behind a wire."""
 
-    def navigate(self, address: str) -> None:
-        """Open an address, and wait until it is loaded."""
-
+    @abstractmethod
     def evaluate(self, expression: str) -> str | None:
         """Return the text that an expression comes to."""
 
-    def key(self, name: str) -> None:
-        """Press a key."""
-
+    @abstractmethod
     def click(self, x: int, y: int) -> None:
         """Click a place in the window."""
 
-
-class Driven:
-    """An engine behind a wire."""
-
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
-        self.open = wire.navigate
-        self.press = wire.key
-
     def run(self, expression: str) -> Any:
         """Return the value of a JavaScript expression."""
-        return json.loads(self._wire.evaluate(f"JSON.stringify(({expression}))") or "null")
+        return json.loads(self.evaluate(f"JSON.stringify(({expression}))") or "null")
 
     def tap(self, selector: str) -> None:
         """Tap what a CSS selector names."""
@@ -64,35 +53,26 @@ class Driven:
             "return [box.left + box.width / 2, box.top + box.height / 2];"
             f"}})(document.querySelector('{selector}'))"
         )
-        self._wire.click(int(x), int(y))
+        self.click(int(x), int(y))
 
 
 # ---- WebDriver, as HTTP (WebKit)
 
 
 def _pointer(x: int, y: int) -> dict[str, Any]:
-    return {
-        "type": "pointer",
-        "id": "finger",
-        "parameters": {"pointerType": "mouse"},
-        "actions": [
-            {"type": "pointerMove", "x": x, "y": y},
-            {"type": "pointerDown", "button": 0},
-            {"type": "pointerUp", "button": 0},
-        ],
-    }
+    there = {"type": "pointerMove", "x": x, "y": y}
+    taps = [{"type": kind, "button": 0} for kind in ("pointerDown", "pointerUp")]
+    mouse = {"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}}
+    return {**mouse, "actions": [there, *taps]}
 
 
 def _keyboard(name: str) -> dict[str, Any]:
     value = KEYS[name][0] if name in KEYS else name
-    return {
-        "type": "key",
-        "id": "keys",
-        "actions": [{"type": "keyDown", "value": value}, {"type": "keyUp", "value": value}],
-    }
+    actions = [{"type": kind, "value": value} for kind in ("keyDown", "keyUp")]
+    return {"type": "key", "id": "keys", "actions": actions}
 
 
-class WebDriver:
+class WebDriver(Driven):
     """A session of W3C WebDriver (https://www.w3.org/TR/webdriver2/)."""
 
     def __init__(self, address: str, capabilities: dict[str, Any]) -> None:
@@ -106,14 +86,14 @@ class WebDriver:
         assert not (isinstance(answer, dict) and "error" in answer), answer
         return answer
 
-    def navigate(self, address: str) -> None:
+    def open(self, address: str) -> None:
         self._post("/url", {"url": address})
 
     def evaluate(self, expression: str) -> str | None:
         value: str | None = self._post("/execute/sync", {"script": f"return {expression}", "args": []})
         return value
 
-    def key(self, name: str) -> None:
+    def press(self, name: str) -> None:
         self._post("/actions", {"actions": [_keyboard(name)]})
 
     def click(self, x: int, y: int) -> None:
@@ -127,7 +107,7 @@ class WebDriver:
 # ---- a socket with numbered commands (Firefox, Chromium)
 
 
-class Socket:
+class Socket(Driven):
     """Commands over a WebSocket, answered by their number; events are passed over."""
 
     def __init__(self, socket: ClientConnection) -> None:
@@ -151,7 +131,7 @@ class BiDi(Socket):
         self.ask("session.new", capabilities={})
         self._context = self.ask("browsingContext.getTree")["contexts"][0]["context"]
 
-    def navigate(self, address: str) -> None:
+    def open(self, address: str) -> None:
         self.ask("browsingContext.navigate", context=self._context, url=address, wait="complete")
 
     def evaluate(self, expression: str) -> str | None:
@@ -161,7 +141,7 @@ class BiDi(Socket):
         value: str | None = answer["result"].get("value")
         return value
 
-    def key(self, name: str) -> None:
+    def press(self, name: str) -> None:
         self.ask("input.performActions", context=self._context, actions=[_keyboard(name)])
 
     def click(self, x: int, y: int) -> None:
@@ -171,7 +151,7 @@ class BiDi(Socket):
 class DevTools(Socket):
     """A page of Chromium's DevTools protocol, as it was in 2018."""
 
-    def navigate(self, address: str) -> None:
+    def open(self, address: str) -> None:
         # By way of nowhere: the same address with another fragment, or none, would load nothing.
         for target, protocol in (("about:blank", "about:"), (address, "http:")):
             self.ask("Page.navigate", url=target)
@@ -184,7 +164,7 @@ class DevTools(Socket):
         value: str | None = answer["result"].get("value")
         return value
 
-    def key(self, name: str) -> None:
+    def press(self, name: str) -> None:
         key: dict[str, Any] = {"key": name}
         key |= {"windowsVirtualKeyCode": KEYS[name][1]} if name in KEYS else {"text": name}
         self.ask("Input.dispatchKeyEvent", type="keyDown", **key)
@@ -225,12 +205,13 @@ def webkit(folder: Path) -> Iterator[Engine]:
     with ExitStack() as stack:
         screen = [xvfb, "-displayfd", "1", "-screen", "0", "800x900x24", "-nolisten", "tcp"]
         display = stack.enter_context(_running(screen, r"(?m)^(\d+)$", folder))
-        port = _free_port()
+        with listen(0) as free:
+            port = free.getsockname()[1]
         environment = {"DISPLAY": f":{display}", "WEBKIT_DISABLE_COMPOSITING_MODE": "1", "NO_AT_BRIDGE": "1"}
         stack.enter_context(_running([program, f"--port={port}"], "()", folder, **environment))
         driver = WebDriver(f"http://127.0.0.1:{port}", {"webkitgtk:browserOptions": options})
         stack.callback(driver.close)
-        yield Driven(driver)
+        yield driver
 
 
 @contextmanager
@@ -245,7 +226,7 @@ def firefox(folder: Path) -> Iterator[Engine]:
         _running(arguments, r"WebDriver BiDi listening on (ws://\S+)", folder) as address,
         connect(f"{address}/session", max_size=None, ping_interval=None) as socket,
     ):
-        yield Driven(BiDi(socket))
+        yield BiDi(socket)
 
 
 @contextmanager
@@ -265,7 +246,7 @@ def old_chromium(folder: Path, package: str) -> Iterator[Engine]:
         _running([str(program), *switches], r"DevTools listening on ws://([^/]+)/", folder) as host,
         connect(_first_page(host), max_size=None, ping_interval=None) as socket,
     ):
-        yield Driven(DevTools(socket))
+        yield DevTools(socket)
 
 
 def _first_page(host: str) -> str:
@@ -276,15 +257,6 @@ def _first_page(host: str) -> str:
                 return str(target["webSocketDebuggerUrl"])
         time.sleep(0.1)
     raise AssertionError("the browser has no page")
-
-
-def _free_port() -> int:
-    import socket  # noqa: PLC0415
-
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 ENGINES: Final[dict[str, Callable[[Path], Any]]] = {

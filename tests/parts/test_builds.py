@@ -16,30 +16,12 @@ import pytest
 
 from local import ROOT
 from local.stack import Options, Stack
-from tests.e2e.flows import Engine, Phone, other
+from tests.e2e.flows import Phone, other
 from tests.parts.engines import ENGINES, PACKAGES
 from tests.support.parts import command, required
 from tests.support.stacks import start
 
 WEB: Final = ROOT / "web"
-STRICT: Final = [
-    "--strict",
-    "--noUncheckedIndexedAccess",
-    "--noImplicitReturns",
-    "--noEmit",
-    "--allowJs",
-    "--checkJs",
-]
-MODULES: Final = [
-    "--target",
-    "es2022",
-    "--lib",
-    "es2020,dom,dom.iterable",
-    "--module",
-    "esnext",
-    "--moduleResolution",
-    "bundler",
-]
 # Each example, how it is built, and the engine that uses it.
 EXAMPLES: Final = {
     "plain": ("copy", "chromium70"),
@@ -47,8 +29,6 @@ EXAMPLES: Final = {
     "vue3": ("vite", "firefox"),
     "react": ("vite", "webkit"),
 }
-
-
 WEBPACK: Final = """
   const output = { path: process.argv[1], filename: 'main.js' };
   const resolve = { alias: { vue$: 'vue2' } };
@@ -64,17 +44,11 @@ VITE: Final = """
 """
 
 
-def node(folder: Path, script: str, *arguments: Path) -> None:
-    with required():
-        program = command("node", "nodejs")
-    subprocess.run([program, "-e", script, *arguments], cwd=folder, check=True)
-
-
 def run(program: str, *arguments: str | Path, folder: Path = ROOT) -> str:
-    """Run a program of npm's, or npm itself."""
+    """Run Node.js, npm, or a program of npm's."""
     with required():
-        path = (
-            command("npm", "npm") if program == "npm" else command(str(PACKAGES / ".bin" / program), "npm ci")
+        path = command(
+            program if program in {"node", "npm"} else f"{PACKAGES / '.bin' / program}", "nodejs, npm; npm ci"
         )
     finished = subprocess.run([path, *arguments], cwd=folder, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stdout + finished.stderr
@@ -128,9 +102,9 @@ def build(name: str, modules: Path, site: Path) -> None:
         case "webpack 4":
             target.mkdir()
             shutil.copy(source / "index.html", target)
-            node(source, WEBPACK, target)
+            run("node", "-e", WEBPACK, target, folder=source)
         case "vite":
-            node(source, VITE, target)
+            run("node", "-e", VITE, target, folder=source)
 
 
 @pytest.fixture(scope="module")
@@ -160,26 +134,23 @@ def stack(modules: Path) -> Iterator[Stack]:
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_example_refuses_and_signs_in(stack: Stack, tmp_path: Path, name: str) -> None:
     with required(), ENGINES[EXAMPLES[name][1]](tmp_path) as engine:
-        sign_in(Phone(stack, engine, f"1372000000{list(EXAMPLES).index(name)}"), engine, name)
+        phone = Phone(stack, engine, f"1372000000{list(EXAMPLES).index(name)}")
+        address = f"{stack.page}/{name}/index.html"
+        engine.open(address)
+        phone.choose(sim=phone.sim)
+        engine.open(address)
+        phone.until("document.querySelector('#phone')")
+        phone.type(other(phone.sim))
+        engine.tap("button")
+        phone.shows("[role=status]", "请先阅读并同意条款")
+        assert not engine.run("typeof YDRZ === 'object'")
+        engine.tap("#agreed")
+        engine.tap("button")
+        phone.shows("[role=status]", "今天还可核对")
 
-
-def sign_in(phone: Phone, engine: Engine, name: str) -> None:
-    address = f"{phone.stack.page}/{name}/index.html"
-    engine.open(address)
-    engine.run(f"localStorage['simulator.sim'] = '{phone.sim}'")
-    engine.open(address)
-    phone.until("document.querySelector('#phone')")
-    phone.type(other(phone.sim))
-    engine.tap("button")
-    phone.shows("[role=status]", "请先阅读并同意条款")
-    assert not engine.run("typeof YDRZ === 'object'")
-    engine.tap("#agreed")
-    engine.tap("button")
-    phone.shows("[role=status]", "今天还可核对")
-
-    engine.run("document.querySelector('#phone').focus()")
-    engine.run("document.querySelector('#phone').setSelectionRange(11, 11)")
-    engine.press("Backspace")
-    engine.press(phone.sim[10])
-    engine.tap("button")
-    phone.until("location.pathname === '/home/'")
+        engine.run("document.querySelector('#phone').focus()")
+        engine.run("document.querySelector('#phone').setSelectionRange(11, 11)")
+        engine.press("Backspace")
+        engine.press(phone.sim[10])
+        engine.tap("button")
+        phone.until("location.pathname === '/home/'")

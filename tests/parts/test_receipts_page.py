@@ -27,6 +27,8 @@ JARS: Final = [
 ]
 GO_SOURCES: Final = Path("/usr/share/gocode")  # where Debian's packages put libraries
 
+pytestmark = pytest.mark.parametrize("language", ["js", "java", "go"], scope="module")
+
 
 def found(path: Path) -> Path:
     if not path.exists():
@@ -57,13 +59,13 @@ def go(folder: Path, code: str) -> Sequence[str]:
     library.symlink_to(found(GO_SOURCES / "src/github.com/go-jose/go-jose"))
     (folder / "src/receipts").mkdir()
     (folder / "src/receipts/receipts.go").write_text(code)
-    environment = {
-        **os.environ,
+    settings = {
         "GO111MODULE": "off",
         "GOFLAGS": "",
         "GOTOOLCHAIN": "local",
         "GOPATH": f"{folder}:{GO_SOURCES}",
     }
+    environment = {**os.environ, **settings}
     assert not subprocess.check_output(["gofmt", "-l", folder / "src/receipts"])
     subprocess.run([command("go", "golang-go"), "vet", "receipts"], env=environment, check=True)
     driver = str(folder / "driver")
@@ -103,13 +105,6 @@ def running(language: str, issuer: str, folder: Path) -> Iterator[BackEnd]:
 def issuer() -> Iterator[Issuer]:
     with publishing_issuer() as issuer:
         yield issuer
-
-
-@pytest.fixture(scope="module", params=["js", "java", "go"])
-def language(request: pytest.FixtureRequest) -> str:
-    """Each language of the page that has a driver here."""
-    language: str = request.param
-    return language
 
 
 @pytest.fixture(scope="module")
