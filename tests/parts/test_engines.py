@@ -5,21 +5,12 @@ from itertools import count
 
 import pytest
 
-from local.keys import ReceiptNumber
-from local.stack import Options, Stack
+from local.stack import Stack
 from tests.e2e.flows import FLOWS, Engine, Phone
 from tests.parts.engines import ENGINES
 from tests.support.parts import required
-from tests.support.stacks import start
 
 _numbers = count(13_710_000_000)
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    log = tmp_path_factory.mktemp("engines") / "functions.log"
-    with start(Options(receipts=ReceiptNumber.ENCRYPTED, log=log)) as stack:
-        yield stack
 
 
 @pytest.fixture(scope="module", params=ENGINES)

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from hypothesis import HealthCheck, given, settings
-from hypothesis.strategies import integers, text
+from hypothesis.strategies import text
 
 from cmpassport.keys import load_private_key, load_public_key
 from cmpassport.signing import SignatureAlgorithm, SignatureScheme
@@ -59,14 +59,6 @@ def test_each_side_decrypts_what_the_other_encrypts_up_to_the_limit(jdk: Jdk, pa
         assert jdk.decrypt(pair.private_key, encrypt(public, plaintext)) == plaintext
         block = base64.b64decode(jdk.encrypt(pair.public_key, plaintext), validate=True)
         assert private.decrypt(block, PKCS1v15()).decode() == plaintext
-
-
-@EXAMPLES
-@given(number=integers(13_000_000_000, 19_999_999_999))
-def test_any_number_arrives(jdk: Jdk, pair: Pair, number: int) -> None:
-    plaintext = f"{number}0123456789ABCDEF0123456789ABCDEF20261123080910111"
-
-    assert jdk.decrypt(pair.private_key, encrypt(load_public_key(pair.public_key), plaintext)) == plaintext
 
 
 def test_the_committed_vectors_are_what_a_jdk_makes(jdk: Jdk) -> None:

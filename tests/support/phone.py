@@ -46,24 +46,18 @@ class Ticket:
     user_information: str = field(repr=False)
 
 
+@dataclass(kw_only=True)
 class Phone:
-    """A phone whose SIM has a number, with the page open.
+    """A phone whose SIM has a number, with the page of a stack open: its addresses and appId."""
 
-    Parameters
-    ----------
-    api, page, platform, app_id
-        Addresses and appId of the stack.
-    sim
-        The SIM's number.
-    """
+    api: str
+    page: str
+    platform: str
+    app_id: str
+    sim: str = "13999994444"
 
-    def __init__(self, *, api: str, page: str, platform: str, app_id: str, sim: str = "13999994444") -> None:
-        self.api = api
-        self.page = page
-        self.platform = platform
-        self.app_id = app_id
-        self.sim = sim
-        plant(sim)
+    def __post_init__(self) -> None:
+        plant(self.sim)
         self._http = urllib3.PoolManager(num_pools=4, maxsize=64, retries=False)
 
     def post(
@@ -91,7 +85,7 @@ class Phone:
         """Have a string signed."""
         plant(pre_sign)
         reply = self.post("/presign", {"preSign": pre_sign})
-        plant(*([reply.json["sign"]] if "sign" in reply.json else []))
+        plant(reply.json.get("sign", ""))
         return reply
 
     def verify(self, number: str, ticket: Ticket, **more: str) -> Reply:
@@ -123,16 +117,12 @@ class Phone:
         """Have the platform's next verification go wrong."""
         self._control("POST", "faults", {"fault": name, **parameters})
 
-    def clear_faults(self) -> None:
-        """Have it go well again."""
-        self._control("DELETE", "faults")
-
     def journal(self) -> list[dict[str, Any]]:
         """Read what passed over the platform's wire."""
-        response = self._http.request("GET", f"{self.platform}/simulator/journal")
-        entries: list[dict[str, Any]] = response.json()["entries"]
+        entries: list[dict[str, Any]] = self._control("GET", "journal")["entries"]
         return entries
 
-    def _control(self, method: str, name: str, body: Any = None) -> None:
-        response = self._http.request(method, f"{self.platform}/simulator/{name}", json=body or {})
+    def _control(self, method: str, name: str, body: Any = None) -> Any:
+        response = self._http.request(method, f"{self.platform}/simulator/{name}", json=body)
         assert response.status < 300, response.data
+        return response.json()

@@ -9,16 +9,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
+from werkzeug import Request, Response
 
+from cmpassport.receipt_keys import ReceiptKeys
 from local import ROOT
 from tests.support.receipt_secrets import HASH_KEY, LONG_AGO, new_key, part, secret
+from tests.support.server import serving
 from verify.outcome import Outcome
 from verify.receipt import Receipts, parse_keys
 from verify.settings import NumberForm, ReceiptSettings
@@ -27,7 +28,6 @@ AUDIENCE: Final = "https://www.example.com"
 NUMBER: Final = "13912345678"
 NONCE: Final = "k3s9_Q~Jd.7!x"
 PAGE: Final = ROOT / "docs" / "receipts.md"
-_CODE_BLOCK: Final = r"^```{language}\n(.*?)^```$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +45,12 @@ class Genuine:
         key: EllipticCurvePrivateKey | None = None,
     ) -> str:
         """Return it with other members, signed anew by the same key or another; None leaves a member out."""
-        head, payload = (
-            {
-                name: value
-                for name, value in {**part(self.receipt, index), **(new or {})}.items()
-                if value is not None
-            }
-            for index, new in enumerate((header, claims))
-        )
-        return signed(json.dumps(head).encode(), json.dumps(payload).encode(), key or self.key)
+
+        def text(index: int, new: Mapping[str, Any] | None) -> bytes:
+            members = {**part(self.receipt, index), **(new or {})}
+            return json.dumps({name: each for name, each in members.items() if each is not None}).encode()
+
+        return signed(text(0, header), text(1, claims), key or self.key)
 
 
 def signed(header: bytes, payload: bytes, key: EllipticCurvePrivateKey) -> str:
@@ -76,16 +73,15 @@ class Issuer:
     key: EllipticCurvePrivateKey = field(default_factory=new_key, repr=False)
     fetched: int = 0
 
-    def secret(self) -> str:
-        """Return the receipt secret."""
-        return secret((self.key, LONG_AGO), hashKey=HASH_KEY)
+    def keys(self, at: datetime) -> ReceiptKeys:
+        """Return its keys as the product reads them at a time."""
+        return parse_keys(secret((self.key, LONG_AGO), hashKey=HASH_KEY), NumberForm.HASH, at)
 
-    def genuine(self, seconds_ago: int = 0) -> Genuine:
-        """Return a receipt for a verdict of now, or of some seconds ago."""
-        at = datetime.fromtimestamp(int(time.time()) - seconds_ago, UTC)
-        keys = parse_keys(self.secret(), NumberForm.HASH, at)
+    def genuine(self) -> Genuine:
+        """Return a receipt for a verdict of now."""
+        at = datetime.fromtimestamp(int(time.time()), UTC)
         settings = ReceiptSettings("receipts", NumberForm.HASH, 120, self.address)
-        receipts = Receipts(settings, "300000000000", lambda: keys, lambda: at)
+        receipts = Receipts(settings, "300000000000", lambda: self.keys(at), lambda: at)
         login = receipts.prepare(NUMBER, domain_name="", audience=AUDIENCE, nonce=NONCE)
         verdict = Outcome(None, "000", "", str(uuid.uuid4()), "1234567890", 4, int(at.timestamp()))
         receipt = receipts.issue(verdict, login)
@@ -96,32 +92,21 @@ class Issuer:
 @contextmanager
 def publishing_issuer() -> Iterator[Issuer]:
     """Run an issuer whose keys are fetched on loopback."""
+    issuer = Issuer("")
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            found = self.path == "/.well-known/jwks.json"
-            issuer.fetched += found
-            keys = parse_keys(issuer.secret(), NumberForm.HASH, LONG_AGO).public_set()
-            self.send_response(200 if found else 404)
-            self.send_header("Content-Type", "application/jwk-set+json")
-            self.end_headers()
-            self.wfile.write(json.dumps(keys).encode())
+    @Request.application
+    def keys(request: Request) -> Response:
+        if request.path != "/.well-known/jwks.json":
+            return Response(status=404)
+        issuer.fetched += 1
+        return Response(json.dumps(issuer.keys(LONG_AGO).public_set()), mimetype="application/jwk-set+json")
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        issuer = Issuer(f"http://127.0.0.1:{server.server_port}")
-        Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        try:
-            yield issuer
-        finally:
-            server.shutdown()
+    with serving(keys) as issuer.address:
+        yield issuer
 
 
 def snippet(language: str, issuer: str, audience: str = AUDIENCE) -> str:
     """Take a language's code out of the page, with the two addresses replaced as the page asks."""
-    block = re.compile(_CODE_BLOCK.format(language=language), re.DOTALL | re.MULTILINE)
-    found = block.search(PAGE.read_text(encoding="utf-8"))
+    found = re.search(rf"(?ms)^```{language}\n(.*?)^```$", PAGE.read_text(encoding="utf-8"))
     assert found is not None, f"{PAGE} has no code in {language}"
     return found[1].replace("https://api.example.com", issuer).replace("https://www.abc.com", audience)
