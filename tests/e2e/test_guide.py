@@ -1,16 +1,12 @@
 """docs/integration.md: its samples run as they stand there, and its tables name every outcome."""
 
 import re
-from typing import Final
 
 import pytest
 
 from local import ROOT
 from tests.e2e.browser import LoginPage
 from tests.e2e.flows import other
-
-GUIDES: Final = ("integration.md", "integration.zh-CN.md")
-DECLARATIONS: Final = (ROOT / "web" / "number-verification.d.ts").read_text(encoding="utf-8")
 
 
 def guide(name: str) -> str:
@@ -25,29 +21,27 @@ def sample(after: str, language: str) -> str:
     return found[1]
 
 
+def lead_on(phone: LoginPage) -> None:
+    """Put pages where the samples lead."""
+    phone.page.route(re.compile("/(home|login/sms)$"), lambda route: route.fulfill(body="there"))
+
+
 def serve(phone: LoginPage, html: str) -> None:
-    """Put a page in the place of index.html, and pages where it leads."""
-    stack = phone.stack
-    sdk = f"{stack.platform}/NumberAbility/jssdk/jssdk.min.js"
-    for example, address in {
-        "https://api.example.com": stack.api,
-        "https://www.cmpassport.com": stack.platform,
-        "appId: '300000000000'": f"appId: '{stack.app_id}', sdkUrl: '{sdk}'",
-    }.items():
-        html = html.replace(example, address)
-    html = f"<!doctype html><html lang='zh-CN'><link rel='icon' href='data:,'>{html}"
-    phone.page.route(
-        f"{stack.page}/", lambda route: route.fulfill(body=html, content_type="text/html; charset=utf-8")
-    )
-    for path in ("home", "login/sms"):
-        phone.page.route(f"{stack.page}/{path}", lambda route: route.fulfill(body="there"))
+    """Put a page in the place of index.html."""
+    sdk = f"{phone.stack.platform}/NumberAbility/jssdk/jssdk.min.js"
+    html = html.replace("https://api.example.com", phone.stack.api)
+    html = html.replace("appId: '300000000000'", f"appId: '{phone.stack.app_id}', sdkUrl: '{sdk}'")
+    html = f"<!doctype html><html lang='zh-CN'><meta name='referrer' content='always'>{html}"
+    html_type = "text/html; charset=utf-8"
+    phone.page.route(f"{phone.stack.page}/", lambda route: route.fulfill(body=html, content_type=html_type))
+    phone.show(query="")
 
 
 def test_the_plain_pages_sample_refuses_signs_in_and_goes_another_way(phone: LoginPage, sim: str) -> None:
-    html = f"""<meta name="referrer" content="always"><script src="number-verification.classic.js"></script>
+    html = f"""<script src="number-verification.classic.js"></script>
       <script>{sample("Your own page, plain script", "js")}</script>"""
+    lead_on(phone)
     serve(phone, html)
-    phone.show(query="")
     assert phone.page.evaluate("logIn('17951139')") == "请填写 11 位手机号"
     assert "今天还可核对" in phone.page.evaluate("(number) => logIn(number)", other(sim))
     phone.page.evaluate("(number) => void logIn(number)", sim)
@@ -60,9 +54,8 @@ def test_the_plain_pages_sample_refuses_signs_in_and_goes_another_way(phone: Log
 
 
 def test_the_finished_pages_events_take_over(phone: LoginPage, sim: str) -> None:
+    lead_on(phone)
     phone.page.add_init_script(sample("The finished page", "js"))
-    for path in ("home", "login/sms"):
-        phone.page.route(f"{phone.stack.page}/{path}", lambda route: route.fulfill(body="there"))
     phone.show(business="")
     phone.page.check("#consent")
     phone.enter(sim)
@@ -76,27 +69,26 @@ def test_the_finished_pages_events_take_over(phone: LoginPage, sim: str) -> None
 def test_the_back_ends_sample_logs_in(phone: LoginPage, sim: str) -> None:
     serve(
         phone,
-        f"""<meta name="referrer" content="always"><script type="module">
+        f"""<script type="module">
           import {{ createVerifier }} from './number-verification.js';
           const verifier = createVerifier({{ api: 'https://api.example.com', appId: '300000000000' }});
           {sample("Your back end", "js")}
           window.logIn = logIn;
         </script>""",
     )
-    phone.show(query="")
     phone.until("window.logIn")
 
     assert phone.page.evaluate("(number) => logIn(number)", other(sim)) is False
     assert phone.page.evaluate("(number) => logIn(number)", sim) is True
-    assert phone.page.evaluate("fetch('/business/session').then((answer) => answer.json())") == {
-        "phoneNum": sim
-    }
+    session = phone.page.evaluate("fetch('/business/session').then((answer) => answer.json())")
+    assert session == {"phoneNum": sim}
 
 
-@pytest.mark.parametrize("name", GUIDES)
+@pytest.mark.parametrize("name", ["integration.md", "integration.zh-CN.md"])
 def test_every_outcome_is_in_the_guide(name: str) -> None:
-    codes = re.findall(r"^  \| '(\w+)'", DECLARATIONS, re.MULTILINE)
-    kinds = re.findall(r"^  kind: '(\w+)'", DECLARATIONS, re.MULTILINE)
+    declarations = (ROOT / "web" / "number-verification.d.ts").read_text(encoding="utf-8")
+    codes = re.findall(r"^  \| '(\w+)'", declarations, re.MULTILINE)
+    kinds = re.findall(r"^  kind: '(\w+)'", declarations, re.MULTILINE)
     assert len(codes) > 20
     assert len(kinds) == 8
 

@@ -101,15 +101,22 @@ ROWS: Final = [
         "121011",
         retry_after=True,
     ),
-    *(
-        Row(f"platform's code {code}", _with_fault("resultCode", resultCode=code), 502, name, action, code)
-        for code, name, action in (
-            ("130018", "platform_rejected", OTHER),
-            ("999999", "platform_error", "retry"),
-            ("424242", "platform_error", "retry"),
-        )
+    Row(
+        "a wrong key",
+        _with_fault("resultCode", resultCode="130018"),
+        502,
+        "platform_rejected",
+        OTHER,
+        "130018",
     ),
-    Row("no answer of the protocol's", _with_fault("html"), 502, "platform_error", "retry"),
+    Row(
+        "platform's error",
+        _with_fault("resultCode", resultCode="999999"),
+        502,
+        "platform_error",
+        "retry",
+        "999999",
+    ),
     Row("reset", _with_fault("reset", when="after"), 504, "platform_timeout", "retry"),
 ]
 
