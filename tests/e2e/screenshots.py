@@ -6,7 +6,7 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from playwright.sync_api import ViewportSize, expect
 
@@ -32,23 +32,21 @@ def mismatch(phone: LoginPage) -> None:
     phone.says("#phone-error", "这不是本机号码")
 
 
-def signed_in(phone: LoginPage) -> None:
-    phone.agree()
+def signed_in(phone: LoginPage, query: str = "?panel=off") -> None:
+    phone.show(query)
+    phone.page.check("#consent")
     phone.enter(SIM_NUMBER)
     phone.signed_in()
 
 
 def panel_signed_in(phone: LoginPage) -> None:
-    phone.show(query="")
-    phone.page.check("#consent")
-    phone.enter(SIM_NUMBER)
-    phone.signed_in()
+    signed_in(phone, query="")
     expect(phone.page.locator(".step").nth(18)).to_have_attribute("data-state", "done")
     phone.page.locator(".step").nth(0).scroll_into_view_if_needed()
 
 
 def panel_cheats(phone: LoginPage) -> None:
-    panel_signed_in(phone)
+    signed_in(phone, query="")
     cheats = phone.page.locator(".cheats button:enabled")
     for button in cheats.all():
         button.click()
@@ -56,14 +54,13 @@ def panel_cheats(phone: LoginPage) -> None:
     phone.page.locator(".receipt").scroll_into_view_if_needed()
 
 
-Picture = tuple[Callable[[LoginPage], None], str, ViewportSize, Literal["light", "dark"]]
-PICTURES: Final[tuple[Picture, ...]] = (
-    (ready, "ready-390-light", PHONE, "light"),
-    (signed_in, "signed-in-390-light", PHONE, "light"),
-    (mismatch, "mismatch-390-dark", PHONE, "dark"),
-    (panel_signed_in, "panel-signed-in-light", DESK, "light"),
-    (panel_cheats, "panel-cheats-light", DESK, "light"),
-)
+PICTURES: Final[dict[str, tuple[Callable[[LoginPage], None], ViewportSize]]] = {
+    "ready-390-light": (ready, PHONE),
+    "signed-in-390-light": (signed_in, PHONE),
+    "mismatch-390-dark": (mismatch, PHONE),
+    "panel-signed-in-light": (panel_signed_in, DESK),
+    "panel-cheats-light": (panel_cheats, DESK),
+}
 
 
 def main() -> int:
@@ -74,12 +71,12 @@ def main() -> int:
         return 1
     options = Options(receipts=ReceiptNumber.ENCRYPTED, log=Path("/dev/null"))
     with start(options) as stack, chromium(path) as browser:
-        for play, name, size, scheme in PICTURES:
+        for name, (play, size) in PICTURES.items():
             with browser.new_context(
                 viewport=size,
                 device_scale_factor=1 if size is DESK else 1.5,
                 is_mobile=size is not DESK,
-                color_scheme=scheme,
+                color_scheme="dark" if name.endswith("dark") else "light",
                 locale="zh-CN",
                 reduced_motion="reduce",
             ) as context:
