@@ -232,6 +232,7 @@ class Stack(AbstractContextManager["Stack"]):
         verification = json.dumps({"appKey": keys.app_key, "platformPublicKey": platform_key})
         parameters = {
             "AppId": self.app_id,
+            "Line": "test",  # whose address gives way to the simulator's, or to --platform-url
             "AllowedOrigins": ",".join(self.origins),
             "SigningSecretArn": endpoint.create_secret(f"{name}-signing", signing),
             "VerificationSecretArn": endpoint.create_secret(f"{name}-verification", verification),

@@ -20,6 +20,7 @@ from tools.output import Output
 _SECRET: Final = f"arn:aws-cn:secretsmanager:{REGION}:{ACCOUNT_ID}:secret:made-up-a1B2c3"
 _MADE_UP: Final = {
     "AppId": "000001",
+    "Line": "test",
     "AllowedOrigins": "https://www.abc.com",
     "SigningSecretArn": _SECRET,
     "VerificationSecretArn": _SECRET,

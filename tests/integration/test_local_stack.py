@@ -36,6 +36,7 @@ def handler(event, context):
 TEMPLATE: Final = """
 Parameters:
   AppId: {Type: String, AllowedPattern: "[0-9]{6}", ConstraintDescription: six digits are wanted}
+  Line: {Type: String}
   AllowedOrigins: {Type: CommaDelimitedList}
   SigningSecretArn: {Type: String}
   VerificationSecretArn: {Type: String}
