@@ -1,5 +1,6 @@
 """The pages for people: links lead somewhere, and commands can be pasted and followed."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -38,6 +39,8 @@ _TOOLS: Final = "python -m tools"
 _TOOL_WORDS: Final = ("keys ", "doctor ", "explain ", "plan ")
 # Of the AWS CLI itself, not of an operation.
 _AWS_OPTIONS: Final = {"query", "output", "region", "profile"}
+
+_READING: Final = ("get-", "list-", "describe-", "filter-")
 
 
 class Command(NamedTuple):
@@ -160,10 +163,33 @@ def test_every_aws_command_has_an_operation_and_options_that_there_are(service: 
             assert given <= members | _AWS_OPTIONS, f"{page}: {text}"
 
 
+def test_whoever_is_on_call_may_read_what_the_runbook_reads_and_nothing_else() -> None:
+    policy = json.loads((ROOT / "docs" / "on-call-policy.json").read_text())
+    allowed = {action for statement in policy["Statement"] for action in statement["Action"]}
+    read = {
+        f"{service.replace('-', '')}:{operation.title().replace('-', '')}"
+        for page, text in commands()
+        for service, operation, rest in _AWS.findall(text)
+        if "runbook" in page
+        and operation.startswith(_READING)
+        and not rest.endswith("|")  # which goes to a write
+    }
+
+    assert len(read) > 4
+    assert read <= allowed
+    assert not {
+        each
+        for each in allowed
+        if not re.fullmatch(r"\w+:((Get|List|Describe|Filter)\w+|St(art|op)Query)", each)
+    }
+    assert "secretsmanager:GetSecretValue" not in allowed
+
+
 def test_every_parameter_on_a_command_line_is_one_that_the_template_takes() -> None:
     secret = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:number-verification/any-a1B2c3"
     required = {
         "AppId": "000001",
+        "Line": "test",
         "AllowedOrigins": "https://www.abc.com",
         "SigningSecretArn": secret,
         "VerificationSecretArn": secret,
