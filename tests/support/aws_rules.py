@@ -12,7 +12,6 @@ from tests.support.templates import Made
 # What no provider's schema has; cfn-lint holds the other lengths and characters (`make audit`).
 _OF_GROUPS: Final = r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{0,255}"
 _PRINTABLE: Final = r"[\x20-\x7e]"
-_SID: Final = r"[A-Za-z0-9]+"
 
 TEXTS: Final[tuple[tuple[str, str, str], ...]] = (
     # EC2, IpRange
@@ -22,9 +21,11 @@ TEXTS: Final[tuple[tuple[str, str, str], ...]] = (
     ("*", "Tags[].Value", r"[\w\s.:/=+@-]{0,256}"),
     # IAM, PutRolePolicy, CreatePolicy
     ("AWS::IAM::Role", "Policies[].PolicyName", r"[\w+=,.@-]{1,128}"),
-    ("AWS::IAM::Role", "Policies[].PolicyDocument.Statement[].Sid", _SID),
     ("AWS::IAM::ManagedPolicy", "Description", _PRINTABLE + "{0,1000}"),
-    ("AWS::IAM::ManagedPolicy", "PolicyDocument.Statement[].Sid", _SID),
+    # Lambda, CreateFunction, PublishVersion; cfn-lint passes over the texts of what SAM makes
+    ("AWS::Serverless::Function", "FunctionName", r"[a-zA-Z0-9-_]{1,64}"),
+    ("AWS::Serverless::Function", "Description", r"[\s\S]{0,256}"),
+    ("AWS::Serverless::Function", "VersionDescription", r"[\s\S]{0,256}"),
     # CloudWatch, PutMetricAlarm, Dimension
     ("AWS::CloudWatch::Alarm", "AlarmName", _PRINTABLE + "{1,255}"),
     ("AWS::CloudWatch::Alarm", "MetricName", _PRINTABLE + "{1,255}"),

@@ -1,7 +1,10 @@
 """The three templates as CloudFormation makes them for some answers: what is there, with which properties."""
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from local import ROOT
@@ -155,3 +158,31 @@ def all_made() -> Iterator[tuple[str, Made]]:
         for region in REGIONS:
             for values in switches(template, region):
                 yield template, make(document, values, region, LONGEST_STACK)
+
+
+def forms(folder: Path, region: str) -> Iterator[Path]:
+    """Write each template as every switch makes it in a region, for tools that evaluate no condition."""
+    for template in (APPLICATION, NETWORK, WATCHING):
+        document = read(template)
+        head = {key: document[key] for key in ("AWSTemplateFormatVersion", "Transform") if key in document}
+        for number, values in enumerate(switches(template, region)):
+            path = folder / f"{region}-{Path(template).stem}-{number}.json"
+            made = make(document, values, region, LONGEST_STACK)
+            path.write_text(json.dumps({**head, **_referring(made.document)}))
+            yield path
+
+
+def _referring(value: Any) -> Any:
+    """Refer again to what is in the template itself, which evaluation has put in words."""
+    if isinstance(value, list):
+        return [_referring(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _referring(item) for name, item in value.items()}
+    if not isinstance(value, str) or "<" not in value:
+        return value
+    if value.startswith("<zone"):
+        return {"Fn::Select": [int(value == "<zone b>"), {"Fn::GetAZs": ""}]}
+    if match := re.fullmatch(r"<([A-Za-z0-9]+)>", value):
+        return {"Ref": match[1]} if match[1] != "imported" else value
+    text = value.replace("$", "$!") if "${" in value else value
+    return {"Fn::Sub": text.replace("<imported>", "imported").replace("<", "${").replace(">", "}")}
