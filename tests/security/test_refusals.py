@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,17 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local.environment import Function
+from tests.support.functions import ORIGIN, VERIFY_ENVIRONMENT
 from tests.support.in_process import InProcess
 
-VARIABLES: Final = {
-    "APP_ID": "000001",
-    "ALLOWED_ORIGINS": "https://www.example.com",
-    "SIGNING_SECRET_ID": "signing",
-    "VERIFICATION_SECRET_ID": "verification",
-    "PEPPER_SECRET_ID": "pepper",
-    "TABLE_NAME": "attempts",
-    "PLATFORM_URL": "http://127.0.0.1:1/verify",
-}
 MEMBERS: Final = ("preSign", "phoneNum", "token", "userInformation", "expandParams", "nonce", "device")
 # What cannot be in an answer by chance.
 CANARIES: Final = st.text("QXZJKqxzjk~<>'&;$", min_size=12, max_size=40)
@@ -48,18 +40,9 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module", params=["presign", "verify"])
 def function(request: pytest.FixtureRequest, log: Path) -> InProcess:
     """A function that reaches neither AWS nor the platform: what is refused here is refused before."""
-    return InProcess(Function(request.param, "arn", f"{request.param}.app.handler", VARIABLES, (), 20), log)
-
-
-def ask(function: InProcess, body: bytes, headers: Mapping[str, str]) -> tuple[Mapping[str, Any], str]:
-    """Send a body; give the refusal, and all that was answered."""
-    sent = {"origin": VARIABLES["ALLOWED_ORIGINS"], "content-type": "application/json", **headers}
-    event = {"headers": sent, "body": base64.b64encode(body).decode(), "isBase64Encoded": True}
-    answer = function.invoke(event, "id")
-    refusal = json.loads(answer["body"])
-    assert 400 <= answer["statusCode"] < 500
-    assert {"type", "title", "status", "detail", "code", "action"} <= refusal.keys()
-    return refusal, json.dumps(answer, ensure_ascii=False)
+    return InProcess(
+        Function(request.param, "arn", f"{request.param}.app.handler", VERIFY_ENVIRONMENT, (), 20), log
+    )
 
 
 def texts_of(value: Any) -> Iterator[str]:
@@ -79,8 +62,13 @@ def texts_of(value: Any) -> Iterator[str]:
 def test_a_refusal_repeats_nothing_that_was_sent(
     function: InProcess, body: dict[str, Any], headers: dict[str, str]
 ) -> None:
-    _, answered = ask(function, json.dumps(body).encode(), headers)
+    told = {"origin": ORIGIN, "content-type": "application/json", **headers}
+    text = base64.b64encode(json.dumps(body).encode()).decode()
+    answer = function.invoke({"headers": told, "body": text, "isBase64Encoded": True}, "id")
+    answered = json.dumps(answer, ensure_ascii=False)
 
+    assert 400 <= answer["statusCode"] < 500
+    assert {"type", "title", "status", "detail", "code", "action"} <= json.loads(answer["body"]).keys()
     sent = {*texts_of(body), *headers.values()} - {*MEMBERS}
     assert not [text for text in sent if text in answered]
 

@@ -15,6 +15,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 from cmpassport.errors import CmpassportError
+from tests.support.functions import VERIFY_ENVIRONMENT
 from verify.budget import AttemptBudget
 from verify.clients import ClientBudget
 from verify.devices import Devices
@@ -29,15 +30,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 NOON: Final = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
-ENVIRONMENT: Final = {
-    "APP_ID": "000340",
-    "ALLOWED_ORIGINS": "https://www.example.com",
-    "SIGNING_SECRET_ID": "signing",
-    "VERIFICATION_SECRET_ID": "verification",
-    "PEPPER_SECRET_ID": "pepper",
-    "TABLE_NAME": "attempts",
-    "PLATFORM_URL": "http://127.0.0.1/verify",
-}
 SILENCE: Final = "silence"
 
 
@@ -101,7 +93,7 @@ class World(Platform):
     def __init__(self, table: "DynamoDBClient", secrets: dict[str, str], *, mismatches: int = 100) -> None:
         self.time = Time()
         self.limits = Limits(2, 5, 8)
-        super().__init__(ENVIRONMENT["PLATFORM_URL"], self.limits, self.time.monotonic)
+        super().__init__(VERIFY_ENVIRONMENT["PLATFORM_URL"], self.limits, self.time.monotonic)
         self.code = "120020"
         self.seconds_to_answer = (0.3, 1.0)
         self.secret_seconds = 0.0
@@ -112,7 +104,7 @@ class World(Platform):
         self._secrets = secrets
         self._names = count()
         self._verifier = Verifier(
-            keyring=Keyring(Settings.from_environment(ENVIRONMENT), self._fetch, self.time.monotonic),
+            keyring=Keyring(Settings.from_environment(VERIFY_ENVIRONMENT), self._fetch, self.time.monotonic),
             attempts=AttemptBudget(table, "attempts", 5),
             clients=ClientBudget(table, "attempts", requests=0, mismatches=mismatches),
             devices=Devices(90),
@@ -130,15 +122,10 @@ class World(Platform):
         return token
 
     def request(
-        self,
-        number: str,
-        token: str,
-        network: str,
-        information: str = "fingerprint",
-        device: str | None = None,
+        self, number: str, token: str, network: str, information: str = "fingerprint"
     ) -> Verification | CmpassportError:
         """Verify a number, as a request that is under way."""
-        submission = Submission(number, token, information, device=device)
+        submission = Submission(number, token, information)
         try:
             verification = self._verifier.verify(submission, network, self.time.monotonic())
         except CmpassportError as error:

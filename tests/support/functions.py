@@ -1,10 +1,13 @@
 """What a function finds where it starts: its environment, and its secrets by name."""
 
+import importlib.util
 import json
+from types import ModuleType
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from local import ROOT
 from tests.support.receipt_secrets import bare, public_pem
 
 APP_ID: Final = "000340"
@@ -33,3 +36,13 @@ def secrets_of(key: RSAPrivateKey) -> dict[str, str]:
         "verification": json.dumps({"appKey": APP_KEY, "platformPublicKey": public_pem(key)}),
         "pepper": PEPPER,
     }
+
+
+def trim_script() -> ModuleType:
+    """Load the build's script that trims the dependencies layer."""
+    spec = importlib.util.spec_from_file_location("trim", ROOT / "layers" / "dependencies" / "trim.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -212,6 +212,12 @@ def test_every_parameter_on_a_command_line_is_one_that_the_template_takes() -> N
     assert len(seen) > 10
 
 
+def test_every_test_that_the_threats_name_is_there() -> None:
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    for file, test in re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page):
+        assert f"def {test}(" in (ROOT / file).read_text(encoding="utf-8") or not test, f"{file}::{test}"
+
+
 def test_every_target_of_make_is_there() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     used = {match[1] for _, text in commands() if (match := _MAKE.match(text))}
