@@ -119,6 +119,9 @@ def test_the_api_calls_the_alias_of_each_function_and_only_it_may(everything: li
         functions = made.resources("AWS::Lambda::Function")
         aliases = {f"<{name}Aliaslive>" for name in functions}
         assert {uri.split("/functions/")[1].split("/")[0] for uri in called.values()} == aliases
+        (stage,) = made.resources("AWS::ApiGatewayV2::Stage").values()
+        routes = {f"{way.upper()} {path}" for path, ways in api["Body"]["paths"].items() for way in ways}
+        assert stage.get("RouteSettings", {}).keys() <= routes  # API Gateway refuses settings of no route
         permissions = made.resources("AWS::Lambda::Permission").values()
         assert {each["FunctionName"] for each in permissions} == aliases
         assert {each["SourceArn"].partition("/")[2] for each in permissions} == {
