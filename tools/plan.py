@@ -26,6 +26,7 @@ _MADE_UP: Final = {
     "VerificationSecretArn": _SECRET,
 }
 """What stands in for what each deployment has to be given."""
+_DIGITS_IN_PRODUCTION: Final = 12
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
@@ -66,6 +67,9 @@ def _planned(parameters: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         for assertion in rule["Assertions"]:
             if not deployment.evaluate(assertion["Assert"]):
                 raise TemplateError(assertion["AssertDescription"].strip())
+    # Else a real application's requests would travel in the clear; a rule of the template looks into no text.
+    if parameters["Line"] == "test" and len(parameters["AppId"]) == _DIGITS_IN_PRODUCTION:
+        raise TemplateError("AppId: an app whose appId has 12 digits is of Line=production")
     for logical_id, resource in deployment.document["Resources"].items():
         if "Condition" not in resource or deployment.holds(resource["Condition"]):
             yield logical_id, resource["Type"]

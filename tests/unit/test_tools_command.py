@@ -178,6 +178,7 @@ def test_a_key_in_a_wrong_place_is_not_repeated(command: str, key: str, run: Run
         ("Line", "is not a parameter with its value"),
         ("AllowedOrigins=https://www.abc.com/", "parameter AllowedOrigins"),
         ("AppId=30001111222", "parameter AppId"),
+        ("AppId=300011112222 Line=test", "is of Line=production"),
     ],
 )
 def test_answers_that_cloudformation_would_refuse_are_refused(parameters: str, said: str, run: Run) -> None:
