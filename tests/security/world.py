@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 NOON: Final = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
-SILENCE: Final = "silence"
 
 
 class Time:
@@ -82,8 +81,6 @@ class World(Platform):
 
     Attributes
     ----------
-    code
-        What it answers to a token that nobody issued: a return code, or nothing at all.
     secret_seconds
         How long Secrets Manager takes for each call.
     results
@@ -94,7 +91,6 @@ class World(Platform):
         self.time = Time()
         self.limits = Limits(2, 5, 8)
         super().__init__(VERIFY_ENVIRONMENT["PLATFORM_URL"], self.limits, self.time.monotonic)
-        self.code = "120020"
         self.seconds_to_answer = (0.3, 1.0)
         self.secret_seconds = 0.0
         self.results: Counter[str] = Counter()
@@ -131,7 +127,7 @@ class World(Platform):
         except CmpassportError as error:
             self.results[type(error).__name__] += 1
             return error
-        self.results[verification.outcome.result_code or SILENCE] += 1
+        self.results[verification.outcome.result_code] += 1
         return verification
 
     def alone(self, *args: Any, **options: Any) -> Verification | CmpassportError:
@@ -146,11 +142,11 @@ class World(Platform):
         message = json.loads(request)
         token = message["body"]["token"]
         self.asked[token] += 1
-        code = self._sims.get(token, self.code)
+        code = self._sims.get(token, "120020")
         seconds = self._random.uniform(*self.seconds_to_answer)
         limit = min(self.limits.deadline, within or self.limits.deadline)
         self.time.sleep(min(seconds, limit))
-        if code == SILENCE or seconds > limit:
+        if seconds > limit:
             raise PlatformSilentError("ReadTimeoutError")
         header = {name: message["header"][name] for name in ("msgId", "timestamp", "appId")}
         return json.dumps({"header": {**header, "resultCode": code}, "body": {"taskId": "1"}}).encode()
