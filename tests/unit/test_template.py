@@ -218,12 +218,14 @@ def fires(alarm: Mapping[str, Any], minutes: Sequence[Mapping[str, int]]) -> boo
 def test_a_bad_release_is_taken_back_and_not_by_one_request(member: str) -> None:
     alarms = application(TrafficShift="Canary10Percent5Minutes").resources("AWS::CloudWatch::Alarm")
     names = ["VerifyReleaseAlarm"] if member == "refused" else ["VerifyReleaseAlarm", "PreSignReleaseAlarm"]
-    a_tenth_fails, one, burst, flood = (
-        {**GOOD_MINUTE, "calls": calls, member: bad} for calls, bad in ((30, 3), (1, 1), (60, 30), (1000, 40))
+    a_tenth_fails, a_fifth_of_it_fails, one, burst, flood = (
+        {**GOOD_MINUTE, "calls": calls, member: bad}
+        for calls, bad in ((30, 3), (1000, 20), (1, 1), (60, 30), (1000, 19))
     )
 
     for name in names:
-        assert fires(alarms[name], [GOOD_MINUTE] * 3 + [a_tenth_fails] * 2)
+        for bad in (a_tenth_fails, a_fifth_of_it_fails):
+            assert fires(alarms[name], [GOOD_MINUTE] * 3 + [bad] * 2)
         for harmless in ([one] * 5, [burst, *[GOOD_MINUTE] * 4], [flood] * 5):
             assert not fires(alarms[name], harmless)
 
