@@ -1,14 +1,19 @@
-"""AWS as the operator reaches it: profile and region by option, the rest as boto3 finds it."""
+"""AWS as the operator reaches it, and what keeps it from answering, told apart by what there is to do."""
 
 import argparse
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 import boto3
+from botocore import exceptions
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
-from tools.aws_errors import errors_in_words
-from tools.findings import UseError
+from tools.findings import ToolError, UseError
+from tools.messages import Text, text
 
 _CONFIG: Final = Config(
     connect_timeout=5,
@@ -19,21 +24,50 @@ _CONFIG: Final = Config(
 """An operator waits seconds, not minutes."""
 _NONE: Final[Mapping[str, str]] = {}
 
+_AWS_ERRORS: Final = (BotoCoreError, ClientError, ResponseParserError, ValueError)
+"""What a call of AWS raises; an endpoint that is not an address is a ValueError."""
+EVERYWHERE: Final = frozenset({"aws-unreachable", "aws-credentials", "aws-no-region", "aws-clock"})
+"""What the next call to the same service would meet too."""
+
+_NO_CREDENTIALS: Final = (
+    exceptions.NoCredentialsError,
+    exceptions.PartialCredentialsError,
+    exceptions.CredentialRetrievalError,
+    exceptions.TokenRetrievalError,
+    exceptions.SSOError,
+)
+_BY_TYPE: Final[tuple[tuple[tuple[type[Exception], ...], str], ...]] = (
+    ((exceptions.ProfileNotFound,), "no-profile"),
+    (_NO_CREDENTIALS, "credentials"),
+    ((exceptions.NoRegionError, exceptions.InvalidRegionError), "no-region"),
+    ((exceptions.HTTPClientError, exceptions.ConnectionError), "unreachable"),
+    ((BotoCoreError,), "refused"),
+    ((ResponseParserError, ValueError), "unreachable"),
+)
+_OLD: Final = "ExpiredToken(Exception)?|InvalidAccessKeyId|InvalidClientTokenId|UnrecognizedClientException"
+_UNSIGNED: Final = "IncompleteSignature|MissingAuthenticationToken"
+_SIGNATURE: Final = "InvalidSignatureException|SignatureDoesNotMatch"
+_BY_CODE: Final = (
+    ("UnknownOperation", "", "unreachable"),
+    ("AccessDenied(Exception)?", "kms", "kms-denied"),
+    ("AccessDenied(Exception)?|UnauthorizedOperation", "", "denied"),
+    ("DecryptionFailure|KMS.*", "", "kms-denied"),
+    ("ResourceNotFoundException", "staging label", "empty"),
+    ("ResourceNotFoundException", "", "not-found"),
+    ("ValidationError", "does not exist", "not-found"),  # CloudFormation's way to say so
+    ("InvalidRequestException", "delet", "deleted"),
+    ("RequestExpired|RequestTimeTooSkewed|RequestInTheFuture", "", "clock"),
+    (_SIGNATURE, "expired|not yet current", "clock"),
+    (f"{_SIGNATURE}|{_OLD}|{_UNSIGNED}", "", "credentials"),
+)
+"""An error's code, words in its text, and the kind; the first that fits."""
+
 
 class Aws:
-    """AWS in one region.
+    """AWS in one region, by --profile and --region.
 
-    Parameters
-    ----------
-    options
-        --profile and --region.
-    variables
-        A local stack's: its region, credentials and endpoints serve where the options name none.
-
-    Raises
-    ------
-    ToolError
-        There is no such profile, or no region is known.
+    A local stack's variables give region, credentials and endpoints where the options name none. A ToolError
+    says that there is no such profile, or that no region is known.
     """
 
     def __init__(self, options: argparse.Namespace, variables: Mapping[str, str] = _NONE) -> None:
@@ -44,19 +78,38 @@ class Aws:
             region = options.region or variables.get("AWS_REGION")
             self._session = boto3.Session(profile_name=options.profile, region_name=region, **keys)
         if self._session.region_name is None:
-            raise UseError("no-region")
+            raise UseError("aws-no-region", subject="AWS", name="-")
         self.region = str(self._session.region_name)
 
     def client(self, service: str) -> Any:
-        """Return a boto3 client of a service.
-
-        Raises
-        ------
-        ToolError
-            The region or the endpoint is not one.
-        """
+        """Return a boto3 client of a service; a ToolError where the region or the endpoint is not one."""
         address = self._variables.get(
             f"AWS_ENDPOINT_URL_{service.upper()}", self._variables.get("AWS_ENDPOINT_URL")
         )
         with errors_in_words(region=self.region):
             return self._session.client(service, config=_CONFIG, endpoint_url=address)  # type: ignore[call-overload]
+
+
+def said_of(error: Exception, subject: str, region: str | None = None) -> Text:
+    """Say what an AWS error means here, of a secret, a stack or AWS; never the error's own text."""
+    kind, name, operation = "refused", type(error).__name__, ""
+    if isinstance(error, ClientError):
+        content, operation = error.response.get("Error", {}), error.operation_name
+        code, said = content.get("Code", ""), content.get("Message", "").lower()
+        name = code if code.isidentifier() else name
+        fits = (row[2] for row in _BY_CODE if re.fullmatch(row[0], code) and re.search(row[1], said))
+        kind = next(fits, kind)
+    else:
+        kind = next(each for types, each in _BY_TYPE if isinstance(error, types))
+    values = {"subject": subject, "secret": subject.removeprefix("secret "), "operation": operation}
+    return text(f"aws-{kind}", region=region or "AWS", name=name, **values)
+
+
+@contextmanager
+def errors_in_words(subject: str = "AWS", region: str | None = None) -> Iterator[None]:
+    """Turn what boto3 raises into a ToolError."""
+    try:
+        yield
+    except _AWS_ERRORS as error:
+        said = said_of(error, subject, region)
+        raise ToolError(said.key, **said.values) from None

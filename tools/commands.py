@@ -6,24 +6,23 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from tools.findings import UseError
-from tools.given import SecretKind
+from tools.given import SecretKind, secret_name
 from tools.messages import Language, text
 from tools.output import Output
-from tools.prompts import secret_name
 
 SAFE_BITS: Final = 2048
 
 _SIGNING, _VERIFICATION, _RECEIPTS = SecretKind
 _COMMANDS: Final[dict[str, tuple[str, SecretKind | None, str]]] = {
-    "keys new": ("tools.keys.new:run", _SIGNING, "--bits --secret --kms-key --out"),
+    "keys new": ("tools.keys.pair:new", _SIGNING, "--bits --secret --kms-key"),
     "keys put verification": (
-        "tools.keys.put:verification",
+        "tools.keys.pair:put_verification",
         _VERIFICATION,
         "--app-key --platform-public --replace --secret --kms-key",
     ),
-    "keys put signing": ("tools.keys.put:signing", _SIGNING, "--private --replace --secret --kms-key"),
+    "keys put signing": ("tools.keys.pair:put_signing", _SIGNING, "--private --replace --secret --kms-key"),
     "keys check": (
-        "tools.keys.check:run",
+        "tools.keys.pair:check",
         _SIGNING,
         "--secret|--private --verification-secret|--platform-public --public",
     ),
@@ -40,8 +39,7 @@ _COMMANDS: Final[dict[str, tuple[str, SecretKind | None, str]]] = {
 each other."""
 _GROUPS: Final = ("keys", "keys put", "keys receipts")
 _FILES: Final = (
-    *("--app-key", "--encryption-key", "--out", "--platform-public"),
-    *("--private", "--public", "--state", "file"),
+    *("--app-key", "--encryption-key", "--platform-public", "--private", "--public", "--state", "file"),
 )
 _OPTIONS: Final[dict[str, dict[str, Any]]] = {
     **{name: {"action": "store_true"} for name in ("--now", "--probe", "--list", "--replace")},

@@ -1,199 +1,124 @@
-"""What is known of a target; each fact is looked at when it is first asked for, and then stays."""
+"""What a command is about, a deployed stack or the running local one, and what is known of it."""
 
+import argparse
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from urllib3 import PoolManager, Timeout
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    NameResolutionError,
-    NewConnectionError,
-    SSLError,
-)
+from urllib3 import Timeout
 
 from cmpassport.secret_cache import SecretFormatError, read_fields
 from cmpassport.settings import SettingsError
-from tools import ROOT
-from tools.aws_errors import AWS_ERRORS, EVERYWHERE, Cause, cause_of
-from tools.findings import Finding
-from tools.given import SecretKind, of_secrets
+from local import state
+from tools.aws import EVERYWHERE, Aws, errors_in_words
+from tools.findings import Finding, ToolError, UseError, fault, fine, warning
+from tools.given import SecretKind, is_name, of_secrets
 from tools.messages import Text, text
-from tools.prompts import is_name
 from tools.secret_text import APP_KEY, Keys, examine_reported, examine_signing, examine_verification
-from tools.target import VERIFY, Target
+from tools.store import Store
+from tools.web import Fetched, fetch, tls_of_the_functions
 from verify.message import Credentials
 from verify.settings import Settings
 
+PRESIGN: Final = "PreSignFunction"
+VERIFY: Final = "VerifyFunction"
+RECEIPT_KEYS: Final = "ReceiptKeysFunction"
+"""There where receipts are on."""
 SIGNING: Final = "SIGNING_SECRET_ID"
 VERIFICATION: Final = "VERIFICATION_SECRET_ID"
 PEPPER: Final = "PEPPER_SECRET_ID"
 RECEIPTS: Final = "RECEIPT_SECRET_ID"
 
-_ARN: Final = re.compile(
-    r"arn:[a-z-]+:secretsmanager:([a-z0-9-]+):[0-9]{12}:secret:(.+?)(?:-[A-Za-z0-9]{6})?"
-)
-_PAGE_BYTES: Final = 1 << 20
-_STAGES: Final[tuple[tuple[type[Exception], str], ...]] = (
-    (NameResolutionError, "name"),
-    (NewConnectionError, "connection"),
-    (ConnectTimeoutError, "connection"),
-    (SSLError, "tls"),
-    (Exception, "http"),
-)
+_ARN: Final = re.compile(r"arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:(.+?)(?:-[A-Za-z0-9]{6})?")
+_STACK: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,127}|arn:[a-z-]+:cloudformation:[A-Za-z0-9:/-]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """An HTTP answer, or the stage at which there was none: name, connection, tls or http.
-
-    `headers` have their names in lower case; `why` is the status or the kind of failure, in short.
-    """
-
-    why: str
-    status: int = 0
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = field(default=b"", repr=False)
-    stage: str = ""
-
-    def document(self) -> dict[str, Any]:
-        """Return the JSON object of the body; an empty one where it is not one."""
-        try:
-            content = json.loads(self.body)
-        except ValueError:
-            return {}
-        return content if isinstance(content, dict) else {}
-
-
-def fetch(method: str, url: str, timeout: Timeout | float = 10.0, **options: Any) -> Fetched:
-    """Fetch an address, up to a MiB; redirections are not followed."""
-    try:
-        http = PoolManager(retries=False)
-        response = http.request(
-            method, url, redirect=False, timeout=timeout, preload_content=False, **options
-        )
-        body = response.read(_PAGE_BYTES, decode_content=True)
-        response.close()
-    except (HTTPError, OSError) as error:
-        stage = next(stage for kind, stage in _STAGES if isinstance(error, kind))
-        certificate = getattr(error.args[0] if error.args else None, "verify_message", "")
-        return Fetched(certificate.rstrip(".") or type(error).__name__, stage=stage)
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    return Fetched(f"HTTP {response.status}", response.status, headers, body)
-
-
-def origin_of(url: str) -> str:
-    """Return the origin of an address as a browser writes it."""
-    parts = urlsplit(url)
-    host = (parts.hostname or "").lower()
-    usual = {"http": 80, "https": 443}.get(parts.scheme)
-    port = f":{parts.port}" if parts.port not in {None, usual} else ""
-    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}"
-
-
-def referer_of(url: str) -> str:
-    """Return the address under which a page is reported: all of it, up to ? or #."""
-    return origin_of(url) + (urlsplit(url).path or "/")
-
-
-@cache
-def parameter(variable: str) -> str:
-    """Return the template's parameter behind a variable; empty where there is none."""
-    parameters, _, resources = (ROOT / "template.yaml").read_text(encoding="utf-8").partition("\nResources:")
-    found = re.search(rf"^ +{variable}: .*?!Ref (\w+)", resources, re.MULTILINE)
-    return found[1] if found and f"\n  {found[1]}:\n" in parameters else ""
-
-
-def where_to_set(variable: str) -> Text:
-    """Say where a variable gets its value, as the beginning of a fix."""
-    name = parameter(variable)
-    return text("set-parameter" if name else "set-by-template", variable=variable, parameter=name)
-
-
+@dataclass(kw_only=True)
 class Examination:
-    """What is known of a target.
+    """A stack, and what is known of it; each fact is looked at when it is first asked for, and then stays.
 
-    Parameters
+    Attributes
     ----------
-    target
-        What is looked at.
+    variables
+        The functions' environment variables, by logical id.
     now
         Clock, aware.
+    api
+        The API's base address, without a trailing slash; empty where there is none to call.
+    reported_key
+        The customer's public key as reported to the open platform; empty where it is not known.
     pages
         Addresses of pages that integrate the SDK.
-    public_key
-        The customer's public key as reported to the open platform; empty where no file was named.
+    findings
+        What was found on the way.
+    egress
+        The addresses from which a deployment's platform calls come; empty where they are not fixed.
+    own_network
+        Whether a deployment runs in a VPC, whose addresses the stack does not know.
     """
 
-    def __init__(
-        self, target: Target, now: Callable[[], datetime], pages: tuple[str, ...] = (), public_key: str = ""
-    ) -> None:
-        self.target = target
-        self.now = now
-        self.pages = pages or target.pages
-        self._public_key = public_key or target.reported_key
-        self._secrets: dict[str, str | Cause] = {}
+    name: Text
+    is_local: bool
+    variables: Mapping[str, Mapping[str, str]] = field(repr=False)
+    aws: Aws
+    now: Callable[[], datetime]
+    api: str
+    reported_key: str
+    pages: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
+    egress: tuple[str, ...] = ()
+    own_network: bool = False
+    _secrets: dict[str, str | Text] = field(default_factory=dict, repr=False)
 
     @cached_property
     def settings(self) -> Settings | None:
         """The verification's settings; None where its function refuses a variable."""
         try:
-            return Settings.from_environment(self.target.variables[VERIFY])
+            return Settings.from_environment(self.variables[VERIFY])
         except SettingsError:
             return None
 
     @property
     def origins(self) -> tuple[str, ...]:
         """The allowed origins, in their order."""
-        entries = self.target.variables[VERIFY].get("ALLOWED_ORIGINS", "").split(",")
+        entries = self.variables[VERIFY].get("ALLOWED_ORIGINS", "").split(",")
         return tuple(dict.fromkeys(entry.strip() for entry in entries if entry.strip()))
 
     def secret_id(self, variable: str) -> str:
         """Return the name or ARN by which the functions know a secret; empty for none."""
-        return next(
-            (each[variable].strip() for each in self.target.variables.values() if variable in each), ""
-        )
+        return next((each[variable].strip() for each in self.variables.values() if variable in each), "")
 
     def secret_name(self, variable: str) -> str:
         """Return a secret's name, out of its ARN where the functions have that."""
         whole = self.secret_id(variable)
         match = _ARN.fullmatch(whole)
-        return match[2] if match else whole if is_name(whole) else variable
+        return match[1] if match else whole if is_name(whole) else variable
 
     def shown_secrets(self) -> dict[str, str]:
-        """Return what names the target's own secrets in commands that are shown."""
+        """Return what names the stack's own secrets in commands that are shown."""
         variables = (SIGNING, VERIFICATION, RECEIPTS)
         return of_secrets(dict(zip(SecretKind, map(self.secret_name, variables), strict=True)))
 
-    def secret(self, variable: str) -> str | Cause | None:
-        """Return a secret's text, or why there is none; None where it was not asked for.
+    def secret(self, variable: str) -> str | Text | None:
+        """Return a secret's text, or what is said where there is none; None where it was not asked for.
 
         After an error that the next secret would meet too, no other is asked for.
         """
-        if variable not in self._secrets and self.secret_id(variable):
-            if any(cause.kind in EVERYWHERE for cause in self._secrets.values() if isinstance(cause, Cause)):
+        name = self.secret_id(variable)
+        if variable not in self._secrets and name:
+            if any(isinstance(each, Text) and each.key in EVERYWHERE for each in self._secrets.values()):
                 return None
-            self._secrets[variable] = self._read(self.secret_id(variable))
+            try:
+                self._secrets[variable] = Store.at(self.aws).read(name)
+            except ToolError as error:
+                self._secrets[variable] = error.text
         return self._secrets.get(variable)
-
-    def _read(self, name: str) -> str | Cause:
-        if not is_name(name):  # AWS writes down which names it is asked for
-            return Cause("a-key", "")
-        match = _ARN.fullmatch(name)
-        if match and match[1] != self.target.aws.region:
-            return Cause("elsewhere", match[1])
-        try:
-            answer = self.target.aws.client("secretsmanager").get_secret_value(SecretId=name)
-        except AWS_ERRORS as error:
-            return cause_of(error)
-        return answer["SecretString"] if "SecretString" in answer else Cause("binary", "SecretBinary")
 
     @cached_property
     def keys(self) -> Keys:
@@ -209,7 +134,7 @@ class Examination:
     @cached_property
     def reported(self) -> tuple[RSAPublicKey | None, tuple[Finding, ...]]:
         """The public key that the open platform has, None where not known, and what is wrong with it."""
-        return examine_reported(self._public_key, text("reported-key")) if self._public_key else (None, ())
+        return examine_reported(self.reported_key, text("reported-key")) if self.reported_key else (None, ())
 
     def credentials(self) -> Credentials | None:
         """Return what a request is signed and encrypted with; None where any of it is wrong."""
@@ -224,8 +149,120 @@ class Examination:
 
     @cached_property
     def contact(self) -> Fetched | None:
-        """The platform's answer to a request that asks for nothing, with the functions' own time limits."""
+        """The platform's answer to a request that asks for nothing, in the functions' time and TLS."""
         if self.settings is None:
             return None
         limits = self.settings.limits
-        return fetch("GET", self.settings.platform_url, Timeout(connect=limits.connect, read=limits.read))
+        timeout = Timeout(connect=limits.connect, read=limits.read)
+        return fetch("GET", self.settings.platform_url, timeout, tls_of_the_functions())
+
+
+def is_named(options: argparse.Namespace) -> bool:
+    """Tell whether the command line names a stack."""
+    return options.stack is not None or options.state is not None
+
+
+def find(options: argparse.Namespace, pages: tuple[str, ...] = (), public_key: str = "") -> Examination:
+    """Find what the command line names: by default the running local stack."""
+    if options.stack is not None:
+        return _deployed(options, pages, public_key)
+    path = options.state or state.DEFAULT_FILE
+    functions = state.find_functions(path)
+    if not functions:
+        raise UseError("no-local-stack")
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return Examination(
+        name=text("target-local", api=content["api"]),
+        is_local=True,
+        variables={name: function.variables for name, function in functions.items()},
+        aws=Aws(options, {**functions[VERIFY].variables, "AWS_REGION": content["region"]}),
+        now=options.clock,
+        api=content["api"],
+        reported_key=public_key or content["customerPublicKey"],
+        pages=pages or (f"{content['page']}/",),
+    )
+
+
+def _deployed(options: argparse.Namespace, pages: tuple[str, ...], public_key: str) -> Examination:
+    """See what CloudFormation says of a stack, and what Lambda runs of its functions."""
+    if not _STACK.fullmatch(options.stack):  # which is not shown: it may be anything
+        raise UseError("no-stack-name")
+    aws = Aws(options)
+    where = {"stack": options.stack, "region": aws.region}
+    with errors_in_words(f"stack {options.stack}", aws.region):
+        stack = aws.client("cloudformation").describe_stacks(StackName=options.stack)["Stacks"][0]
+        outputs = {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", ())}
+        parameters = {item["ParameterKey"]: item["ParameterValue"] for item in stack.get("Parameters", ())}
+        status = status_of(stack["StackStatus"], where)
+        running = {name: _function(aws, options.stack, name) for name in (PRESIGN, VERIFY)}
+        receipts = running[VERIFY]["Variables"]
+        if receipts.get("RECEIPT_SECRET_ID") and receipts.get("RECEIPTS", "on") != "off":
+            running[RECEIPT_KEYS] = _function(aws, options.stack, RECEIPT_KEYS)
+    broken = [
+        fault("function-failed", function=name, state=state, reason=each.get(f"{state}ReasonCode", "-"))
+        for name, each in running.items()
+        for state in ("State", "LastUpdateStatus")
+        if each.get(state) == "Failed"
+    ]
+    return Examination(
+        name=text("target-stack", **where),
+        is_local=False,
+        variables={name: each["Variables"] for name, each in running.items()},
+        aws=aws,
+        now=options.clock,
+        api=outputs.get("ApiUrl", "").rstrip("/"),
+        reported_key=public_key,
+        pages=pages,
+        findings=(status, *_releases(running, settled=status.code != "stack-in-progress"), *broken),
+        egress=tuple(filter(None, re.split(r"[,\s]+", outputs.get("EgressAddresses", "")))),
+        own_network=bool(parameters.get("SubnetIds")),
+    )
+
+
+def status_of(status: str, where: Mapping[str, Any]) -> Finding:
+    """Say how far a deployment is; a ToolError where it was never whole."""
+    if status in {"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"}:
+        return fine("stack-found", status=status, **where)
+    if status in {"UPDATE_ROLLBACK_COMPLETE", "IMPORT_ROLLBACK_COMPLETE"}:
+        return warning("stack-rolled-back", status=status, **where)
+    if status.endswith("_IN_PROGRESS"):
+        return warning("stack-in-progress", status=status, **where)
+    raise ToolError("stack-unfinished", status=status, **where)
+
+
+def _function(aws: Aws, stack: str, logical_id: str) -> dict[str, Any]:
+    """Return the configuration of what runs, with its variables: of the alias `live` where there is one."""
+    functions: Any = aws.client("lambda")
+    try:
+        with errors_in_words(f"function {logical_id}", aws.region):
+            resource = aws.client("cloudformation").describe_stack_resource(
+                StackName=stack, LogicalResourceId=logical_id
+            )
+            name = resource["StackResourceDetail"]["PhysicalResourceId"]
+            found = latest = functions.get_function_configuration(FunctionName=name)
+            with suppress(functions.exceptions.ResourceNotFoundException):
+                found = functions.get_function_configuration(FunctionName=name, Qualifier="live")
+    except ToolError as error:
+        if error.text.key != "aws-not-found":
+            raise
+        raise ToolError("function-missing", stack=stack, function=logical_id) from None
+    environment = found.get("Environment", {})
+    if "Error" in environment:
+        raise ToolError("aws-kms-denied", subject=logical_id, name=environment["Error"].get("ErrorCode"))
+    return {**found, "Variables": environment.get("Variables", {}), "Latest": latest.get("Description", "")}
+
+
+def _releases(running: Mapping[str, Mapping[str, Any]], *, settled: bool) -> Iterator[Finding]:
+    """Say which release runs, by the description of its version; and whether it is the one deployed last."""
+    for function, each in running.items():
+        runs, latest = _release(each.get("Description", "")), _release(each["Latest"])
+        said = {"function": function, "release": runs, "version": each["Version"]}
+        if settled and latest and each.get("Description", "") != each["Latest"]:
+            yield warning("release-set-back", latest=latest, **said)
+        elif runs:
+            yield fine("release", **said)
+
+
+def _release(description: str) -> str:
+    found = re.search(r"\bRelease ([A-Za-z0-9._-]+)", description)
+    return found[1] if found else ""

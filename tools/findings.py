@@ -1,8 +1,8 @@
 """What commands say of what they look at: findings, each with what to do; and how a command fails."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, auto
 from typing import Any, Final
 
 from tools.messages import Text, text
@@ -11,13 +11,13 @@ FOUND: Final = 1
 """Exit code of a finding or a failure."""
 
 
-class Severity(StrEnum):
+class Severity(Enum):
     """How much a finding matters; a fault alone makes the command fail."""
 
-    OK = "ok"
-    UNKNOWN = "not checked"
-    WARNING = "warning"
-    FAULT = "fault"
+    OK = auto()
+    UNKNOWN = auto()
+    WARNING = auto()
+    FAULT = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,24 +29,15 @@ class Finding:
     text: Text
 
 
-def fine(code: str, message: str = "", /, **values: Any) -> Finding:
-    """Make the finding of what is in order; the message's key is the code unless another is named."""
-    return Finding(code, Severity.OK, text(message or code, **values))
+def _maker(severity: Severity) -> Callable[..., Finding]:
+    def make(code: str, message: str = "", /, **values: Any) -> Finding:
+        return Finding(code, severity, text(message or code, **values))
+
+    return make
 
 
-def unknown(code: str, message: str = "", /, **values: Any) -> Finding:
-    """Make the finding of what could not be looked at, or was not asked for."""
-    return Finding(code, Severity.UNKNOWN, text(message or code, **values))
-
-
-def warning(code: str, message: str = "", /, **values: Any) -> Finding:
-    """Make the finding of what works but should not stay so."""
-    return Finding(code, Severity.WARNING, text(message or code, **values))
-
-
-def fault(code: str, message: str = "", /, **values: Any) -> Finding:
-    """Make the finding of what keeps the product from working."""
-    return Finding(code, Severity.FAULT, text(message or code, **values))
+fine, unknown, warning, fault = map(_maker, Severity)
+"""Make a finding of a code; the message's key is the code unless another is named."""
 
 
 def failed(findings: Iterable[Finding]) -> bool:
@@ -55,7 +46,10 @@ def failed(findings: Iterable[Finding]) -> bool:
 
 
 class ToolError(Exception):
-    """A command cannot go on; the message, of `messages.toml`, never carries a secret."""
+    """A command cannot go on: raised wherever that is found, it ends the command.
+
+    The message, of `messages.toml`, never carries a secret.
+    """
 
     exit_code = FOUND
 

@@ -1,12 +1,24 @@
-"""What a command line names, for the commands that are shown: a copied line acts on the same secret."""
+"""What a command line names: files, secrets, and what completes the commands that are shown.
 
+A line that is copied acts on the same secret, in the same place.
+"""
+
+import re
 import shlex
+import sys
 import tomllib
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from tools import ROOT
+from tools.findings import ToolError, UseError
+from tools.messages import Text, text
+
+_STANDARD_INPUT: Final = Path("-")
+_SECRET_NAME: Final = re.compile(r"(?!.*BEGIN )[A-Za-z0-9/_+=.@:!-]{1,300}")
+"""A public key of 2048 bits has 392 characters in Base64, and names are short."""
 
 
 class SecretKind(Enum):
@@ -17,12 +29,44 @@ class SecretKind(Enum):
     RECEIPTS = "number-verification/receipts"
 
 
+def read_file(path: Path) -> str:
+    """Read a text file, or standard input for `-`."""
+    try:
+        data = sys.stdin.buffer.read() if path == _STANDARD_INPUT else path.read_bytes()
+        return data.decode()
+    except OSError as error:
+        raise UseError("file-unreadable", file=name_of(path), reason=error.strerror) from None
+    except UnicodeDecodeError:
+        raise ToolError("file-binary", file=name_of(path), path=path) from None
+
+
+def name_of(path: Path) -> str | Text:
+    """Return what a file is called in sentences; a key that was given in a file's place is not repeated."""
+    if path == _STANDARD_INPUT:
+        return text("standard-input")
+    return str(path) if is_name(str(path)) else text("given-as-file")
+
+
+def is_name(word: str) -> bool:
+    """Tell whether what was given as a name can be one, and is not a key."""
+    return len(word) < 300 and "BEGIN " not in word  # noqa: PLR2004 - see above
+
+
+def secret_name(word: str) -> str:
+    """Read a secret's name or ARN from the command line; anything else is not repeated."""
+    if not _SECRET_NAME.fullmatch(word):
+        raise UseError("not-a-secret-name")
+    return word
+
+
 def given(options: Mapping[str, Any]) -> dict[str, str]:
     """Return what completes a shown command, each after a blank; empty where nothing was named.
 
     `aws` has --profile and --region, `at` the deployment, `deploy`, `env` and `stack_at` the stack that
     a secret's name suggests; see `of_secrets` for the others.
     """
+    if [*options.values()].count(_STANDARD_INPUT) > 1:
+        raise UseError("standard-input-twice")
     kind, secret = options.get("kind"), options.get("secret") or ""
     secrets = {kind: secret or None}
     base, _, last = secret.rpartition("/")
@@ -31,9 +75,10 @@ def given(options: Mapping[str, Any]) -> dict[str, str]:
         secrets = {each: f"{base}/{each.name.lower()}" for each in SecretKind}
     if options.get("verification_secret"):
         secrets[SecretKind.VERIFICATION] = options["verification_secret"]
+    environment = _written(config_env=_environment(of_stack))
     return {
-        "env": _environment(of_stack),
-        "deploy": _environment(of_stack) or _written(stack_name=of_stack),
+        "env": environment,
+        "deploy": environment or _written(stack_name=of_stack),
         "stack_at": _written(stack=of_stack or SecretKind.SIGNING.value.partition("/")[0]),
         "aws": _written(profile=options.get("profile"), region=options.get("region")),
         "at": _written(stack=options.get("stack"), state=options.get("state")),
@@ -50,14 +95,14 @@ def of_secrets(secrets: Mapping[Any, str | None]) -> dict[str, str]:
 
 
 def _environment(stack: str) -> str:
-    """Return the option that names a stack's environment of samconfig.toml; empty for the default or none."""
+    """Return a stack's environment of samconfig.toml; empty for the default or none."""
     document = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
-    stacks = {
-        each["global"]["parameters"].get("stack_name"): name
-        for name, each in document.items()
-        if isinstance(each, dict) and "global" in each and name != "default"
-    }
-    return _written(config_env=stacks.get(stack))
+    for name, each in document.items():
+        if stack and name != "default" and isinstance(each, dict):
+            parameters = each.get("global", {}).get("parameters", {})
+            if parameters.get("stack_name") == stack:
+                return name
+    return ""
 
 
 def _written(**options: Any) -> str:

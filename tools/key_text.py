@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -90,7 +90,7 @@ def _examine(content: str, name: Name, load: Callable[[str], _K], owner: str) ->
             break
     if key is not None and not met:
         return Examined(key, (_size(key, name, owner),), key)
-    values: dict[str, Any] = {each: text(f"{each}-{owner}") for each in ("again", "make", "exposed")}
+    values: dict[str, Any] = {each: text(f"{each}-{owner}") for each in ("again", "exposed")}
     values["name"] = name
     certain = key is not None or instead is not None
     wrong = [(each.code, values) for each in met if certain or not each.tentative]
@@ -103,9 +103,8 @@ def _examine(content: str, name: Name, load: Callable[[str], _K], owner: str) ->
 
 
 def _size(key: RSAPrivateKey | RSAPublicKey, name: Name, owner: str) -> Finding:
-    kind = "private" if isinstance(key, RSAPrivateKey) else "public"
     if key.key_size >= SAFE_BITS:
-        return fine("key-readable", f"key-readable-{kind}", name=name, bits=key.key_size)
+        return fine("key-readable", name=name, bits=key.key_size)
     return warning("key-small", f"key-small-{owner}", name=name, bits=key.key_size)
 
 
@@ -124,28 +123,30 @@ def _damage(content: str) -> str:
         asn1.decode_der(asn1.TLV, der)
     except ValueError as error:
         return "trailing" if "ExtraData" in str(error) else "truncated"
-    return "inconsistent" if _loaded(load_der_private_key, der, None) == "Invalid private key" else "changed"
+    return "changed"
 
 
 # What a text is instead of the wanted key.
 
-_LOADERS: Final[tuple[tuple[str, Callable[[bytes], Any] | None, Callable[[bytes], Any]], ...]] = (
-    ("certificate", x509.load_pem_x509_certificate, x509.load_der_x509_certificate),
-    ("certificate-request", x509.load_pem_x509_csr, x509.load_der_x509_csr),
-    ("pkcs7", pkcs7.load_pem_pkcs7_certificates, pkcs7.load_der_pkcs7_certificates),
-    ("pkcs12", None, lambda data: pkcs12.load_pkcs12(data, None)),
-    ("public", load_pem_public_key, load_der_public_key),
-    ("private", lambda data: load_pem_private_key(data, None), lambda data: load_der_private_key(data, None)),
+_DER: Final[tuple[tuple[str, Callable[[bytes], Any]], ...]] = (
+    ("certificate", x509.load_der_x509_certificate),
+    ("certificate-request", x509.load_der_x509_csr),
+    ("pkcs7", pkcs7.load_der_pkcs7_certificates),
+    ("pkcs12", lambda data: pkcs12.load_pkcs12(data, None)),
+    ("public", load_der_public_key),
+    ("private", lambda data: load_der_private_key(data, None)),
 )
-"""What each loads, from PEM and from DER."""
+_PEM: Final[tuple[tuple[str, Callable[[bytes], Any]], ...]] = (
+    ("public", load_pem_public_key),
+    ("private", lambda data: load_pem_private_key(data, None)),
+)
 _BEGINNINGS: Final = (
-    (r"-+BEGIN OPENSSH PRIVATE KEY", "openssh"),
-    (r"(?:ssh|ecdsa|sk)-[a-z0-9@.-]+ AAAA", "openssh-public"),
     (r"-+BEGIN (?:NEW )?CERTIFICATE REQUEST", "certificate-request"),
     (r"-+BEGIN (?:TRUSTED |X509 )?CERTIFICATE", "certificate"),
+    (r"-+BEGIN PKCS7", "pkcs7"),
     (r"-+BEGIN ENCRYPTED PRIVATE KEY", "encrypted"),
-    (r"PuTTY-User-Key-File|-+ ?BEGIN (?:SSH2|PGP) ", "foreign-key"),
-    (r'\{[^{}]*"kty"\s*:', "jwk"),
+    (r"-+ ?BEGIN (?:OPENSSH|SSH2|PGP) |PuTTY-User-Key-File|(?:ssh|ecdsa|sk)-[a-z0-9@.-]+ AAAA", "foreign"),
+    (r'\{[^{}]*"kty"\s*:', "foreign"),  # a JSON Web Key
 )
 """Forms that are told by how they begin, whole or not."""
 
@@ -163,35 +164,29 @@ def _instead(content: str, wanted: str) -> _Named | None:
         data = content.encode() if is_pem else base64.b64decode("".join(content.split()), validate=True)
     except ValueError:
         return None
-    for code, pem, der in _LOADERS:
-        loader = pem if is_pem else der
-        if loader is not None and (named := _named(code, _loaded(loader, data), wanted)):
+    for code, load in _PEM if is_pem else _DER:
+        try:
+            named = _named(code, load(data), wanted)
+        except TypeError:
+            return "encrypted", {}
+        except UnsupportedAlgorithm as error:  # 1.2.156.10197 is where China's own algorithms stand
+            return "not-rsa", {"algorithm": "SM2" if "1.2.156.10197" in str(error) else "?"}
+        except ValueError as error:
+            named = (code, {}) if "Invalid password" in str(error) else None
+        if named:
             return named
     return None
 
 
-def _loaded(load: Callable[..., Any], *data: Any) -> Any:
-    """Return what a loader makes of data; where it refuses, what it says."""
-    try:
-        return load(*data)
-    except (TypeError, UnsupportedAlgorithm) as error:
-        return error
-    except ValueError as error:
-        return str(error)
-
-
 def _named(code: str, loaded: Any, wanted: str) -> _Named | None:
-    if isinstance(loaded, str):
-        return (code, {}) if "Invalid password" in loaded else None
-    if isinstance(loaded, UnsupportedAlgorithm):  # 1.2.156.10197 is where China's own algorithms stand
-        return "not-rsa", {"algorithm": "SM2" if "1.2.156.10197" in str(loaded) else "?"}
-    if code in {"public", "private"} and isinstance(loaded, RSAPublicKey | RSAPrivateKey):
-        bits = {"bits": loaded.key_size}
-        fits = 1024 <= loaded.key_size <= 8192  # noqa: PLR2004 - what the functions take
-        return (f"{code}-for-{wanted}", {}) if code != wanted else None if fits else ("key-size", bits)
-    if code in {"public", "private"} and not isinstance(loaded, TypeError):
+    if code not in {"public", "private"}:
+        return code, {}
+    if not isinstance(loaded, RSAPublicKey | RSAPrivateKey):
         return "not-rsa", {"algorithm": re.sub("(Public|Private)Key", "", type(loaded).__name__)}
-    return "encrypted" if isinstance(loaded, TypeError) else code, {}
+    if code != wanted:
+        return f"{code}-for-{wanted}", {}
+    fits = 1024 <= loaded.key_size <= 8192  # noqa: PLR2004 - what the functions take
+    return None if fits else ("key-size", {"bits": loaded.key_size})
 
 
 # What often happens to a key on its way, and how it is undone.
@@ -205,10 +200,10 @@ def _json(content: str) -> Any:
 
 
 def _without_quotes(content: str) -> str:
-    bare, inner = content.strip(), _json(content)
+    inner = _json(content)
     if isinstance(inner, str):
         return inner
-    return re.sub(r"""^(['"`])(.+)\1$""", r"\2", bare) if bare[:1] in {"'", '"', "`"} else content
+    return re.sub(r"""^\s*(['"`])(.+)\1\s*$""", r"\2", content, flags=re.DOTALL)
 
 
 def _out_of_json(content: str) -> str:
@@ -238,11 +233,6 @@ def _out_of_base64(content: str) -> str:
     return inner if inner.startswith(("-----BEGIN", "MI")) else content
 
 
-def _out_of_hex(content: str) -> str:
-    is_hex = re.fullmatch(r"(?:[0-9A-Fa-f]{2}\s*){100,}", content)
-    return base64.b64encode(bytes.fromhex(content)).decode() if is_hex else content
-
-
 def _padded(content: str) -> str:
     whole = "".join(content.split())
     payload = whole.rstrip("=")
@@ -256,8 +246,11 @@ def _without_stray_end(content: str) -> str:
     return content if bare == content or "BEGIN" in bare else _padded(bare)
 
 
-@dataclass(frozen=True, slots=True)
-class _Accident:
+def _without(pattern: str, instead: str = "") -> Callable[[str], str]:
+    return lambda content: re.sub(pattern, instead, content)
+
+
+class _Accident(NamedTuple):
     """An accident by its finding's code, and how it is undone.
 
     A `tentative` one counts only if a loader then takes the text; `keys put` takes what a `taken` one leaves.
@@ -270,19 +263,18 @@ class _Accident:
 
 
 _INVISIBLE: Final = "[\u00a0\u00ad\u200b-\u200f\u2028\u2029\u2060\u3000\ufeff]"
-_LABEL: Final = r"""\s*["']?[A-Za-z][A-Za-z _-]{1,40}["']?\s*[:=\uff1a\uff1d]\s*["']?(?=MI|-----BEGIN)"""
+_LABEL: Final = r"""^\s*["']?[A-Za-z][A-Za-z _-]{1,40}["']?\s*[:=\uff1a\uff1d]\s*["']?(?=MI|-----BEGIN)"""
 _ACCIDENTS: Final = (
-    _Accident("invisible", lambda content: re.sub(_INVISIBLE, "", content)),
+    _Accident("invisible", _without(_INVISIBLE)),
     _Accident("quotes", _without_quotes),
     _Accident("nested-json", _out_of_json),
-    _Accident("named", lambda content: re.sub(rf"^{_LABEL}", "", content), taken=True),
+    _Accident("named", _without(_LABEL), taken=True),
     _Accident("rsa-key-value", _out_of_xml, taken=True),
     _Accident("base64-twice", _out_of_base64),
-    _Accident("text-before-pem", lambda content: re.sub(r"^[^-]*\S[^-]*(?=-----BEGIN )", "", content)),
-    _Accident("armour-broken", lambda content: _ARMOUR.sub("", content), tentative=True),
-    _Accident("hex", _out_of_hex),
+    _Accident("text-before-pem", _without(r"^[^-]*\S[^-]*(?=-----BEGIN )")),
+    _Accident("armour-broken", _without(_ARMOUR.pattern), tentative=True),
     _Accident("url-safe-base64", lambda content: content.translate(str.maketrans("-_", "+/"))),
     _Accident("stray-end", _without_stray_end, tentative=True),
-    _Accident("plus-lost", lambda content: re.sub(r"(?<=\S) (?=\S)", "+", content), tentative=True),
+    _Accident("plus-lost", _without(r"(?<=\S) (?=\S)", "+"), tentative=True),
     _Accident("padding", _padded, tentative=True),
 )

@@ -1,4 +1,4 @@
-"""What people read: findings in groups, in colour on a terminal, wrapped with no command broken."""
+"""What people read and are asked: findings in groups, no command broken over lines, no secret echoed."""
 
 import os
 import re
@@ -6,10 +6,11 @@ import shutil
 import sys
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
-from tools.findings import Finding, Severity
+from tools.findings import Finding, Severity, UseError
 from tools.messages import ARROW, Language, Text, text
 
 _WIDEST: Final = 100
@@ -81,11 +82,55 @@ class Output:
 
     def summary(self) -> None:
         """Print how many findings there were of each kind."""
-        kinds = [(kind.name.lower(), self._counts[kind]) for kind in reversed(Severity) if self._counts[kind]]
-        counted = [self.words(text(f"count-{name}", count=count)) for name, count in kinds]
-        counts = self.words(text("separator")).join(counted)
-        whole = self.words(text("counts", counts=counts))
-        print(f"\n{whole}")
+        print()
+        self.show("summary", **{kind.name.lower(): self._counts[kind] for kind in Severity})
+
+    def ask(self, key: str) -> str:
+        """Ask for a line."""
+        print(self.words(text(key)), end=" ", file=sys.stderr, flush=True)
+        return _line().strip()
+
+    def is_confirmed(self, key: str) -> bool:
+        """Ask whether to go on; only `yes` or `y` is a yes."""
+        return self.ask(key).lower() in {"yes", "y"}
+
+    def ask_secretly(self, key: str) -> str:
+        """Ask for a key on one line, or a PEM over several; not shown while it is typed or pasted."""
+        with _unseen():
+            lines = [self.ask(key)]
+            if re.match("-+BEGIN ", lines[0]):
+                while not re.match("-+END ", lines[-1]):
+                    lines.append(_line())
+        if not lines[0]:
+            raise UseError("nothing-entered")
+        return "\n".join(lines)
+
+
+@contextmanager
+def _unseen() -> Iterator[None]:
+    """Have a terminal show nothing of what is typed; getpass would drop all but the first pasted line."""
+    if not sys.stdin.isatty():
+        yield
+        return
+    import termios  # noqa: PLC0415 - not everywhere, and only for terminals
+
+    terminal = sys.stdin.fileno()
+    former = termios.tcgetattr(terminal)
+    unseen = [*former]
+    unseen[3] &= ~termios.ECHO
+    termios.tcsetattr(terminal, termios.TCSADRAIN, unseen)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(terminal, termios.TCSADRAIN, former)
+        print(file=sys.stderr)
+
+
+def _line() -> str:
+    line = sys.stdin.readline()
+    if not line:
+        raise UseError("input-ended")
+    return line.rstrip("\r\n")
 
 
 def columns(line: str) -> int:
@@ -98,9 +143,7 @@ def wrapped(paragraph: str, first: str = "", rest: str | None = None) -> str:
 
     `first` begins the first line, `rest` each further one: by default as many spaces.
     """
-    if (
-        len(_WIDE.findall(paragraph)) > len(paragraph) // 10
-    ):  # Chinese has no spaces; a terminal breaks it well
+    if len(_WIDE.findall(paragraph)) > len(paragraph) // 10:  # Chinese: a terminal breaks it well
         return first + paragraph
     lines = textwrap.wrap(
         _COMMAND.sub(lambda command: command[0].replace(" ", _HELD), paragraph),

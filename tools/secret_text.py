@@ -8,13 +8,11 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
-from cryptography.hazmat.primitives.serialization import PublicFormat
 
-from cmpassport.keys import KeyFormatError, load_private_key, load_public_key
-from cmpassport.secret_cache import SecretFormatError, read_fields
+from cmpassport.secret_cache import SecretFormatError, read_fields, read_object
 from tools.findings import Finding, UseError, fault, fine, warning
 from tools.given import SecretKind
 from tools.key_text import Name, examine_private, examine_public
@@ -33,7 +31,6 @@ _MEMBERS: Final = {
 _USUAL_APP_KEY: Final = re.compile(r"[0-9A-Fa-f]{32}", re.ASCII)
 _AROUND: Final = 11 + 11 + 17
 """Bytes of a block beside the appKey: RSAES-PKCS1-v1_5's own, number, timestamp (guide section 3.2.1.1)."""
-_KEEP_SHORT: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,33 +43,26 @@ class Keys:
 
 
 def refuse_foreign(content: str, name: str, kind: SecretKind) -> None:
-    """Refuse to write into a secret that holds something else; a broken one of its kind may be replaced.
-
-    Raises
-    ------
-    ToolError
-        Its text is not what a secret of this kind holds, not even a broken one.
-    """
-    own, held = _folded(_MEMBERS[kind]), _members_of(content)
+    """Refuse to write into a secret that holds something else; a broken one of its kind may be replaced."""
+    try:
+        names: Iterable[str] = read_object(content)
+    except SecretFormatError:
+        names = re.findall(r"[A-Za-z_-]+", content)
+    own, held = _folded(_MEMBERS[kind]), _folded(names)
     others = _folded(each for members in _MEMBERS.values() for each in members) - own
-    bare = content.strip().strip('"')
-    alone = bare.startswith(("-----BEGIN", "MI")) or bool(_USUAL_APP_KEY.fullmatch(bare))
-    broken = bare in {"", "{}"} or (alone and kind is not SecretKind.RECEIPTS)
+    alone = _is_key_alone(content) and kind is not SecretKind.RECEIPTS
+    broken = alone or content.strip() in {"", "{}"}
     if held & others or not (held & own or broken):
         raise UseError("secret-foreign", secret=name, wanted=", ".join(_MEMBERS[kind]), usual=kind.value)
 
 
-def _members_of(content: str) -> frozenset[str]:
-    """Return the names of a text's members, also where it is JSON no more."""
-    try:
-        document = json.loads(content)
-    except ValueError:
-        document = None
-    return _folded(document if isinstance(document, dict) else re.findall(r"[A-Za-z_-]+", content))
-
-
 def _folded(names: Iterable[str]) -> frozenset[str]:
     return frozenset(re.sub("[_-]", "", name).lower() for name in names)
+
+
+def _is_key_alone(content: str) -> bool:
+    bare = content.strip().strip('"')
+    return bare.startswith(("-----BEGIN", "MI")) or bool(_USUAL_APP_KEY.fullmatch(bare))
 
 
 def examine_signing(content: str, name: Name) -> Keys:
@@ -99,14 +89,10 @@ def examine_verification(content: str, name: Name) -> Keys:
 def examine_reported(content: str, name: Name) -> tuple[RSAPublicKey | None, tuple[Finding, ...]]:
     """Examine the public half as it was pasted into the open platform, which reads one form alone."""
     examined = examine_public(content, name)
-    if examined.key is None:
-        return None, examined.findings
-    wanted = bare_public(examined.key)
-    if content.strip() == wanted:
-        return examined.key, (examined.findings[0], fine("reported-form", "reported-form-ok", name=name))
-    pkcs1 = bare_public(examined.key, PublicFormat.PKCS1) in "".join(content.split())
-    form = text("form-pkcs1" if pkcs1 else "form-lines")
-    return examined.key, (examined.findings[0], fault("reported-form", name=name, form=form, line=wanted))
+    if examined.key is None or content.strip() == bare_public(examined.key):
+        return examined.key, examined.findings
+    form = fault("reported-form", name=name, line=bare_public(examined.key))
+    return examined.key, (*examined.findings, form)
 
 
 def examine_together(
@@ -149,54 +135,27 @@ def _fields(content: str, name: Name, kind: SecretKind) -> tuple[tuple[Finding, 
 
 def _wrong_text(content: str, name: Name, missing: str, kind: SecretKind) -> Finding:
     wanted = _MEMBERS[kind]
-    form = "{" + ", ".join(f'"{each}": "…"' for each in wanted) + "}"
-    words = {"name": name, "form": form, "put": text(f"put-{kind.name.lower()}", form=form)}
+    form = json.dumps(dict.fromkeys(wanted, "…"), ensure_ascii=False)
+    words = {"name": name, "put": text(f"put-{kind.name.lower()}", form=form)}
     try:
-        document = json.loads(content)
-    except ValueError:
-        code = "bare-key" if _is_a_key(content) else "not-json"
-        return fault("json-broken" if content.strip().startswith("{") else code, **words)
-    if not isinstance(document, dict):
-        return fault("secret-not-object", **words)
-    if near := _near(document, missing):
-        return fault("field-misspelled", field=missing, near=near, **words)
+        document = read_object(content)
+    except SecretFormatError:
+        return fault("bare-key" if _is_key_alone(content) else "not-json", **words)
     others = {each for members in _MEMBERS.values() for each in members if each not in wanted} & {*document}
     if others and not {*wanted} & {*document}:
         return fault("secrets-swapped", field=missing, held=", ".join(sorted(others)), **words)
     return fault("field-missing", field=missing, **words)
 
 
-def _is_a_key(content: str) -> bool:
-    for load in (load_private_key, load_public_key):
-        try:
-            load(content)
-        except KeyFormatError:
-            continue
-        return True
-    return False
-
-
-def _near(document: dict[str, Any], wanted: str) -> Name | None:
-    """Find a field that is meant to be the wanted one; its name is repeated only if it is that near."""
-    for each in document:
-        if each != wanted and re.sub(r"[^a-z]", "", each.lower()) == wanted.lower():
-            return repr(each) if len(each) < _KEEP_SHORT else text("field-alike")
-    return None
-
-
 def _app_key(app_key: str, name: Name, platform_key: RSAPublicKey | None) -> Finding:
+    length, half = len(app_key), app_key[: len(app_key) // 2]
     room = None if platform_key is None else platform_key.key_size // 8 - _AROUND
     if not app_key.isascii() or not app_key.isprintable() or " " in app_key:
         return fault("app-key-blanks", name=name)
-    if room is not None and len(app_key) > room:
-        return fault("app-key-long", name=name, length=len(app_key), room=room)
+    if room is not None and length > room:
+        return fault("app-key-long", name=name, length=length, room=room)
     if _USUAL_APP_KEY.fullmatch(app_key):
         return fine("app-key", name=name)
-    return warning("app-key-unusual", f"app-key-{_kind_of_app_key(app_key)}", name=name, length=len(app_key))
-
-
-def _kind_of_app_key(app_key: str) -> str:
-    half = app_key[: len(app_key) // 2]
-    if re.fullmatch(r"[0-9]{6}|[0-9]{12}", app_key):
-        return "app-id"
-    return "twice" if half * 2 == app_key else "unusual"
+    is_app_id = re.fullmatch(r"[0-9]{6}|[0-9]{12}", app_key)
+    kind = "app-id" if is_app_id else "twice" if half * 2 == app_key else "unusual"
+    return warning("app-key-unusual", f"app-key-{kind}", name=name, length=length)

@@ -12,11 +12,7 @@ from tools.explain import CODES
 from tools.messages import table
 from verify.codes import _KNOWN, Settlement, Who, look_up
 
-BUSINESS: Final = (ROOT / "local" / "business.py").read_text()
-HAN: Final = re.compile("[\u4e00-\u9fff]")
-ELSEWHERE: Final = [
-    code for code in CODES if not code.isdigit() and code not in {problem.code for problem in Problem}
-]
+REFUSALS: Final = {problem.code for problem in Problem}
 SIBLINGS: Final = [code for code in CODES if code.isdigit() and code not in _KNOWN]
 
 
@@ -26,8 +22,15 @@ def explain(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     return lambda *arguments: run("explain", *arguments)
 
 
-def test_each_code_that_the_functions_know_is_explained() -> None:
-    assert {*_KNOWN, *(problem.code for problem in Problem)} <= {*CODES}
+def test_each_code_that_functions_client_and_back_end_know_is_explained_and_listed(explain: Run) -> None:
+    client = (ROOT / "web" / "number-verification.d.ts").read_text()
+    codes = re.findall(r"^  \| '([a-z_]+)'", client, re.MULTILINE)
+    business = (ROOT / "local" / "business.py").read_text()
+    reasons = re.findall(r'"([a-z]+_[a-z]+|expired|malformed)",?$', business)
+
+    assert {"wifi", "match_without_receipt"} <= {*codes}
+    assert {*_KNOWN, *REFUSALS, *codes, *reasons} <= {*CODES}
+    assert [line.split()[0] for line in explain("--list").out.splitlines()] == [*CODES]
 
 
 @pytest.mark.parametrize("code", _KNOWN)
@@ -44,6 +47,7 @@ def test_a_return_code_is_told_as_the_functions_treat_it(code: str, explain: Run
     else:
         told = f"code={known.problem.code} action={known.problem.action} resultCode={code}"
         assert f"{known.problem.status.value} {told}" in shown.words
+        assert f"{code}" in explain(known.problem.code).words  # the refusal names the codes that lead to it
     assert ("by the SDK's error callback" in shown.words) == (code in {"500", "170001", "111002"})
 
 
@@ -57,11 +61,6 @@ def test_a_refusal_of_the_api_is_told_as_pages_get_it(problem: Problem, explain:
     assert f"HTTP status {problem.status.value} of this API" in by_status.words
 
 
-def test_a_refusal_names_the_return_codes_that_lead_to_it(explain: Run) -> None:
-    assert "resultCode 120020" in explain("token_rejected").words
-    assert "resultCode 121011" in explain("attempts_exhausted").words
-
-
 @pytest.mark.parametrize("code", ["110099", "0", *SIBLINGS])
 def test_a_code_that_no_table_has_is_told_as_it_is_treated(code: str, explain: Run) -> None:
     shown = explain(code)
@@ -73,23 +72,20 @@ def test_a_code_that_no_table_has_is_told_as_it_is_treated(code: str, explain: R
     assert ("no table" in shown.words) == (code not in SIBLINGS)
 
 
-@pytest.mark.parametrize("code", ELSEWHERE)
-def test_what_pages_and_back_ends_report_is_explained(code: str, explain: Run) -> None:
-    shown = explain(code)
+@pytest.mark.parametrize("code", [*CODES, "110099"])
+def test_an_explanation_names_its_source_and_in_chinese_has_no_english_sentence(
+    code: str, explain: Run
+) -> None:
+    shown, lines = explain(code), explain(code, "--lang", "zh").out.splitlines()
 
-    assert shown.code == 0
-    assert ("the client in the page" in shown.words) != ("the business's back end" in shown.words)
-
-
-def test_every_code_of_the_client_and_of_the_back_end_is_explained() -> None:
-    client = (ROOT / "web" / "number-verification.d.ts").read_text()
-    codes = re.findall(r"^  \| '([a-z_]+)'", client, re.MULTILINE)
-    reasons = re.findall(
-        r'"([a-z]+_[a-z]+|expired|malformed)",?$', (ROOT / "local" / "business.py").read_text()
-    )
-
-    assert {"wifi", "match_without_receipt"} <= {*codes}
-    assert {*codes, *reasons} <= {*CODES}
+    if not code.isdigit() and code not in REFUSALS:
+        assert ("the client in the page" in shown.words) != ("the business's back end" in shown.words)
+    names = re.compile(r"(?:resultCode)?[0-9, ]+|.*(?:code|resultCode)=.*")
+    sentences = [
+        re.sub("`[^`]*`|<[^>]*>", "", line) for line in lines if line and not names.fullmatch(line.strip())
+    ]
+    assert all(re.search("[\u4e00-\u9fff]", line) for line in sentences)
+    assert not [line for line in sentences if re.search(r"\b[a-z]+ [a-z]+ [a-z]+ [a-z]+\b", line)]
 
 
 @pytest.mark.parametrize(("code", "near"), [("13018", "130018"), ("presign_reject", "presign_rejected")])
@@ -98,22 +94,6 @@ def test_a_mistyped_code_is_told_its_neighbours(code: str, near: str, explain: R
 
     assert f"Did you mean {near}" in shown.words
     assert shown.code == (0 if code.isdigit() else 2)
-
-
-@pytest.mark.parametrize("code", [*CODES, "110099"])
-def test_an_explanation_in_chinese_has_no_english_sentence(code: str, explain: Run) -> None:
-    lines = explain(code, "--lang", "zh").out.splitlines()
-
-    names = re.compile(r"(?:resultCode)?[0-9, ]+|.*(?:code|resultCode)=.*")
-    sentences = [
-        re.sub("`[^`]*`|<[^>]*>", "", line) for line in lines if line and not names.fullmatch(line.strip())
-    ]
-    assert all(HAN.search(line) for line in sentences)
-    assert not [line for line in sentences if re.search(r"\b[a-z]+ [a-z]+ [a-z]+ [a-z]+\b", line)]
-
-
-def test_the_list_has_every_code(explain: Run) -> None:
-    assert [line.split()[0] for line in explain("--list").out.splitlines()] == [*CODES]
 
 
 def test_what_no_page_of_the_platform_states_is_not_stated(explain: Run) -> None:

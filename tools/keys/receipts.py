@@ -9,8 +9,7 @@ import argparse
 import base64
 import json
 import secrets
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -19,27 +18,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from cmpassport.errors import CmpassportError
-from cmpassport.receipt_keys import MAX_KEYS, PUBLISHED_MAX_AGE, ReceiptKeys, SigningKey
+from cmpassport.receipt_keys import MAX_KEYS, PUBLISHED_MAX_AGE, ReceiptKeys
+from cmpassport.secret_cache import read_object
 from cmpassport.settings import MAX_SECRET_AGE
-from tools.findings import (
-    FOUND,
-    Finding,
-    Severity,
-    ToolError,
-    UseError,
-    failed,
-    fault,
-    fine,
-    unknown,
-    warning,
-)
-from tools.given import SecretKind
+from tools.findings import FOUND, Finding, ToolError, UseError, failed, fault, fine, unknown, warning
+from tools.given import SecretKind, name_of, read_file
 from tools.key_text import examine_public
-from tools.keys.new import show_parameter
-from tools.keys.store import CURRENT, Store
+from tools.keys.pair import show_parameter
 from tools.output import Output
-from tools.prompts import name_of, read_file
 from tools.secret_text import refuse_foreign
+from tools.store import CURRENT, Store
 
 SKEW: Final = timedelta(minutes=5)
 """How far this machine's clock may be from the functions': AWS takes nothing from one that is further off."""
@@ -52,23 +40,6 @@ _DESCRIPTION: Final = "Signs the receipts of H5 number verification; not the pla
 _HASH_KEY_BYTES: Final = 32
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """A key as the secret holds it, and as the product reads it."""
-
-    member: dict[str, Any] = field(repr=False)
-    key: SigningKey
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """What the secret holds: its JSON, its keys in the order in which they sign, and which version it is."""
-
-    content: dict[str, Any] = field(repr=False)
-    entries: list[_Entry]
-    version: str
-
-
 def new(options: argparse.Namespace, output: Output) -> int:
     """Make the secret."""
     name = _name(options)
@@ -79,10 +50,10 @@ def new(options: argparse.Namespace, output: Output) -> int:
     }
     if options.encryption_key is not None:
         content["encryptionKey"] = _read_encryption_key(options.encryption_key, output)
+    made = _parsed(json.dumps(content), name).signing[0]
     store = Store.reach(options)
-    arn = store.create(name, _written(content, name), _DESCRIPTION, options.kms_key, "receipts-taken")
-    output.show("receipts-made", kid=_parsed(content).signing[0].kid)
-    print()
+    arn = store.create(name, json.dumps(content), _DESCRIPTION, options.kms_key, "receipts-taken")
+    output.show("receipts-signs-now", kid=made.kid)
     show_parameter("ReceiptSecretArn", arn, options.kms_key, output)
     output.steps("next-deploy-receipts", "next-hash-key", "next-rotate-receipts", secret=name)
     return 0
@@ -91,20 +62,31 @@ def new(options: argparse.Namespace, output: Output) -> int:
 def rotate(options: argparse.Namespace, output: Output) -> int:
     """Add a key, and drop what is no longer needed."""
     store, name, now = Store.reach(options), _name(options), options.clock()
-    held = _read(store, name, at_all=options.now)
-    kept = [] if options.now else _still_needed(held.entries, now)
-    if not options.now:
-        _refuse_too_soon(name, held.entries, kept, now)
-    added = _new_key(now - SKEW if options.now else now + LEAD)
-    held.content["keys"] = [*(entry.member for entry in kept), added]
-    store.replace(name, _written(held.content, name), former=held.version)
-    made = _parsed(held.content).signing[-1]
-    if options.now:
-        output.show("receipts-signs-now", kid=made.kid)
+    content, version = _read(store, name)
+    if options.now:  # whatever the keys are
+        content["keys"] = [_new_key(now - SKEW)]
+        made = _replace(store, name, content, version)
+        output.show("receipts-signs-now", kid=made.signing[0].kid)
         output.tell("receipts-now-costs", seconds=PUBLISHED_MAX_AGE)
-    else:
-        output.show("receipts-signs-later", kid=made.kid, since=_shown(made.sign_from))
-    output.show("receipts-dropped", dropped=len(held.entries) - len(kept), kept=len(kept))
+        return 0
+    _parsed(json.dumps(content), name)
+    members: list[dict[str, str]] = sorted(content["keys"], key=_begins)
+    successors = [*map(_begins, members[1:]), None]
+    kept = [
+        member
+        for member, taken_over in zip(members, successors, strict=True)
+        if taken_over is None or taken_over > now - KEPT
+    ]
+    last = _begins(members[-1])
+    if last > now:
+        raise ToolError("next-key-waits", secret=name, since=_shown(last))
+    if len(kept) >= MAX_KEYS:
+        raise ToolError("keys-all-needed", secret=name, until=_shown(_begins(kept[1]) + KEPT))
+    content["keys"] = [*kept, _new_key(now + LEAD)]
+    made = _replace(store, name, content, version)
+    following, dropped = made.signing[-1], len(members) - len(kept)
+    since = _shown(following.sign_from)
+    output.show("receipts-signs-later", kid=following.kid, since=since, dropped=dropped, kept=len(kept))
     return 0
 
 
@@ -112,21 +94,17 @@ def encryption_key(options: argparse.Namespace, output: Output) -> int:
     """Set or replace encryptionKey."""
     key = _read_encryption_key(options.file, output)
     store, name = Store.reach(options), _name(options)
-    held = _read(store, name)
-    store.replace(name, _written({**held.content, "encryptionKey": key}, name), former=held.version)
+    content, version = _read(store, name)
+    _replace(store, name, {**content, "encryptionKey": key}, version)
     output.show("encryption-key-stored")
     return 0
 
 
 def check(options: argparse.Namespace, output: Output) -> int:
     """Show the keys, and what is wrong."""
-    store, name, now = Store.reach(options), _name(options), options.clock()
-    content = store.read(name)
-    try:
-        findings: Iterator[Finding] = _judge(ReceiptKeys.parse(content), now)
-    except CmpassportError as error:
-        findings = iter([fault("receipts-broken", secret=name, reason=error)])
-    found = output.group("secret-of-RECEIPT_SECRET_ID", findings)
+    name = _name(options)
+    keys = _parsed(Store.reach(options).read(name), name)
+    found = output.group("secret-of-RECEIPT_SECRET_ID", _judge(keys, options.clock()))
     output.summary()
     return FOUND if failed(found) else 0
 
@@ -149,63 +127,34 @@ def _judge(keys: ReceiptKeys, now: datetime) -> Iterator[Finding]:
         yield fine("encryption-key", print=keys.encryption_key.thumbprint())
 
 
-def _refuse_too_soon(name: str, entries: Sequence[_Entry], kept: Sequence[_Entry], now: datetime) -> None:
-    last = entries[-1].key.sign_from
-    if last > now:
-        raise ToolError("next-key-waits", secret=name, since=_shown(last))
-    if len(kept) >= MAX_KEYS:
-        raise ToolError(
-            "keys-all-needed", secret=name, count=len(kept), until=_shown(kept[1].key.sign_from + KEPT)
-        )
-
-
-def _still_needed(entries: Sequence[_Entry], now: datetime) -> list[_Entry]:
-    """Return the keys but those that the one after them took over from long ago."""
-    successors = [*(entry.key.sign_from for entry in entries[1:]), None]
-    return [
-        entry
-        for entry, taken_over in zip(entries, successors, strict=True)
-        if taken_over is None or taken_over > now - KEPT
-    ]
-
-
-def _read(store: Store, name: str, *, at_all: bool = False) -> _Held:
-    """Read the secret; `at_all` where its keys are to be made anew, so that they need not be good."""
+def _read(store: Store, name: str) -> tuple[dict[str, Any], str]:
+    """Return what the secret holds, good or not, and the version that holds it."""
     version = store.describe(name).versions.get(CURRENT, "")
     content = store.read(name)
     refuse_foreign(content, name, SecretKind.RECEIPTS)
     try:
-        document = json.loads(content)
-        if not at_all:
-            ReceiptKeys.parse(content)
-    except (CmpassportError, ValueError) as error:
-        reason = error if isinstance(error, CmpassportError) else "the secret is not JSON"
-        raise ToolError("receipts-broken", secret=name, reason=reason) from None
-    if not isinstance(document, dict):
-        raise ToolError("receipts-broken", secret=name, reason="the secret is not a JSON object")
-    try:
-        return _Held(document, _entries(document), version)
-    except CmpassportError:
-        return _Held(document, [], version)
-
-
-def _entries(content: dict[str, Any]) -> list[_Entry]:
-    _parsed(content)  # that keys are a list of objects
-    entries = [_Entry(member, _parsed({"keys": [member]}).signing[0]) for member in content["keys"]]
-    return sorted(entries, key=lambda entry: entry.key.sign_from)
-
-
-def _parsed(content: dict[str, Any]) -> ReceiptKeys:
-    return ReceiptKeys.parse(json.dumps(content))
-
-
-def _written(content: dict[str, Any], name: str) -> str:
-    """Write the secret's text, which the product has to be able to read."""
-    try:
-        _parsed(content)
+        return read_object(content), version
     except CmpassportError as error:
         raise ToolError("receipts-broken", secret=name, reason=error) from None
-    return json.dumps(content)
+
+
+def _parsed(content: str, name: str) -> ReceiptKeys:
+    try:
+        return ReceiptKeys.parse(content)
+    except CmpassportError as error:
+        raise ToolError("receipts-broken", secret=name, reason=error) from None
+
+
+def _replace(store: Store, name: str, content: dict[str, Any], former: str) -> ReceiptKeys:
+    """Write what the product is able to read, in place of what it was made from."""
+    written = json.dumps(content)
+    keys = _parsed(written, name)
+    store.replace(name, written, former=former)
+    return keys
+
+
+def _begins(member: dict[str, str]) -> datetime:
+    return datetime.fromisoformat(member["signFrom"].strip())
 
 
 def _new_key(sign_from: datetime) -> dict[str, str]:
@@ -217,7 +166,7 @@ def _new_key(sign_from: datetime) -> dict[str, str]:
 def _read_encryption_key(path: Path, output: Output) -> str:
     content = read_file(path).strip()
     examined = examine_public(content, name_of(path), "business")
-    if examined.key is None or examined.findings[0].severity is Severity.WARNING:
+    if examined.key is None or examined.findings[0].code == "key-small":
         output.group("what-you-gave", examined.findings)
         raise UseError("no-encryption-key")
     return content

@@ -11,30 +11,32 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final
+from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from cmpassport.errors import CmpassportError
 from cmpassport.keys import load_private_key
-from cmpassport.secret_cache import read_fields
-from tools.examination import SIGNING, Examination
-from tools.findings import FOUND, ToolError, UseError, fault
-from tools.given import SecretKind, given
-from tools.keys.new import show_public_half, warn_of_small
-from tools.keys.store import CURRENT, PENDING, PREVIOUS, Store
+from cmpassport.secret_cache import read_fields, read_object
+from tools.examination import SIGNING, find, is_named
+from tools.findings import FOUND, Severity, ToolError, UseError, fault
+from tools.given import SecretKind, given, is_name
+from tools.keys.pair import make_key, show_public_half
 from tools.messages import text
 from tools.output import Output
-from tools.pairs import bare_private, fingerprint, new_private_key
-from tools.prompts import ask, is_confirmed, is_name
+from tools.pairs import bare_private, fingerprint
 from tools.secret_text import PRIVATE_KEY, examine_signing, refuse_foreign
-from tools.signed_probe import SignedProbe, Verdict
-from tools.target import find, is_named
+from tools.signed_probe import probe
+from tools.store import CURRENT, PENDING, PREVIOUS, Store
 
 _PAUSE: Final = 30
 """Seconds between two probes while /presign still has the former key."""
 _LOOKS: Final = 12
 """How often it is looked at: for a little longer than SECRET_MAX_AGE_SECONDS is by default."""
+_LAGS: Final = frozenset({"presign-signature"})
+"""What is amiss while the platform takes the key, and /presign signs with the former one still."""
+_REFUSED: Final = frozenset({"probe-130018", "probe-130016"})
+"""How the platform says that it has another key."""
 
 
 class Phase(Enum):
@@ -55,16 +57,8 @@ class Rotation:
 
     @classmethod
     def of(cls, store: Store, name: str) -> "Rotation":
-        """Look how far it is.
-
-        Raises
-        ------
-        ToolError
-            The secret has no value that could be rotated.
-        """
+        """Look how far it is."""
         versions = store.describe(name).versions
-        if CURRENT not in versions:
-            raise ToolError("aws-empty", subject=f"secret {name}", name=CURRENT)
         refuse_foreign(store.read(name), name, SecretKind.SIGNING)
         return cls(store, name, versions)
 
@@ -76,21 +70,6 @@ class Rotation:
             return Phase.AT_REST
         return Phase.SWITCHED if pending == self.versions[CURRENT] else Phase.PREPARED
 
-    def public_half(self, label: str) -> RSAPublicKey:
-        """Return the public half of the key that a label names.
-
-        Raises
-        ------
-        ToolError
-            There is no key under it.
-        """
-        key = self.find(label)
-        if key is None:
-            raise ToolError(
-                "current-broken" if label == CURRENT else "label-broken", secret=self.name, label=label
-            )
-        return key
-
     def find(self, label: str) -> RSAPublicKey | None:
         """Return the public half of the key that a label names; None where it is broken."""
         try:
@@ -99,66 +78,70 @@ class Rotation:
         except CmpassportError:
             return None
 
-    def out_of_turn(self, key: str) -> UseError:
+    def public_half(self, label: str) -> RSAPublicKey:
+        """Return the public half of the key that a label names; a ToolError where it is broken."""
+        key = self.find(label)
+        if key is None:
+            code = "current-broken" if label == CURRENT else "label-broken"
+            raise ToolError(code, secret=self.name, label=label)
+        return key
+
+    def out_of_turn(self, way: str) -> UseError:
         """Return the error of a step that cannot be taken now, with the message that says which can."""
-        return UseError(
-            "out-of-turn", secret=self.name, phase=text(f"phase-{self.phase.value}"), way=text(key)
-        )
+        phase = text(f"phase-{self.phase.value}")
+        return UseError("out-of-turn", secret=self.name, phase=phase, way=text(way))
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Take the step that was asked for, or lead through all of them."""
     if options.step is None and not is_named(options):
-        options.stack = ask(output, "ask-stack")
+        options.stack = output.ask("ask-stack")
         if not options.stack:
             raise UseError("nothing-entered")
-        output.given = given(vars(options))
-    region = None
     if is_named(options):
-        options.secret, region = _secret_of_target(options)
+        output.given = given(vars(options))
+        options.secret = _secret_of_target(options)
     options.secret = options.secret or SecretKind.SIGNING.value
     output.given = given(vars(options))
     store = Store.reach(options)
     if options.step is not None:
         return _STEPS[options.step](Rotation.of(store, options.secret), options, output)
     target = options.stack or options.state
-    output.tell("rotation-of", secret=options.secret, region=region or store.region, target=target)
+    output.tell("rotation-of", secret=options.secret, region=store.region, target=target)
     return _guide(store, options, output)
 
 
-def _secret_of_target(options: argparse.Namespace) -> tuple[str, str | None]:
-    """Return the signing secret of the deployment that is named, and its region."""
+def _secret_of_target(options: argparse.Namespace) -> str:
+    """Return the signing secret of the deployment that is named."""
     target = find(options)
     used = {each[SIGNING].strip() for each in target.variables.values() if SIGNING in each}
-    if len(used) != 1:
-        raise ToolError("signing-secrets-differ", target=target.name, count=len(used))
-    (secret,) = used
-    if not is_name(secret):
-        raise ToolError("key-for-name", target=target.name)
+    secret = next(iter(used), "")
+    if len(used) != 1 or not is_name(secret):
+        raise ToolError("no-one-signing-secret", target=target.name)
     if options.secret not in {None, secret}:
         store = Store.reach(options)
         if store.describe(options.secret).arn != store.describe(secret).arn:
             raise UseError("signs-with-another", target=target.name, secret=options.secret, used=secret)
-    return secret, target.aws.region
+    return secret
 
 
 def _guide(store: Store, options: argparse.Namespace, output: Output) -> int:
     rotation = Rotation.of(store, options.secret)
     if rotation.phase is not Phase.SWITCHED:
-        _explain_gap(output)
-        if rotation.phase is Phase.AT_REST and not is_confirmed(output, "ask-new-pair"):
-            output.tell("nothing-changed")
+        output.tell("gap")
+        if rotation.phase is Phase.AT_REST and not output.is_confirmed("ask-new-pair"):
+            output.tell("nothing-stored")
             return FOUND
         _prepare(rotation, options, output)
         output.tell("replace-public-half")
-        if not is_confirmed(output, "ask-saved"):
+        if not output.is_confirmed("ask-saved"):
             output.tell("not-switched-yet")
             return FOUND
         _switch(Rotation.of(store, options.secret), options, output)
     try:
         return _guide_verification(store, options, output)
     except (ToolError, KeyboardInterrupt):
-        output.tell("go-on-later")
+        output.tell("ways-on")
         raise
 
 
@@ -169,11 +152,11 @@ def _guide_verification(store: Store, options: argparse.Namespace, output: Outpu
                 return 0
         except ToolError as error:
             output.tell("switched-and-failed", why=error.text)
-        answer = ask(output, "ask-what-now").lower()
+        answer = output.ask("ask-what-now").lower()
         if answer == "rollback":
             return _rollback(Rotation.of(store, options.secret), options, output)
         if answer != "again":
-            output.tell("go-on-later")
+            output.tell("ways-on")
             return FOUND
 
 
@@ -184,31 +167,19 @@ def _guide_verification(store: Store, options: argparse.Namespace, output: Outpu
 
 def _prepare(rotation: Rotation, options: argparse.Namespace, output: Output) -> int:
     if rotation.phase is Phase.SWITCHED:
-        raise rotation.out_of_turn("way-switched")
+        raise rotation.out_of_turn("ways-on")
     if rotation.phase is Phase.AT_REST:
         rotation.public_half(CURRENT)  # what is broken is replaced, not rotated: nobody could go back to it
-        warn_of_small(options.bits, output)
-        output.tell("making-waiting-pair", bits=options.bits, secret=rotation.name)
-        key = new_private_key(options.bits)
-        content = json.dumps({**_fields(rotation), PRIVATE_KEY: bare_private(key)})
+        held = read_object(rotation.store.read(rotation.name))
+        key = make_key(options.bits, output)
+        content = json.dumps({**held, PRIVATE_KEY: bare_private(key)})
         rotation.store.put(rotation.name, content, PENDING)
-    else:
-        output.tell("waits-already", secret=rotation.name)
-    print()
+    output.tell("key-waits", secret=rotation.name)
     show_public_half(rotation.public_half(PENDING), output)
     if options.step:
-        _explain_gap(output)
+        output.tell("gap")
         output.tell("next-switch")
     return 0
-
-
-def _fields(rotation: Rotation) -> dict[str, Any]:
-    """Return what the secret holds, of which all but the key stays."""
-    try:
-        content = json.loads(rotation.store.read(rotation.name))
-    except ValueError:
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _switch(rotation: Rotation, options: argparse.Namespace, output: Output) -> int:
@@ -221,63 +192,57 @@ def _switch(rotation: Rotation, options: argparse.Namespace, output: Output) -> 
         rotation.store.move(rotation.name, CURRENT, to=versions[PENDING], source=versions[CURRENT])
     output.tell("switched")
     if options.step:
-        output.tell("next-verify" if is_named(options) else "next-verify-named")
+        output.tell("ways-on")
     return 0
 
 
 def _verify(rotation: Rotation, options: argparse.Namespace, output: Output) -> int:
     if rotation.phase is not Phase.SWITCHED:
-        raise rotation.out_of_turn("way-nothing-to-verify")
+        raise rotation.out_of_turn("way-to-switch")
     if not is_named(options):
         raise UseError("verify-unnamed")
     output.tell("sending-probe")
-    for _ in range(_LOOKS - 1):
-        verdict = probe(options, rotation.public_half(CURRENT), output)
-        if verdict is not Verdict.PRESIGN_LAGS:
-            break
-        output.tell("looking-again", pause=_PAUSE)
-        options.sleep(_PAUSE)
-    else:
-        verdict = probe(options, rotation.public_half(CURRENT), output)
-    if verdict is not Verdict.TAKEN:
-        output.tell("not-verified")
+    wrong, looks = _LAGS, 0
+    while wrong == _LAGS and looks < _LOOKS:
+        if looks:
+            output.tell("looking-again", pause=_PAUSE)
+            options.sleep(_PAUSE)
+        wrong, looks = look_for_faults(options, rotation.public_half(CURRENT), output), looks + 1
+    if wrong:
+        output.tell("refused-key" if wrong & _REFUSED else "not-verified")
         return FOUND
-    rotation.store.drop(rotation.name, PENDING, rotation.versions[PENDING])
+    rotation.store.move(rotation.name, PENDING, source=rotation.versions[PENDING])
     output.show("rotation-done")
     return 0
 
 
-def probe(options: argparse.Namespace, key: RSAPublicKey, output: Output) -> Verdict:
-    """Probe the deployment that is named, which has to sign with this key; print what is found."""
-    examination = Examination(find(options), options.clock)
+def look_for_faults(options: argparse.Namespace, key: RSAPublicKey, output: Output) -> frozenset[str]:
+    """Probe the deployment, which has to sign with this key; print what is found, return what is amiss."""
+    examination = find(options)
     own = examination.keys.own
-    if own is None or own.public_key() != key:
-        output.group("step-probe", [fault("another-key", target=examination.target.name)])
-        return Verdict.NOT_TAKEN
-    signed = SignedProbe(examination)
-    output.group("step-probe", signed.findings)
-    return signed.verdict()
+    good = own is not None and own.public_key() == key
+    findings = probe(examination) if good else [fault("another-key", target=examination.name)]
+    output.group("step-probe", findings)
+    return frozenset(each.code for each in findings if each.severity is not Severity.OK)
 
 
 def _rollback(rotation: Rotation, options: argparse.Namespace, output: Output) -> int:
     if rotation.phase is Phase.PREPARED:
         return _forget(rotation, output)
-    if rotation.phase is Phase.SWITCHED:
-        _go_back(rotation, rotation.public_half(PREVIOUS), output)
-        output.tell("waits-again")
-        return 0
-    return _undo_finished(rotation, options, output)
+    if rotation.phase is Phase.AT_REST:
+        return _undo_finished(rotation, options, output)
+    _go_back(rotation, rotation.public_half(PREVIOUS), output)
+    output.tell("waits-again")
+    return 0
 
 
 def _forget(rotation: Rotation, output: Output) -> int:
     """Take the labels off the key that waits; AWSPENDING, which says that there is one, comes last."""
-    versions, present = rotation.versions, rotation.find(CURRENT)
+    versions = rotation.versions
     if versions.get(PREVIOUS) == versions[PENDING]:  # tried and taken back: nobody must go back to it
-        rotation.store.drop(rotation.name, PREVIOUS, versions[PREVIOUS])
-    rotation.store.drop(rotation.name, PENDING, versions[PENDING])
-    if present is None:
-        output.show("forgotten-and-broken")
-        return FOUND
+        rotation.store.move(rotation.name, PREVIOUS, source=versions[PREVIOUS])
+    rotation.store.move(rotation.name, PENDING, source=versions[PENDING])
+    present = rotation.public_half(CURRENT)
     output.show("forgotten")
     show_public_half(present, output)
     return 0
@@ -291,7 +256,7 @@ def _undo_finished(rotation: Rotation, options: argparse.Namespace, output: Outp
         show_public_half(present, output)
         return 0
     if PREVIOUS not in rotation.versions:
-        way = text("way-broken" if present is None else "way-to-change")
+        way = text("way-broken" if present is None else "way-at-rest")
         raise ToolError("no-former-key", secret=rotation.name, way=way)
     former = rotation.public_half(PREVIOUS)
     if options.to != fingerprint(former):
@@ -314,8 +279,3 @@ _STEPS: Final[Mapping[str, Callable[[Rotation, argparse.Namespace, Output], int]
     "verify": _verify,
     "rollback": _rollback,
 }
-
-
-def _explain_gap(output: Output) -> None:
-    for key in ("gap", "gap-seen", "gap-short"):
-        output.tell(key)

@@ -9,12 +9,11 @@ import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from tools.aws import Aws
-from tools.aws_errors import errors_in_words
+from tools.aws import Aws, errors_in_words
 from tools.findings import ToolError, UseError
+from tools.given import is_name
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -36,25 +35,21 @@ class Description:
 
 
 class Store:
-    """Secrets Manager in one region. Every error is a ToolError that names the secret.
-
-    Parameters
-    ----------
-    client
-        boto3's.
-    region
-        Where it calls.
-    """
+    """Secrets Manager in one region. Every error is a ToolError that names the secret."""
 
     def __init__(self, client: "SecretsManagerClient", region: str) -> None:
         self._client = client
         self.region = region
 
     @classmethod
+    def at(cls, aws: Aws) -> Self:
+        """Make the store of an account and region; nothing is called yet."""
+        return cls(aws.client("secretsmanager"), aws.region)
+
+    @classmethod
     def reach(cls, options: argparse.Namespace) -> Self:
         """Make the store that --profile and --region ask for; nothing is called yet."""
-        aws = Aws(options)
-        return cls(aws.client("secretsmanager"), aws.region)
+        return cls.at(Aws(options))
 
     def describe(self, name: str) -> Description:
         """Return what is known of a secret without reading it."""
@@ -86,39 +81,27 @@ class Store:
     def create(self, name: str, content: str, description: str, kms_key: str | None, taken: str) -> str:
         """Make a secret, or give its first value to one that has none; return its ARN.
 
-        Raises
-        ------
-        ToolError
-            There is one with a value, which stays as it is; the message is `taken`.
+        One that has a value stays as it is: a ToolError with the message `taken`.
         """
-        try:
-            with self._about(name):
-                create = partial(
-                    self._client.create_secret, Name=name, SecretString=content, Description=description
-                )
-                return (create(KmsKeyId=kms_key) if kms_key else create())["ARN"]
-        except ToolError as error:
-            if error.text.key != "aws-exists":
-                raise
-        self.refuse_taken(name, taken)
+        options: Any = {"KmsKeyId": kms_key} if kms_key else {}
+        with self._about(name):
+            try:
+                return self._client.create_secret(
+                    Name=name, SecretString=content, Description=description, **options
+                )["ARN"]
+            except self._client.exceptions.ResourceExistsException:
+                self.refuse_taken(name, taken)
         self.put(name, content)
         return self.describe(name).arn
 
     def put(self, name: str, content: str, label: str = CURRENT) -> str:
         """Add a version with a label; return the version."""
         with self._about(name):
-            return self._client.put_secret_value(SecretId=name, SecretString=content, VersionStages=[label])[
-                "VersionId"
-            ]
+            made = self._client.put_secret_value(SecretId=name, SecretString=content, VersionStages=[label])
+        return made["VersionId"]
 
     def replace(self, name: str, content: str, *, former: str) -> None:
-        """Put a value in place of the version that it was made from.
-
-        Raises
-        ------
-        ToolError
-            Somebody else has written meanwhile.
-        """
+        """Put a value in place of the version that it was made from; a ToolError where another overtook."""
         if self.describe(name).versions.get(CURRENT) != former:
             raise ToolError("secret-overtaken", secret=name)
         made = self.put(name, content)
@@ -126,23 +109,22 @@ class Store:
         if (versions.get(CURRENT), versions.get(PREVIOUS)) != (made, former):
             raise ToolError("secret-overtaken-after", secret=name)
 
-    def move(self, name: str, label: str, *, to: str, source: str) -> None:
-        """Move a label from one version to another."""
-        with self._about(name):
-            self._client.update_secret_version_stage(
-                SecretId=name, VersionStage=label, MoveToVersionId=to, RemoveFromVersionId=source
-            )
+    def move(self, name: str, label: str, *, source: str, to: str | None = None) -> None:
+        """Take a label off a version, and put it on another if one is named.
 
-    def drop(self, name: str, label: str, version: str) -> None:
-        """Take a label off a version; one without any label is deleted by Secrets Manager in time."""
+        Secrets Manager deletes a version without any label in time.
+        """
+        options: Any = {"MoveToVersionId": to} if to else {}
         with self._about(name):
             self._client.update_secret_version_stage(
-                SecretId=name, VersionStage=label, RemoveFromVersionId=version
+                SecretId=name, VersionStage=label, RemoveFromVersionId=source, **options
             )
 
     def _about(self, name: str) -> AbstractContextManager[None]:
         """Make calls about a secret, which an ARN may say to be somewhere else."""
+        if not is_name(name):  # AWS writes down which names it is asked for
+            raise ToolError("secret-is-a-key")
         arn = _ARN.match(name)
         if arn and arn["region"] != self.region:
-            raise UseError("secret-elsewhere", secret=name, there=arn["region"], region=self.region)
+            raise UseError("secret-is-elsewhere", secret=name, there=arn["region"], region=self.region)
         return errors_in_words(f"secret {name}", self.region)

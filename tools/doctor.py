@@ -1,37 +1,57 @@
-"""The doctor's checks: each a function of what is known of the target."""
+"""`doctor`: finds what keeps a deployment, or a laptop, from working with the platform, each with its fix.
 
+Nothing is written anywhere, no third party is asked unless it is named, and nothing is sent to the platform's
+verification unless --probe asks for it.
+"""
+
+import argparse
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from datetime import timedelta
+from functools import cache
 from html.parser import HTMLParser
 from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from cmpassport.keys import KeyFormatError
-from cmpassport.receipt_keys import PUBLISHED_MAX_AGE, ReceiptKeys
+from cmpassport.receipt_keys import ReceiptKeys
 from cmpassport.secret_cache import SecretFormatError
 from cmpassport.settings import SettingsError
 from jwks.settings import Settings as ReceiptKeysSettings
 from presign.settings import Settings as PreSignSettings
-from tools.aws_errors import AWS_ERRORS, Cause, cause_of
+from tools import ROOT
+from tools.aws import errors_in_words
 from tools.examination import (
     PEPPER,
+    PRESIGN,
+    RECEIPT_KEYS,
     RECEIPTS,
     SIGNING,
     VERIFICATION,
+    VERIFY,
     Examination,
-    Fetched,
-    fetch,
-    origin_of,
-    referer_of,
-    where_to_set,
+    find,
 )
-from tools.findings import Finding, Severity, fault, fine, unknown, warning
-from tools.messages import text
+from tools.findings import (
+    FOUND,
+    Finding,
+    Severity,
+    ToolError,
+    UseError,
+    failed,
+    fault,
+    fine,
+    unknown,
+    warning,
+)
+from tools.given import read_file
+from tools.messages import Text, text
+from tools.output import Output
+from tools.pairs import bare_public
 from tools.secret_text import examine_together
-from tools.target import PRESIGN, RECEIPT_KEYS, VERIFY
+from tools.signed_probe import probe
+from tools.web import Fetched, fetch, is_page, origin_of, referer_of
 from verify.keyring import MIN_PEPPER_CHARACTERS
 from verify.receipt import parse_keys
 from verify.settings import Settings as VerifySettings
@@ -55,28 +75,42 @@ _PLATFORMS_DAILY_LIMIT: Final = 10
 """Verifications of a number in a day that the platform takes, unless the app has another limit there."""
 
 
-def settings(examination: Examination) -> Iterator[Finding]:
+@cache
+def parameter(variable: str) -> str:
+    """Return the template's parameter behind a variable; empty where there is none."""
+    parameters, _, resources = (ROOT / "template.yaml").read_text(encoding="utf-8").partition("\nResources:")
+    found = re.search(rf"^ +{variable}: .*?!Ref (\w+)", resources, re.MULTILINE)
+    return found[1] if found and f"\n  {found[1]}:\n" in parameters else ""
+
+
+def _where_to_set(variable: str) -> Text:
+    """Say where a variable gets its value, as the beginning of a fix."""
+    name = parameter(variable)
+    return text("set-parameter" if name else "set-by-template", variable=variable, parameter=name)
+
+
+def _settings(examination: Examination) -> Iterator[Finding]:
     """Say which variables the functions refuse, and which differ between them."""
-    variables = examination.target.variables
+    variables = examination.variables
     for function, own in variables.items():
         try:
             _SETTINGS[function].from_environment(own)
         except SettingsError as error:
-            yield fault("setting-wrong", function=function, reason=error, where=where_to_set(error.name))
+            yield fault("setting-wrong", function=function, reason=error, where=_where_to_set(error.name))
         else:
             yield fine("settings", function=function)
     for name in _SHARED:
         holders = [function for function, own in variables.items() if name in own]
         if len({variables[function][name] for function in holders}) > 1:
             functions = ", ".join(holders)
-            yield fault("settings-differ", variable=name, functions=functions, where=where_to_set(name))
+            yield fault("settings-differ", variable=name, functions=functions, where=_where_to_set(name))
     verify, name = examination.settings, "DAILY_ATTEMPT_LIMIT"
     if verify and verify.daily_attempt_limit >= _PLATFORMS_DAILY_LIMIT:
         limits = {"limit": verify.daily_attempt_limit, "platforms": _PLATFORMS_DAILY_LIMIT}
-        yield warning("daily-limit-high", where=where_to_set(name), variable=name, **limits)
+        yield warning("daily-limit-high", where=_where_to_set(name), variable=name, **limits)
 
 
-def line(examination: Examination) -> Iterator[Finding]:
+def _line(examination: Examination) -> Iterator[Finding]:
     """Hold the appId's form against the line (guide section 3.1)."""
     if examination.settings is None:
         return
@@ -86,16 +120,16 @@ def line(examination: Examination) -> Iterator[Finding]:
     asked = next((name for name, each in LINES.items() if urlsplit(each).hostname == host), None)
     values = {"app_id": app_id, "own": own, "line": asked, "host": host}
     if own is None:
-        yield fault("app-id-form", digits=len(app_id), where=where_to_set("APP_ID"))
+        yield fault("app-id-form", digits=len(app_id), where=_where_to_set("APP_ID"))
     elif asked is None:
         yield fine("line", "line-of-another", **values)
     else:
         yield fine("line", **values) if asked == own else fault("line-mixed", **values)
 
 
-def pages(examination: Examination) -> Iterator[Finding]:
+def _pages(examination: Examination) -> Iterator[Finding]:
     """Hold allowed origins and pages against the guide's rules (section 2.3)."""
-    allowed, where = examination.origins, where_to_set("ALLOWED_ORIGINS")
+    allowed, where = examination.origins, _where_to_set("ALLOWED_ORIGINS")
     yield fine("origins", origins=", ".join(allowed))
     url = examination.settings.platform_url if examination.settings else ""
     for origin in allowed if url == LINES["production"] else ():
@@ -146,7 +180,7 @@ class _Metas(HTMLParser):
             self.policy = given.get("content", "")
 
 
-def platform(examination: Examination) -> Iterator[Finding]:
+def _platform(examination: Examination) -> Iterator[Finding]:
     """Say how far reaching the platform from here came."""
     contact, verify = examination.contact, examination.settings
     if contact is None or verify is None:
@@ -155,16 +189,16 @@ def platform(examination: Examination) -> Iterator[Finding]:
     values = {"host": host, "why": contact.why, "connect": f"{limits.connect:g}", "read": f"{limits.read:g}"}
     if contact.status:
         yield fine("platform", **values)
-    elif examination.target.is_local:
+    elif examination.is_local:
         yield fault(f"platform-{contact.stage}", **values)
     else:
         yield warning(f"platform-{contact.stage}", "platform-not-from-here", **values)
 
 
-def outgoing_addresses(examination: Examination, service: str | None) -> tuple[str, ...]:
+def _outgoing_addresses(examination: Examination, service: str | None) -> tuple[str, ...]:
     """Return the addresses that the platform's white list must have; a service tells this machine's."""
-    if not examination.target.is_local or service is None:
-        return examination.target.egress
+    if not examination.is_local or service is None:
+        return examination.egress
     for word in re.findall(
         r"[0-9A-Fa-f.:]{3,45}", fetch("GET", service).body[:1000].decode("ascii", "replace")
     ):
@@ -174,22 +208,18 @@ def outgoing_addresses(examination: Examination, service: str | None) -> tuple[s
     return ()
 
 
-def egress(examination: Examination, addresses: tuple[str, ...]) -> Finding:
+def _egress(examination: Examination, addresses: tuple[str, ...]) -> Finding:
     """Say from where the platform is called, so that it can be reported (return code 110004)."""
     url = examination.settings.platform_url if examination.settings else ""
     if addresses:
         return fine("egress", addresses=", ".join(addresses))
-    if examination.target.is_local:
+    if examination.is_local:
         here = _is_loopback(urlsplit(url).hostname)
         return fine("egress", "egress-none") if here else unknown("egress", "egress-not-asked")
-    return (
-        unknown("egress", "egress-own-network")
-        if examination.target.own_network
-        else warning("egress-not-fixed")
-    )
+    return unknown("egress", "egress-own-network") if examination.own_network else warning("egress-not-fixed")
 
 
-def secrets(examination: Examination) -> Iterator[Finding]:
+def _secrets(examination: Examination) -> Iterator[Finding]:
     """Say of each secret whether it can be read."""
     for variable in (SIGNING, VERIFICATION, PEPPER):
         yield _secret(examination, variable)
@@ -197,20 +227,17 @@ def secrets(examination: Examination) -> Iterator[Finding]:
 
 def _secret(examination: Examination, variable: str) -> Finding:
     found, name = examination.secret(variable), examination.secret_name(variable)
-    title, region = text(f"secret-of-{variable}"), examination.target.aws.region
+    title = text(f"secret-of-{variable}")
     if found is None:
         return unknown("secret", "not-checked", what=title)
-    if isinstance(found, Cause):
-        code = f"secret-{found.kind}"
-        if found.kind in {"elsewhere", "binary", "a-key"}:
-            return fault(code, f"secret-is-{found.kind}", secret=name, there=found.name, region=region)
-        return Finding(code, Severity.FAULT, found.text(f"secret {name}", region))
+    if isinstance(found, Text):
+        return Finding(found.key, Severity.FAULT, found)
     if variable == PEPPER and len(found.strip()) < MIN_PEPPER_CHARACTERS:
         return fault("pepper-short", name=name, least=MIN_PEPPER_CHARACTERS)
     return fine("secret", title=title, name=name)
 
 
-def keys(examination: Examination) -> Iterator[Finding]:
+def _keys(examination: Examination) -> Iterator[Finding]:
     """Say what is in the two secrets, and hold the keys against each other."""
     own, (reported, found) = examination.keys, examination.reported
     for variable in (SIGNING, VERIFICATION):
@@ -222,17 +249,17 @@ def keys(examination: Examination) -> Iterator[Finding]:
     yield from examine_together(own.own, reported, own.platform)
 
 
-def table(examination: Examination) -> Iterator[Finding]:
+def _table(examination: Examination) -> Iterator[Finding]:
     """Describe the table of attempts; whoever runs the doctor is not the function, so nothing is written."""
     if examination.settings is None or examination.secret(PEPPER) is None:
-        yield unknown("table", "not-checked", what=text("the-table"))
+        yield unknown("table", "not-checked", what=text("step-table"))
         return
-    name, aws = examination.settings.table_name, examination.target.aws
+    name, aws = examination.settings.table_name, examination.aws
     try:
-        status = aws.client("dynamodb").describe_table(TableName=name)["Table"]["TableStatus"]
-    except AWS_ERRORS as error:
-        cause = cause_of(error)
-        yield Finding(f"table-{cause.kind}", Severity.FAULT, cause.text(name, aws.region))
+        with errors_in_words(name, aws.region):
+            status = aws.client("dynamodb").describe_table(TableName=name)["Table"]["TableStatus"]
+    except ToolError as error:
+        yield Finding("table", Severity.FAULT, error.text)
         return
     if status in {"ACTIVE", "UPDATING"}:
         yield fine("table", table=name, status=status)
@@ -240,7 +267,7 @@ def table(examination: Examination) -> Iterator[Finding]:
         yield warning("table-status", table=name, status=status)
 
 
-def receipts(examination: Examination) -> Iterator[Finding]:
+def _receipts(examination: Examination) -> Iterator[Finding]:
     """Have the receipt secret parsed as the function does, and hold the published keys against it."""
     if examination.settings is None or examination.settings.receipts is None:
         return
@@ -256,22 +283,64 @@ def receipts(examination: Examination) -> Iterator[Finding]:
         return
     since = f"{keys.signing_at(now).sign_from:%Y-%m-%d %H:%M}"
     yield fine("receipt-secret", name=name, count=len(keys.signing), since=since, form=form.value)
-    yield from _published(examination, keys, examination.settings.common.secret_max_age)
+    yield from _published(examination, keys)
 
 
-def _published(examination: Examination, keys: ReceiptKeys, max_age: float) -> Iterator[Finding]:
-    """Tell whether back ends find the key that signs, and the next one in time."""
-    now, url = examination.now(), f"{examination.target.api}/.well-known/jwks.json"
+def _published(examination: Examination, keys: ReceiptKeys) -> Iterator[Finding]:
+    """Tell whether back ends find the key that signs."""
+    url = f"{examination.api}/.well-known/jwks.json"
     answer = fetch("GET", url)
     entries = answer.document().get("keys")
     published = [each.get("kid") for each in entries] if isinstance(entries, list) else []
     if not any(published):
         yield fault("receipt-keys-missing", url=url, why=answer.why)
-    elif keys.signing_at(now).kid in published:
+    elif keys.signing_at(examination.now()).kid in published:
         yield fine("receipt-keys", url=url)
     else:
         yield fault("receipt-keys-other", url=url)
-    lead = timedelta(seconds=max_age + PUBLISHED_MAX_AGE)
-    for key in keys.signing:
-        if now < key.sign_from < now + lead and key.kid not in published:
-            yield warning("receipt-key-early", since=f"{key.sign_from:%H:%M}")
+
+
+_STEPS: Final[tuple[Callable[[Examination], Iterable[Finding]], ...]] = (
+    *(_settings, _line, _pages, _platform),
+    *(_secrets, _keys, _table, _receipts),
+)
+"""In an order in which causes come before their consequences."""
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Check what the command line names; return the exit code."""
+    for url in filter(None, (*options.page, options.address_service)):
+        if not is_page(url):
+            raise UseError("not-an-address")
+    public_key = read_file(options.public).strip() if options.public else ""
+    examination = find(options, tuple(options.page), public_key)
+    output.given = {**output.given, **examination.shown_secrets()}
+    output.show("checking", target=examination.name)
+    found = output.group("step-deployment", examination.findings)
+    for step in _STEPS:
+        found += output.group(f"step-{step.__name__.lstrip('_')}", step(examination))
+    addresses = _outgoing_addresses(examination, options.address_service)
+    found += output.group("step-address", [_egress(examination, addresses)])
+    answers = probe(examination) if options.probe else [unknown("probe", "probe-not-sent")]
+    found += output.group("step-probe", answers)
+    _sheet(examination, addresses, output)
+    output.summary()
+    return FOUND if failed(found) else 0
+
+
+def _sheet(examination: Examination, addresses: tuple[str, ...], output: Output) -> None:
+    """Print what is to be pasted into the open platform, by the field that takes it, if known."""
+    own, settings = examination.keys.own, examination.settings
+    referers = [form for url in examination.pages for form in (referer_of(url), f"{origin_of(url)}/")]
+    lines = {
+        "sheet-key": [bare_public(own.public_key())] if own else [],
+        "sheet-referer": dict.fromkeys(referers),  # engines that shorten it send the origin and a slash
+        "sheet-origin": examination.origins,
+        "sheet-addresses": addresses,
+        "sheet-limit": [str(settings.daily_attempt_limit)] if settings else [],
+    }
+    print()
+    output.show("to-report")
+    for field, values in lines.items():
+        if values:
+            print(f"  {output.words(text(field))}:\n    {','.join(values)}")
