@@ -15,7 +15,6 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from cmpassport.keys import KeyFormatError
-from cmpassport.receipt_keys import ReceiptKeys
 from cmpassport.secret_cache import SecretFormatError
 from cmpassport.settings import SettingsError
 from jwks.settings import Settings as ReceiptKeysSettings
@@ -195,28 +194,28 @@ def _platform(examination: Examination) -> Iterator[Finding]:
         yield warning(f"platform-{contact.stage}", "platform-not-from-here", **values)
 
 
-def _outgoing_addresses(examination: Examination, service: str | None) -> tuple[str, ...]:
-    """Return the addresses that the platform's white list must have; a service tells this machine's."""
-    if not examination.is_local or service is None:
-        return examination.egress
-    for word in re.findall(
-        r"[0-9A-Fa-f.:]{3,45}", fetch("GET", service).body[:1000].decode("ascii", "replace")
-    ):
+def _address_by(service: str) -> tuple[str, ...]:
+    """Ask a service for the address from which this machine goes out."""
+    answer = fetch("GET", service).body[:1000].decode("ascii", "replace")
+    for word in re.findall(r"[0-9A-Fa-f.:]{3,45}", answer):
         with suppress(ValueError):
             if (address := ip_address(word.strip(".:"))).is_global:
                 return (str(address),)
     return ()
 
 
-def _egress(examination: Examination, addresses: tuple[str, ...]) -> Finding:
+def _address(examination: Examination) -> Iterator[Finding]:
     """Say from where the platform is called, so that it can be reported (return code 110004)."""
     url = examination.settings.platform_url if examination.settings else ""
-    if addresses:
-        return fine("egress", addresses=", ".join(addresses))
-    if examination.is_local:
-        here = _is_loopback(urlsplit(url).hostname)
-        return fine("egress", "egress-none") if here else unknown("egress", "egress-not-asked")
-    return unknown("egress", "egress-own-network") if examination.own_network else warning("egress-not-fixed")
+    if examination.egress:
+        yield fine("egress", addresses=", ".join(examination.egress))
+    elif not examination.is_local:
+        own_network = examination.own_network
+        yield unknown("egress", "egress-own-network") if own_network else warning("egress-not-fixed")
+    elif _is_loopback(urlsplit(url).hostname):
+        yield fine("egress", "egress-none")
+    else:
+        yield unknown("egress", "egress-not-asked")
 
 
 def _secrets(examination: Examination) -> Iterator[Finding]:
@@ -281,28 +280,24 @@ def _receipts(examination: Examination) -> Iterator[Finding]:
     except (SecretFormatError, KeyFormatError) as error:
         yield fault("receipt-secret-form", name=name, reason=error)
         return
-    since = f"{keys.signing_at(now).sign_from:%Y-%m-%d %H:%M}"
+    signing = keys.signing_at(now)
+    since = f"{signing.sign_from:%Y-%m-%d %H:%M}"
     yield fine("receipt-secret", name=name, count=len(keys.signing), since=since, form=form.value)
-    yield from _published(examination, keys)
-
-
-def _published(examination: Examination, keys: ReceiptKeys) -> Iterator[Finding]:
-    """Tell whether back ends find the key that signs."""
     url = f"{examination.api}/.well-known/jwks.json"
     answer = fetch("GET", url)
     entries = answer.document().get("keys")
     published = [each.get("kid") for each in entries] if isinstance(entries, list) else []
-    if not any(published):
-        yield fault("receipt-keys-missing", url=url, why=answer.why)
-    elif keys.signing_at(examination.now()).kid in published:
+    if signing.kid in published:
         yield fine("receipt-keys", url=url)
     else:
-        yield fault("receipt-keys-other", url=url)
+        yield fault(
+            "receipt-keys-other" if any(published) else "receipt-keys-missing", url=url, why=answer.why
+        )
 
 
 _STEPS: Final[tuple[Callable[[Examination], Iterable[Finding]], ...]] = (
     *(_settings, _line, _pages, _platform),
-    *(_secrets, _keys, _table, _receipts),
+    *(_secrets, _keys, _table, _receipts, _address),
 )
 """In an order in which causes come before their consequences."""
 
@@ -314,21 +309,21 @@ def run(options: argparse.Namespace, output: Output) -> int:
             raise UseError("not-an-address")
     public_key = read_file(options.public).strip() if options.public else ""
     examination = find(options, tuple(options.page), public_key)
+    if examination.is_local and options.address_service:
+        examination.egress = _address_by(options.address_service)
     output.given = {**output.given, **examination.shown_secrets()}
     output.show("checking", target=examination.name)
     found = output.group("step-deployment", examination.findings)
     for step in _STEPS:
         found += output.group(f"step-{step.__name__.lstrip('_')}", step(examination))
-    addresses = _outgoing_addresses(examination, options.address_service)
-    found += output.group("step-address", [_egress(examination, addresses)])
     answers = probe(examination) if options.probe else [unknown("probe", "probe-not-sent")]
     found += output.group("step-probe", answers)
-    _sheet(examination, addresses, output)
+    _sheet(examination, output)
     output.summary()
     return FOUND if failed(found) else 0
 
 
-def _sheet(examination: Examination, addresses: tuple[str, ...], output: Output) -> None:
+def _sheet(examination: Examination, output: Output) -> None:
     """Print what is to be pasted into the open platform, by the field that takes it, if known."""
     own, settings = examination.keys.own, examination.settings
     referers = [form for url in examination.pages for form in (referer_of(url), f"{origin_of(url)}/")]
@@ -336,7 +331,7 @@ def _sheet(examination: Examination, addresses: tuple[str, ...], output: Output)
         "sheet-key": [bare_public(own.public_key())] if own else [],
         "sheet-referer": dict.fromkeys(referers),  # engines that shorten it send the origin and a slash
         "sheet-origin": examination.origins,
-        "sheet-addresses": addresses,
+        "sheet-addresses": examination.egress,
         "sheet-limit": [str(settings.daily_attempt_limit)] if settings else [],
     }
     print()

@@ -6,7 +6,6 @@ last: appId, white list, signature and encryption were right. A deployed stack i
 since the white list has its address, not ours.
 """
 
-import base64
 import json
 import secrets
 import time
@@ -14,13 +13,7 @@ import uuid
 from collections.abc import Iterator
 from typing import Final
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.hashes import MD5, SHA1, SHA256, HashAlgorithm
-
 from cmpassport.problems import Problem
-from cmpassport.signing import SignatureAlgorithm, SignatureEncoding, SignatureScheme
 from tools.examination import Examination
 from tools.findings import Finding, fault, fine, unknown, warning
 from tools.messages import table, text
@@ -50,11 +43,6 @@ _PROBLEMS: Final[dict[type[Exception], Problem]] = {
     PlatformSilentError: Problem.PLATFORM_TIMEOUT,
     BadAnswerError: Problem.PLATFORM_ERROR,
     NotTheProtocolError: Problem.PLATFORM_ERROR,
-}
-_DIGESTS: Final[dict[SignatureAlgorithm, HashAlgorithm]] = {
-    SignatureAlgorithm.MD5_WITH_RSA: MD5(),  # noqa: S303 - the platform's digest
-    SignatureAlgorithm.SHA1_WITH_RSA: SHA1(),  # noqa: S303 - the platform's digest
-    SignatureAlgorithm.SHA256_WITH_RSA: SHA256(),
 }
 
 
@@ -127,7 +115,7 @@ def _judge_code(code: str) -> Finding:
         return warning("probe-limit", code=code)
     if f"code-{code}" not in table():
         return fault(f"probe-{code}", "probe-unknown-code", code=code)
-    return fault(f"probe-{code}", "probe-refused", code=code, explained=text(f"code-{code}"))
+    return fault(f"probe-{code}", "probe-refused", code=code, said=text(f"code-{code}"))
 
 
 def _judge_problem(problem: str) -> Finding:
@@ -135,7 +123,7 @@ def _judge_problem(problem: str) -> Finding:
         return warning("probe-limit", code=problem)
     if problem == Problem.PLATFORM_TIMEOUT.code:
         return fault("probe-platform-timeout")
-    return fault(f"probe-{problem}", "probe-failed", explained=text(f"code-{problem}"))
+    return fault(f"probe-{problem}", "explained", who="POST /verify", said=text(f"code-{problem}"))
 
 
 def _presign(examination: Examination, origin: str) -> Iterator[Finding]:
@@ -149,31 +137,18 @@ def _presign(examination: Examination, origin: str) -> Iterator[Finding]:
     reply = _post(examination, origin, "/presign", preSign=pre_sign)
     sign, problem = (str(reply.document().get(name) or "") for name in ("sign", "code"))
     own = examination.keys.own
-    public = own.public_key() if own else examination.reported[0]
     if not sign and problem == Problem.INTERNAL_ERROR.code and own is None:
         yield unknown("presign", "not-checked", what="POST /presign")
     elif not sign and f"code-{problem}" in table():
         explained = text(f"code-{problem}")
-        yield fault(f"presign-{problem}", "presign-refused", origin=origin, explained=explained)
+        yield fault(f"presign-{problem}", "explained", who=f"POST /presign ({origin})", said=explained)
     elif not sign:
         yield fault("presign-api", "probe-api", api=examination.api, why=reply.why)
-    elif public is None:
+    elif own is None:
         yield unknown("presign", "presign-key-unknown")
-    elif _is_signed(public, pre_sign, sign, settings.common.scheme):
+    elif sign == settings.common.scheme.sign(own, pre_sign):  # RSASSA-PKCS1-v1_5 has one signature of a text
         yield fine("presign", origin=origin)
     else:
         yield fault("presign-signature")
     if sign and reply.headers.get("access-control-allow-origin") != origin:
         yield fault("presign-cors", origin=origin)
-
-
-def _is_signed(key: RSAPublicKey, message: str, signature: str, scheme: SignatureScheme) -> bool:
-    """Tell whether a signature is this message's and key's, in the scheme's encoding."""
-    is_base64 = scheme.encoding is SignatureEncoding.BASE64
-    try:
-        raw = base64.b64decode(signature, validate=True) if is_base64 else bytes.fromhex(signature)
-        key.verify(raw, message.encode(), PKCS1v15(), _DIGESTS[scheme.algorithm])
-    except (InvalidSignature, ValueError):
-        return False
-    upper = scheme.encoding is SignatureEncoding.HEX_UPPER
-    return is_base64 or signature == (raw.hex().upper() if upper else raw.hex())

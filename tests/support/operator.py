@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
 from botocore.loaders import create_loader
@@ -17,6 +17,9 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key, l
 
 from tools.__main__ import main
 from tools.pairs import bare_private, bare_public
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication
 
 VECTORS: Final = Path(__file__).parents[1] / "vectors"
 _JDK: Final = json.loads((VECTORS / "jdk.json").read_text())["keys"]
@@ -52,6 +55,16 @@ class Shown:
 
 
 Run = Callable[..., Shown]
+
+
+def replying(status: int, body: bytes) -> "WSGIApplication":
+    """Return what gives one answer to everything."""
+
+    def reply(_: object, start: "StartResponse") -> list[bytes]:
+        start(f"{status} planted", [("Content-Length", str(len(body)))])
+        return [body]
+
+    return reply
 
 
 _loader: Final = cache(create_loader)

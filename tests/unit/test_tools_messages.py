@@ -16,7 +16,7 @@ SOURCE: Final = "".join(path.read_text() for path in Path(tools.__file__).parent
 HAN: Final = re.compile("[\u4e00-\u9fff]")
 COMMAND: Final = re.compile(r"`([^`]*)`")
 _ALIKE: Final = frozenset(
-    {"label-codes", "step-secrets", "secret-of-PEPPER_SECRET_ID", "setting-wrong", "out-of-turn"}
+    {"label-codes", "step-secrets", "secret-of-PEPPER_SECRET_ID", "setting-wrong", "out-of-turn", "explained"}
     | {"code-170001"}  # whose HTML has a colon
 )
 """What is names, signs and values alone."""
