@@ -18,6 +18,8 @@ from verify.platform import Limits
 
 _URL: Final = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/[!-~]+")
 _ADDRESS: Final = re.compile(r"(?:https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?)?")
+_TEST_LINE: Final = "http://120.197.235.102"
+_PRODUCTION_APP_ID_DIGITS: Final = 12
 _TABLE_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 
 
@@ -119,11 +121,17 @@ class Settings:
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> Self:
         """Read the variables; raise SettingsError for the first that is not valid."""
+        common = CommonSettings.from_environment(env)
+        platform_url = read_text(
+            env, "PLATFORM_URL", _URL, "the full http(s) address of verifyVmMobileApi.htm is expected"
+        )
+        if platform_url.startswith(_TEST_LINE) and len(common.app_id) == _PRODUCTION_APP_ID_DIGITS:
+            raise SettingsError(
+                "PLATFORM_URL", "is of the test line, which is plain HTTP; APP_ID is of a production app"
+            )
         return cls(
-            common=CommonSettings.from_environment(env),
-            platform_url=read_text(
-                env, "PLATFORM_URL", _URL, "the full http(s) address of verifyVmMobileApi.htm is expected"
-            ),
+            common=common,
+            platform_url=platform_url,
             verification_secret_id=read_secret_id(env, "VERIFICATION_SECRET_ID"),
             pepper_secret_id=read_secret_id(env, "PEPPER_SECRET_ID"),
             table_name=read_text(env, "TABLE_NAME", _TABLE_NAME, "the name of a DynamoDB table is expected"),

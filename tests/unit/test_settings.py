@@ -170,6 +170,14 @@ def test_a_bad_value_is_named_and_not_repeated(name: str, value: str) -> None:
     assert "planted" not in str(refusal.value)
 
 
+def test_a_production_app_does_not_call_the_test_line() -> None:
+    test_line = {**REQUIRED_BY_VERIFY, "PLATFORM_URL": URLS[0]}
+
+    with pytest.raises(SettingsError, match=r"^PLATFORM_URL is of the test line, "):
+        VerifySettings.from_environment({**test_line, "APP_ID": "300012345678"})
+    assert VerifySettings.from_environment(test_line).platform_url == URLS[0]
+
+
 def test_receipts_are_on_where_their_secret_is_named() -> None:
     receipts = VerifySettings.from_environment({**REQUIRED_BY_VERIFY, **RECEIPTS}).receipts
 
