@@ -15,7 +15,6 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 from cmpassport.errors import CmpassportError
-from tests.support.functions import VERIFY_ENVIRONMENT
 from verify.budget import AttemptBudget
 from verify.clients import ClientBudget
 from verify.devices import Devices
@@ -30,6 +29,16 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 NOON: Final = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
+ENVIRONMENT: Final = {
+    "APP_ID": "000340",
+    "ALLOWED_ORIGINS": "https://www.example.com",
+    "SIGNING_SECRET_ID": "signing",
+    "VERIFICATION_SECRET_ID": "verification",
+    "PEPPER_SECRET_ID": "pepper",
+    "TABLE_NAME": "attempts",
+    "PLATFORM_URL": "http://127.0.0.1/verify",
+}
+SILENCE: Final = "silence"
 
 
 class Time:
@@ -81,6 +90,8 @@ class World(Platform):
 
     Attributes
     ----------
+    code
+        What it answers to a token that nobody issued: a return code, or nothing at all.
     secret_seconds
         How long Secrets Manager takes for each call.
     results
@@ -90,7 +101,8 @@ class World(Platform):
     def __init__(self, table: "DynamoDBClient", secrets: dict[str, str], *, mismatches: int = 100) -> None:
         self.time = Time()
         self.limits = Limits(2, 5, 8)
-        super().__init__(VERIFY_ENVIRONMENT["PLATFORM_URL"], self.limits, self.time.monotonic)
+        super().__init__(ENVIRONMENT["PLATFORM_URL"], self.limits, self.time.monotonic)
+        self.code = "120020"
         self.seconds_to_answer = (0.3, 1.0)
         self.secret_seconds = 0.0
         self.results: Counter[str] = Counter()
@@ -100,7 +112,7 @@ class World(Platform):
         self._secrets = secrets
         self._names = count()
         self._verifier = Verifier(
-            keyring=Keyring(Settings.from_environment(VERIFY_ENVIRONMENT), self._fetch, self.time.monotonic),
+            keyring=Keyring(Settings.from_environment(ENVIRONMENT), self._fetch, self.time.monotonic),
             attempts=AttemptBudget(table, "attempts", 5),
             clients=ClientBudget(table, "attempts", requests=0, mismatches=mismatches),
             devices=Devices(90),
@@ -118,16 +130,21 @@ class World(Platform):
         return token
 
     def request(
-        self, number: str, token: str, network: str, information: str = "fingerprint"
+        self,
+        number: str,
+        token: str,
+        network: str,
+        information: str = "fingerprint",
+        device: str | None = None,
     ) -> Verification | CmpassportError:
         """Verify a number, as a request that is under way."""
-        submission = Submission(number, token, information)
+        submission = Submission(number, token, information, device=device)
         try:
             verification = self._verifier.verify(submission, network, self.time.monotonic())
         except CmpassportError as error:
             self.results[type(error).__name__] += 1
             return error
-        self.results[verification.outcome.result_code] += 1
+        self.results[verification.outcome.result_code or SILENCE] += 1
         return verification
 
     def alone(self, *args: Any, **options: Any) -> Verification | CmpassportError:
@@ -142,11 +159,11 @@ class World(Platform):
         message = json.loads(request)
         token = message["body"]["token"]
         self.asked[token] += 1
-        code = self._sims.get(token, "120020")
+        code = self._sims.get(token, self.code)
         seconds = self._random.uniform(*self.seconds_to_answer)
         limit = min(self.limits.deadline, within or self.limits.deadline)
         self.time.sleep(min(seconds, limit))
-        if seconds > limit:
+        if code == SILENCE or seconds > limit:
             raise PlatformSilentError("ReadTimeoutError")
         header = {name: message["header"][name] for name in ("msgId", "timestamp", "appId")}
         return json.dumps({"header": {**header, "resultCode": code}, "body": {"taskId": "1"}}).encode()
