@@ -228,15 +228,12 @@ class Simulator:
             "query": request.args.to_dict(),
             "origin": headers.get("Origin"),
             "referer": headers.get("Referer"),
-            "contentType": headers.get("Content-Type"),
             "address": request.remote_addr,
             "body": None if body is None else body.decode(errors="replace"),
         }
         answered = {
             "status": result.status or None,
-            "contentType": result.content_type if result.status else None,
             "body": result.body.decode() if noted else None,
-            "bytes": len(result.body),
         }
         entry = {
             "step": _STEPS[endpoint],

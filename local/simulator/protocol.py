@@ -82,8 +82,8 @@ def format_timestamp(moment: datetime) -> str:
     return f"{local:%Y%m%d%H%M%S}{local.microsecond // 1000:03d}"
 
 
-def parse_timestamp(text: str) -> datetime:
-    """Read 17 digits ``yyyyMMddHHmmssSSS`` as time of Shanghai.
+def _check_timestamp(text: str) -> None:
+    """Hold 17 digits ``yyyyMMddHHmmssSSS`` against the calendar.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def parse_timestamp(text: str) -> datetime:
     # Sliced by hand: strptime lets a field be one digit wide and would read month 13 as month 1.
     year, month, day, hour, minute, second = int(text[:4]), *(int(text[i : i + 2]) for i in range(4, 14, 2))
     try:
-        return datetime(year, month, day, hour, minute, second, int(text[14:]) * 1000, SHANGHAI)
+        datetime(year, month, day, hour, minute, second, tzinfo=SHANGHAI)
     except ValueError:
         raise RefusedError("105112", "timestamp is not a moment of the calendar") from None
 
@@ -168,7 +168,7 @@ def _read_header(message: dict[str, Any]) -> Header:
         timestamp=_required(section, "timestamp"),
         app_id=_required(section, "appId"),
     )
-    parse_timestamp(header.timestamp)
+    _check_timestamp(header.timestamp)
     return header
 
 

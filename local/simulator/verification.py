@@ -10,13 +10,7 @@ from typing import Any, Final
 
 from local.simulator.crypto import PlatformKey, SignatureForm
 from local.simulator.customer import Customer
-from local.simulator.protocol import (
-    SHANGHAI,
-    RefusedError,
-    VerifyRequest,
-    parse_timestamp,
-    read_verify_request,
-)
+from local.simulator.protocol import SHANGHAI, RefusedError, VerifyRequest, read_verify_request
 from local.simulator.tokens import TokenDesk
 
 _LEADING_NUMBER: Final = re.compile(rb"[0-9]{11}")
@@ -33,15 +27,13 @@ class Verdict(Enum):
 class Judgement:
     """What came of a verification, for the answer and for the journal.
 
-    ``number`` is what the cipher holds, ``skew_seconds`` how far the header's timestamp, read as time of
-    Shanghai, is ahead of the platform's clock. None stands for: not found out.
+    ``number`` is what the cipher holds. None stands for: not found out.
     """
 
     code: str
     reason: str | None = None
     number: str | None = None
     signature_verified: bool | None = None
-    skew_seconds: float | None = None
 
     def notes(self) -> dict[str, Any]:
         """Return what the journal has of it."""
@@ -50,7 +42,6 @@ class Judgement:
             "phoneNum": self.number,
             "signatureVerified": self.signature_verified,
             "verdict": next((each.name.lower() for each in Verdict if each.value == self.code), None),
-            "skewSeconds": self.skew_seconds,
         }
 
 
@@ -86,8 +77,6 @@ class Verifier:
         found = Judgement("999999")
         try:
             request = read_verify_request(message)
-            skew = (parse_timestamp(request.header.timestamp) - now).total_seconds()
-            found = replace(found, skew_seconds=skew)
             if request.header.app_id != customer.app_id:
                 raise RefusedError("110022", "no such appId")  # noqa: TRY301 - the ladder reads in one piece
             if not customer.admits(address):

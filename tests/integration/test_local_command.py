@@ -158,7 +158,6 @@ def test_a_signal_in_the_middle_of_the_start_ends_it_cleanly(file: Path) -> None
 @pytest.mark.parametrize(
     ("argument", "said"),
     [
-        ("--platform-url=p.example", "local: --platform-url is an address"),
         ("--platform-url=http://p.example/?a=b", "local: --platform-url is an address"),
         ("--page=5173", "local: --page is an address"),
         ("--app-id=12", "local: parameter AppId: "),
