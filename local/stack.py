@@ -45,6 +45,8 @@ RECEIPT_KEYS_FUNCTION: Final = "ReceiptKeysFunction"
 """It is there with receipts alone."""
 
 _API_ID: Final = "local00001"
+_ENVIRONMENTS: Final = min(8, 2 * (os.cpu_count() or 1))
+"""Execution environments of each function at most."""
 
 
 class StackError(Exception):
@@ -77,17 +79,11 @@ class Options:
     """What stands for the number in signed receipts; None for no receipts, and no business back end."""
     pages: tuple[str, ...] = ()
     """Addresses of other pages that may use the API and the simulator, such as one that is being written."""
-    parameters: Mapping[str, str] = field(default_factory=dict)
-    """Values of the template's parameters, beside those that the stack sets."""
     variables: Mapping[str, str] = field(default_factory=dict)
     """Environment variables of the functions, beside those that the template sets."""
-    environments: int = min(8, 2 * (os.cpu_count() or 1))
-    """Execution environments of each function at most."""
     log: Path | None = None
     """File to which all output of the functions is appended; None for standard error."""
     template: Path = ROOT / "template.yaml"
-    roots: tuple[Path, ...] = IMPORT_ROOTS
-    """Directories from which the functions import."""
     warm: frozenset[str] | None = None
     """Logical ids of the functions that are started at once; None for all."""
     runtime: Runtime = WorkerEnvironment
@@ -240,8 +236,7 @@ class Stack(AbstractContextManager["Stack"]):
         if (receipts := self.receipt_secrets) is not None:
             parameters["ReceiptSecretArn"] = endpoint.create_secret(f"{name}-receipts", receipts.text)
             parameters["ReceiptNumber"] = receipts.number.value
-        given = {**parameters, **self._options.parameters}
-        deployment = template.deploy(given, Pseudo(REGION, ACCOUNT_ID, name))
+        deployment = template.deploy(parameters, Pseudo(REGION, ACCOUNT_ID, name))
         for logical_id in deployment.resources(HTTP_API):
             deployment.created(logical_id, _API_ID, ApiEndpoint=self.api)
         endpoint.create_resources(deployment)
@@ -257,10 +252,10 @@ class Stack(AbstractContextManager["Stack"]):
         if self.receipt_secrets is not None:
             verifying["RECEIPT_ISSUER"] = self.api  # on AWS that is https and the API's own domain
         for logical_id in deployment.resources(FUNCTION):
-            function = _function(deployment, logical_id, options.roots)
+            function = _function(deployment, logical_id)
             own = {**here, **verifying} if "PLATFORM_URL" in function.variables else here
             function = replace(function, variables={**function.variables, **own, **options.variables})
-            functions[logical_id] = Pool(function, options.environments, options.log, options.runtime)
+            functions[logical_id] = Pool(function, _ENVIRONMENTS, options.log, options.runtime)
             cleanup.callback(functions[logical_id].stop)
         return functions
 
@@ -268,9 +263,8 @@ class Stack(AbstractContextManager["Stack"]):
         """Start an environment of each function and prepare the samples, all at once."""
         warm = self._options.warm
         tasks = [pool.warm for name, pool in self.functions.items() if warm is None or name in warm]
-        if VERIFY_FUNCTION in self.functions:
-            pepper = self.secret_ids["PEPPER_SECRET_ID"]
-            tasks.append(partial(use_up_sample, endpoint, self.table_name, pepper, self._options.now()))
+        pepper = self.secret_ids["PEPPER_SECRET_ID"]
+        tasks.append(partial(use_up_sample, endpoint, self.table_name, pepper, self._options.now()))
         with ThreadPoolExecutor() as executor:
             for started in [executor.submit(task) for task in tasks]:
                 started.result()
@@ -285,9 +279,8 @@ class Stack(AbstractContextManager["Stack"]):
 
     def _pages(self, template: Template) -> Pages:
         panel = ROOT / "local" / "panel" if self.simulator is not None else None
-        lines = template.document.get("Mappings", {}).get("Lines", {})
-        on_test_line = "test" in lines and lines["test"]["PlatformUrl"].startswith(f"{self.platform}/")
-        line = Line.TEST if on_test_line else Line.PRODUCTION
+        test_line: str = template.document["Mappings"]["Lines"]["test"]["PlatformUrl"]
+        line = Line.TEST if test_line.startswith(f"{self.platform}/") else Line.PRODUCTION
         business = None if self.receipt_secrets is None else BUSINESS_PATH
         addresses = Addresses(self.api, self.platform, self.app_id, line, business)
         return Pages(ROOT / "web", panel, addresses)
@@ -295,7 +288,7 @@ class Stack(AbstractContextManager["Stack"]):
     def _site(self, template: Template, endpoint: AwsEndpoint) -> "WSGIApplication":
         """Make what the page's origin has: the page, the panel's control, with receipts the back end."""
         others: dict[str, WSGIApplication] = {}
-        if self.simulator is not None and VERIFY_FUNCTION in self.functions:
+        if self.simulator is not None:
             forget = partial(forget_attempts, endpoint, self.table_name)
             others[ATTEMPTS_PATH] = attempts_control(self.page, forget, self.simulator.forget_attempts)
         if self.receipt_secrets is not None:
@@ -348,7 +341,7 @@ def _signature_form(variables: Mapping[str, str]) -> SignatureForm:
         return SignatureForm()  # the functions refuse such a value, with their own words
 
 
-def _function(deployment: Deployment, logical_id: str, roots: tuple[Path, ...]) -> Function:
+def _function(deployment: Deployment, logical_id: str) -> Function:
     """Read a function from the template, with what Lambda adds to its environment."""
     properties = deployment.properties(logical_id)
     place = deployment.pseudo
@@ -364,7 +357,7 @@ def _function(deployment: Deployment, logical_id: str, roots: tuple[Path, ...]) 
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{name}",
         "AWS_LAMBDA_LOG_STREAM_NAME": "local",
         "AWS_REGION": place.region,
-        "LAMBDA_TASK_ROOT": str(roots[0]),
+        "LAMBDA_TASK_ROOT": str(IMPORT_ROOTS[0]),
         "TZ": ":UTC",
         **{key: str(value) for key, value in written.items()},
     }
@@ -373,6 +366,6 @@ def _function(deployment: Deployment, logical_id: str, roots: tuple[Path, ...]) 
         arn=f"arn:{place.partition}:lambda:{place.region}:{place.account_id}:function:{name}",
         handler=properties.require("Handler"),
         variables=variables,
-        roots=roots,
+        roots=IMPORT_ROOTS,
         timeout=float(properties.get("Timeout", 3)),
     )

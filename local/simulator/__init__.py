@@ -23,6 +23,8 @@ By hand, on a running local stack::
     curl -X DELETE localhost:8090/simulator/tokens             # all tokens so far are older than a minute
     curl -X DELETE localhost:8090/simulator/attempts           # all numbers have their day's limit again
     curl localhost:8090/simulator/customer                     # what is entered in the open platform
+    curl -d '{"publicKey": "MIIB…"}' localhost:8090/simulator/customer          # a rotation, rehearsed
+    curl -d '{"limitRule": "24h"}' localhost:8090/simulator/customer            # 121011 by the other rule
 
 Faults and their parameters are in `local.simulator.faults`, what the phone is made of (SIM, network) in
 `local.simulator.fetching` and in the SDK stand-in, `jssdk.js`.

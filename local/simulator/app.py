@@ -110,6 +110,7 @@ class Simulator:
             ("GET", "faults"): lambda _: {"faults": self.faults.describe()},
             ("POST", "faults"): self._arm_fault,
             ("GET", "customer"): lambda _: self.customer.describe(),
+            ("POST", "customer"): self._change_customer,
             ("GET", "journal"): lambda asked: {
                 "entries": self.journal.entries(asked.args.get("after", 0, type=int))
             },
@@ -259,6 +260,13 @@ class Simulator:
         else:
             raise NotFound
         return Response(json.dumps(answered, ensure_ascii=False), content_type=_JSON)
+
+    def _change_customer(self, request: Request) -> dict[str, Any]:
+        try:
+            self.customer = self.customer.changed(parse(_body(request)))
+        except (RefusedError, TypeError, ValueError) as error:
+            raise BadRequest(str(error)) from None
+        return self.customer.describe()
 
     def _arm_fault(self, request: Request) -> dict[str, Any]:
         try:

@@ -1,9 +1,29 @@
 """What a business has entered in the open platform (guide sections 2.1 and 2.3 and the appendix)."""
 
 import ipaddress
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, Final, Self
 
+
+class LimitRule(StrEnum):
+    """When a number's verdicts are forgotten. The guide names no rule, and resellers name either."""
+
+    DAY = "day"
+    """At midnight in Shanghai."""
+    HOURS_24 = "24h"
+    """24 hours after the first."""
+
+
+_ENTERED: Final = {
+    "publicKey": ("public_key", str),
+    "origins": ("origins", frozenset),
+    "referers": ("referers", frozenset),
+    "addresses": ("addresses", frozenset),
+    "dailyLimit": ("daily_limit", int),
+    "limitRule": ("limit_rule", LimitRule),
+}
 
 @dataclass(frozen=True, slots=True)
 class Customer:
@@ -20,7 +40,8 @@ class Customer:
     addresses: frozenset[str] = frozenset({"127.0.0.1"})
     """White list of outgoing addresses; an entry may be a network such as ``172.16.0.0/12``."""
     daily_limit: int = 10
-    """Verdicts per number and day of Shanghai."""
+    """Verdicts per number, until they are forgotten."""
+    limit_rule: LimitRule = LimitRule.DAY
 
     def admits(self, address: str) -> bool:
         """Tell whether the white list holds this client address."""
@@ -43,4 +64,18 @@ class Customer:
             "referers": sorted(self.referers),
             "addresses": sorted(self.addresses),
             "dailyLimit": self.daily_limit,
+            "limitRule": self.limit_rule.value,
         }
+
+    def changed(self, entered: Mapping[str, Any]) -> Self:
+        """Enter other values, such as a new public key, under the names of `describe`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            There is no such name, or a value is not of its form.
+        """
+        if unknown := entered.keys() - _ENTERED:
+            raise ValueError(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(_ENTERED)}")
+        read = {_ENTERED[name][0]: _ENTERED[name][1](value) for name, value in entered.items()}
+        return replace(self, **read)

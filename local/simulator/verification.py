@@ -67,8 +67,7 @@ class Verifier:
         self._desk = desk
         self._form = form
         self._lock = threading.Lock()
-        self._day = date.min
-        self._verdicts: Counter[str] = Counter()  # of that day, by number
+        self._verdicts: dict[str, tuple[datetime, int]] = {}  # by number: since when, how many
 
     def judge(
         self, customer: Customer, key: PlatformKey, message: dict[str, Any], address: str, now: datetime
@@ -121,12 +120,12 @@ class Verifier:
         now: datetime,
     ) -> Verdict:
         with self._lock:
-            if (today := now.astimezone(SHANGHAI).date()) != self._day:
-                self._day = today
-                self._verdicts.clear()
             # A sample token may be used for ever, so it counts for no day.
             number = None if self._desk.is_sample(request.token) else opened.number
-            if number and self._verdicts[number] >= customer.daily_limit:
+            since, count = self._verdicts.get(number or "", (now, 0))
+            if _forgotten(since, now, customer.limit_rule):
+                since, count = now, 0
+            if number and count >= customer.daily_limit:
                 raise RefusedError("121011", "the number's verdicts of the day are used up")
             if forged:
                 raise forged
@@ -134,8 +133,14 @@ class Verifier:
                 raise opened.refusal
             sim = self._desk.redeem(request.token, request.user_information, now)
             if number:
-                self._verdicts[number] += 1
+                self._verdicts[number] = since, count + 1
             return Verdict.MATCH if sim == opened.number else Verdict.MISMATCH
+
+
+def _forgotten(since: datetime, now: datetime, rule: LimitRule) -> bool:
+    if rule is LimitRule.DAY:
+        return since.astimezone(SHANGHAI).date() != now.astimezone(SHANGHAI).date()
+    return now - since >= timedelta(hours=24)
 
 
 def _open(customer: Customer, key: PlatformKey, request: VerifyRequest) -> _Opened:
