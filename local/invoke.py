@@ -16,7 +16,7 @@ from local.environment import Function, WorkerEnvironment
 from local.keys import ReceiptNumber
 from local.stack import RECEIPT_KEYS_FUNCTION, Options, SettingError, Stack
 from local.state import find_functions
-from local.template import FUNCTION, Template, TemplateError
+from local.template import FUNCTION, Template
 
 
 def invoke(logical_id: str, event: Any, overlay: Mapping[str, Any], options: Options, state: Path) -> Any:
@@ -44,10 +44,7 @@ def invoke(logical_id: str, event: Any, overlay: Mapping[str, Any], options: Opt
     FunctionError
         The handler did not start, raised, died or timed out.
     """
-    try:
-        resources = Template.read(options.template).document["Resources"]
-    except TemplateError as error:
-        raise SettingError(str(error)) from error
+    resources = Template.read(options.template).document["Resources"]
     known = [name for name, resource in resources.items() if resource["Type"] == FUNCTION]
     if logical_id not in known:
         raise SettingError(f"there is no function {logical_id}; there are {', '.join(known)}")

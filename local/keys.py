@@ -115,12 +115,11 @@ def _read_fields(path: Path) -> dict[str, str]:
         raise SecretsFileError(f"{path}: {error.strerror}") from None
     except ValueError:  # not JSON, or no UTF-8; the parser's own text would quote the file
         raise SecretsFileError(f"{path}: not JSON") from None
-    if not isinstance(content, dict):
-        raise SecretsFileError(f"{path}: is not a JSON object with {', '.join(_FIELDS)}")
+    values = content if isinstance(content, dict) else {}
     for name in _FIELDS:
-        if not isinstance(content.get(name), str) or not content[name].strip():
+        if not isinstance(values.get(name), str) or not values[name].strip():
             raise SecretsFileError(f"{path}: {name} is missing, empty or not a text")
-    return {name: content[name].strip() for name in _FIELDS}
+    return {name: values[name].strip() for name in _FIELDS}
 
 
 def _public_half(key: rsa.RSAPrivateKey) -> str:
