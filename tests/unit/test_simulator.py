@@ -4,8 +4,7 @@ import base64
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import PublicFormat, load_der_
 from werkzeug.test import Client, TestResponse
 
 from local.simulator import Algorithm, Customer, Encoding, SignatureForm, Simulator
+from tests.support.fakes import FakeClock
 
 APP_ID, APP_KEY = "000001", "AA03E6C60D0B0D14320B9A3F0B5AAD99"
 ORIGIN, PAGE = "https://www.example.com", "https://www.example.com/login.html"
@@ -62,29 +62,15 @@ TOKEN_REQUEST = {
 CUSTOMER = Customer(APP_ID, APP_KEY, bare(KEY), frozenset({ORIGIN}), frozenset({PAGE}))
 
 
-@dataclass
-class Clock:
-    now: datetime = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)  # noon in Shanghai
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def advance(self, **by: float) -> None:
-        self.now += timedelta(**by)
-
-
-@dataclass
 class World:
     """A simulator with a phone that fetches tokens and a business that has numbers verified."""
 
-    clock: Clock = field(default_factory=Clock)
-    simulator: Simulator = field(init=False)
-
-    def __post_init__(self) -> None:
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
         self.rebuild()
 
-    def rebuild(self, customer: Customer = CUSTOMER, **options: Any) -> None:
-        self.simulator = Simulator(customer, clock=self.clock, key_bits=1024, **options)
+    def rebuild(self, **options: Any) -> None:
+        self.simulator = Simulator(CUSTOMER, clock=self.clock.now, key_bits=1024, **options)
         self.client = Client(self.simulator)
 
     def get_mobile(self, sim: str = SIM, network: str = "cellular", **query: str) -> TestResponse:
@@ -150,8 +136,8 @@ def code(answer: dict[str, Any]) -> str:
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world(clock: FakeClock) -> World:
+    return World(clock)
 
 
 # ---- verdicts and the answer's form
@@ -325,7 +311,7 @@ def test_the_limit_is_the_day_of_shanghai(world: World) -> None:
     world.simulator.customer = replace(CUSTOMER, daily_limit=1)
     codes = [world.verify()]
     for hours in (11.99, 0.01):  # from noon to midnight
-        world.clock.advance(hours=hours)
+        world.clock.advance(hours * 3600)
         codes.append(world.verify())
 
     assert codes == ["000", "121011", "000"]
@@ -347,7 +333,7 @@ def test_a_token_works_for_just_under_a_minute(world: World) -> None:
     young, old = world.message(), world.message()
     codes = []
     for message, seconds in ((young, 59.999), (old, 0.001)):
-        world.clock.advance(seconds=seconds)
+        world.clock.advance(seconds)
         codes.append(code(world.post(message)))
 
     assert codes == ["000", "120020"]
@@ -388,7 +374,7 @@ def test_without_a_number_from_the_gateway_there_is_no_token(
     world: World, sim: str, network: str, seconds: float, expected: str
 ) -> None:
     world.get_mobile(sim, network)
-    world.clock.advance(seconds=seconds)
+    world.clock.advance(seconds)
 
     assert code(world.get_token()) == expected
 
