@@ -25,6 +25,7 @@ _ENTERED: Final = {
     "limitRule": ("limit_rule", LimitRule),
 }
 
+
 @dataclass(frozen=True, slots=True)
 class Customer:
     """One app as the open platform knows it."""
@@ -42,6 +43,10 @@ class Customer:
     daily_limit: int = 10
     """Verdicts per number, until they are forgotten."""
     limit_rule: LimitRule = LimitRule.DAY
+
+    def __post_init__(self) -> None:
+        for entry in self.addresses:
+            ipaddress.ip_network(entry, strict=False)  # a ValueError here names the entry
 
     def admits(self, address: str) -> bool:
         """Tell whether the white list holds this client address."""

@@ -2,14 +2,13 @@
 
 import re
 import threading
-from collections import Counter
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Final
 
 from local.simulator.crypto import PlatformKey, SignatureForm
-from local.simulator.customer import Customer
+from local.simulator.customer import Customer, LimitRule
 from local.simulator.protocol import SHANGHAI, RefusedError, VerifyRequest, read_verify_request
 from local.simulator.tokens import TokenDesk
 

@@ -419,16 +419,26 @@ def test_a_token_is_given_only_to_a_reported_page_with_a_signed_presign(
 # ---- keys and the customer
 
 
-def test_keys_and_what_was_entered_are_shown_but_the_app_key(world: World) -> None:
+def test_keys_and_what_was_entered_are_shown_but_the_app_key_and_can_be_changed(world: World) -> None:
     assert world.client.get("/simulator/public-key").get_json() == {"publicKey": world.simulator.public_key}
-    assert world.client.get("/simulator/customer").get_json() == {
+    there = world.client.get("/simulator/customer").get_json()
+    assert there == {
         "appId": APP_ID,
         "publicKey": bare(KEY),
         "origins": [ORIGIN],
         "referers": [PAGE],
         "addresses": ["127.0.0.1"],
         "dailyLimit": 10,
+        "limitRule": "day",
     }
+
+    entered = {"publicKey": bare(OTHER_KEY), "origins": ["https://other.example"]}
+    assert world.client.post("/simulator/customer", json=entered).get_json() == there | entered
+    assert world.simulator.customer == replace(
+        CUSTOMER, public_key=bare(OTHER_KEY), origins=frozenset({"https://other.example"})
+    )
+    for wrong in ({"appKey": "x"}, {"limitRule": "week"}, {"addresses": ["my.host"]}, {"dailyLimit": "x"}):
+        assert world.client.post("/simulator/customer", json=wrong).status_code == 400
 
 
 # ---- faults on demand
