@@ -35,16 +35,16 @@ DESK: Final = ViewportSize(width=1280, height=900)
 FAILED_REQUEST: Final = "Failed to load resource"
 BLOCKED_BY_CORS: Final = "Access to fetch at"
 
+# Each would take memory: the address bar, which nobody sees, and a process for a page that may come.
+NEEDLESS: Final = "WebUIOmniboxPopup,WebUIOmniboxAimPopup,SpareRendererForSitePerProcess"
 SWITCHES: Final = (
     "--no-sandbox",
     "--disable-background-networking",
     "--disable-component-update",
-    # To save memory: one process for all pages, none for graphics or for the address bar that nobody sees.
-    "--renderer-process-limit=1",
     "--disable-gpu",
     "--in-process-gpu",
-    # And a page that a test makes up comes from no address, and may talk to loopback all the same.
-    "--disable-features=WebUIOmniboxPopup,WebUIOmniboxAimPopup,LocalNetworkAccessChecks",
+    # A page that a test makes up comes from no address, and may talk to loopback all the same.
+    f"--disable-features={NEEDLESS},LocalNetworkAccessChecks",
 )
 
 expect.set_options(timeout=15_000)  # milliseconds; a busy machine is slow, not wrong

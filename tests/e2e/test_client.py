@@ -33,10 +33,7 @@ def client(context: BrowserContext, stack: Stack) -> Iterator[Page]:
 
 
 def test_every_answer_and_every_scenario_ends_as_it_should(client: Page) -> None:
-    found = client.evaluate("play()")
-
-    assert not found["wrong"], "\n".join(map(str, found["wrong"]))
-    assert found["played"] >= 50
+    assert client.evaluate("play()") == []
 
 
 def test_a_number_is_normalised_by_the_apis_own_rule(client: Page) -> None:
