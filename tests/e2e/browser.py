@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 from playwright.sync_api import (
     Browser,
     BrowserContext,
-    ConsoleMessage,
     Locator,
     Page,
     Route,
@@ -32,6 +31,7 @@ from tests.e2e.flows import Phone
 PHONE: Final = ViewportSize(width=390, height=844)
 SMALL_PHONE: Final = ViewportSize(width=320, height=568)
 DESK: Final = ViewportSize(width=1280, height=900)
+LOUD: Final = ("error", "warning")
 FAILED_REQUEST: Final = "Failed to load resource"
 BLOCKED_BY_CORS: Final = "Access to fetch at"
 
@@ -107,13 +107,9 @@ class LoginPage(Phone):
             "window.steps = []; document.addEventListener('number-verification:step',"
             "({ detail }) => steps.push(`${detail.name} ${detail.state}`));"
         )
-        self.page.on("console", self._heard)
+        self.page.on("console", lambda said: self._complain(said.text) if said.type in LOUD else None)
         self.page.on("pageerror", lambda error: self._complain(error.message))
         self.page.on("request", lambda request: self.requests.append(request))  # noqa: PLW0108
-
-    def _heard(self, message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"}:
-            self._complain(message.text)
 
     def _complain(self, text: str) -> None:
         if not text.startswith(self.tolerated):
@@ -159,10 +155,8 @@ class LoginPage(Phone):
 
     def answer(self, status: int, body: object, pattern: str = "**/verify") -> None:
         """Have requests to these addresses answered like this."""
-        headers = {
-            "access-control-allow-origin": self.stack.page,
-            "access-control-allow-headers": "content-type",
-        }
+        allow = "access-control-allow"
+        headers = {f"{allow}-origin": self.stack.page, f"{allow}-headers": "content-type"}
         self.page.route(pattern, lambda route: route.fulfill(status=status, headers=headers, json=body))
 
     def fault(self, name: str, **parameters: object) -> None:
