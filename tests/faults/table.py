@@ -274,7 +274,7 @@ _HAD: Final = f"{_UNEXPECTED} (a secret is unavailable: "
 _DYNAMODB: Final = Part(
     "DynamoDB",
     "Each call is tried twice. Without a claim or a reservation nothing is sent; after the platform's answer,"
-    " the answer counts.",
+    " the answer counts. A call that arrives once more, however late, changes nothing.",
     (
         *(
             _aws(f"{step}: {words}", step, failure, _verified(), times=1)
