@@ -181,7 +181,6 @@ def test_any_time_of_the_calendar_is_only_far_away(stamp: str) -> None:
 
 # What the same key signs beside preSigns.
 
-# The grammar as a second reader would write it: part by part, from both ends.
 VERIFICATION_STRINGS = st.builds(
     lambda msg_id, block, token: f"{APP_ID}{msg_id}{base64.b64encode(block).decode()}{STAMP}{token}1.0",
     st.one_of(st.uuids().map(str), st.uuids().map(lambda value: value.hex)),
