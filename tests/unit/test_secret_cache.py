@@ -36,14 +36,14 @@ class Source:
     """Where the secret comes from: counts, fails on demand."""
 
     clock: FakeClock
-    failing: bool = False
+    error: Exception | None = None
     fetched: int = 0
     told: list[Exception] = field(default_factory=list)
 
     def load(self) -> str:
         self.fetched += 1
-        if self.failing:
-            raise Unavailable("planted")
+        if self.error:
+            raise self.error
         return f"version {self.fetched}"
 
     def cache(self, max_age: float = MAX_AGE) -> CachedSecret[str]:
@@ -82,7 +82,7 @@ def test_a_secret_is_fetched_again_when_it_is_as_old_as_allowed(
 def test_the_last_good_secret_is_kept_when_a_refresh_fails_which_is_tried_again_after_ten_seconds(
     source: Source, secret: CachedSecret[str], clock: FakeClock, elapsed: float
 ) -> None:
-    source.failing = True
+    source.error = Unavailable("planted")
     clock.advance(elapsed)
     assert (secret.get(), source.fetched) == ("version 1", 2)
 
@@ -91,7 +91,7 @@ def test_the_last_good_secret_is_kept_when_a_refresh_fails_which_is_tried_again_
     clock.advance(0.001)
     assert (secret.get(), source.fetched) == ("version 1", 3)
     assert [type(error) for error in source.told] == [Unavailable] * 2
-    source.failing = False
+    source.error = None
     clock.advance(10)
     assert secret.get() == "version 4"
 
@@ -99,7 +99,7 @@ def test_the_last_good_secret_is_kept_when_a_refresh_fails_which_is_tried_again_
 def test_a_shorter_age_than_ten_seconds_is_the_pause_too(source: Source, clock: FakeClock) -> None:
     secret = source.cache(max_age=2)
     secret.get()
-    source.failing = True
+    source.error = Unavailable("planted")
     clock.advance(2)
     secret.get()
     clock.advance(2)
@@ -120,7 +120,7 @@ def test_refreshes_on_demand_happen_at_the_next_use_and_every_ten_seconds_at_mos
     secret.refresh_soon()
     assert secret.get() == "version 2"
     clock.advance(0.001)
-    source.failing = True
+    source.error = Unavailable("planted")
     secret.refresh_soon()
 
     assert (secret.get(), source.fetched, len(source.told)) == ("version 2", 3, 1)
@@ -140,19 +140,6 @@ def test_a_refresh_that_is_put_off_happens_ten_seconds_later_and_none_earlier(
     assert secret.get() == "version 2"
 
 
-def test_without_a_last_good_secret_a_failure_is_an_error_that_quotes_nothing(source: Source) -> None:
-    secret = source.cache()
-    source.failing = True
-
-    with pytest.raises(SecretUnavailableError, match="Unavailable") as failure:
-        secret.get()
-
-    assert "planted" not in "".join(traceback.format_exception(failure.value))
-    assert source.told == []
-    source.failing = False
-    assert secret.get() == "version 2"
-
-
 def refused(code: str) -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": "planted"}}, "GetSecretValue")
 
@@ -160,22 +147,27 @@ def refused(code: str) -> ClientError:
 @pytest.mark.parametrize(
     ("error", "named"),
     [
+        (Unavailable("planted"), "Unavailable"),
         (refused("AccessDeniedException"), "AccessDeniedException"),
         (refused("planted text"), "ClientError"),
         (refused(""), "ClientError"),
         (KeyFormatError(KeyFault.SIZE, "the key has 512 bits"), "the key has 512 bits"),
     ],
 )
-def test_what_a_secret_is_unavailable_for_is_named(clock: FakeClock, error: Exception, named: str) -> None:
-    def load() -> str:
-        raise error
+def test_without_a_last_good_secret_a_failure_is_an_error_that_quotes_nothing(
+    source: Source, error: Exception, named: str
+) -> None:
+    secret = source.cache()
+    source.error = error
 
-    secret = CachedSecret(load, max_age=MAX_AGE, monotonic=clock.monotonic, on_stale=lambda _: None)
-
-    with pytest.raises(SecretUnavailableError) as raised:
+    with pytest.raises(SecretUnavailableError) as failure:
         secret.get()
 
-    assert str(raised.value) == f"a secret is unavailable: {named}"
+    assert str(failure.value) == f"a secret is unavailable: {named}"
+    assert "planted" not in "".join(traceback.format_exception(failure.value))
+    assert source.told == []
+    source.error = None
+    assert secret.get() == "version 2"
 
 
 def test_a_failed_refresh_is_logged_without_the_errors_text(
