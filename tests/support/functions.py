@@ -1,9 +1,9 @@
-"""What a function finds where it starts: its environment, and its secrets by name."""
+"""What a function finds where it starts, its environment and its secrets by name; and what it is asked."""
 
 import importlib.util
 import json
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
@@ -22,6 +22,22 @@ VERIFY_ENVIRONMENT: Final = {
     "TABLE_NAME": "attempts",
     "PLATFORM_URL": "http://127.0.0.1:1/verify",
 }
+
+
+def event(body: str | None = "{}", **headers: str | None) -> dict[str, Any]:
+    """Make a payload 2.0 event; headers by their names with underscores, None to leave one out."""
+    sent = {"origin": ORIGIN, "content_type": "application/json", **headers}
+    return {
+        "version": "2.0",
+        "headers": {name.replace("_", "-"): value for name, value in sent.items() if value is not None},
+        "requestContext": {
+            "requestId": "the request",
+            "domainName": "api.example.com",
+            "http": {"sourceIp": "203.0.113.7"},
+        },
+        "isBase64Encoded": False,
+        **({} if body is None else {"body": body}),
+    }
 
 
 def signing_secret(key: RSAPrivateKey) -> str:

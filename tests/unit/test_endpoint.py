@@ -12,8 +12,8 @@ from cmpassport.errors import CmpassportError
 from cmpassport.http import MAX_BODY_BYTES, Endpoint, Request
 from cmpassport.members import FieldError, check_members
 from cmpassport.problems import Problem, ProblemError
+from tests.support.functions import ORIGIN, event
 
-ORIGIN: Final = "https://www.example.com"
 ORIGINS: Final = frozenset({ORIGIN, "http://127.0.0.1:8080"})
 Log = Callable[[], list[dict[str, Any]]]
 
@@ -23,19 +23,6 @@ class Context:
     """What Lambda hands to a handler beside the event."""
 
     aws_request_id: str = "lambda's identifier"
-
-
-def event(body: str | None = '{"name": "value"}', **headers: str | None) -> dict[str, Any]:
-    """Make a payload 2.0 event; headers by their names with underscores, None to leave one out."""
-    sent = {"origin": ORIGIN, "content_type": "application/json", **headers}
-    return {
-        "version": "2.0",
-        "routeKey": "POST /presign",
-        "headers": {name.replace("_", "-"): value for name, value in sent.items() if value is not None},
-        "requestContext": {"requestId": "the request", "http": {"sourceIp": "203.0.113.7"}},
-        "isBase64Encoded": False,
-        **({} if body is None else {"body": body}),
-    }
 
 
 def answer(
@@ -70,7 +57,7 @@ def test_an_operation_gets_the_bodys_members_and_its_result_is_the_answer() -> N
         seen.append(request)
         return {"desc": "是本机号码"}
 
-    response = answer(event(), operation)
+    response = answer(event('{"name": "value"}'), operation)
 
     assert [request.fields for request in seen] == [{"name": "value"}]
     assert seen[0].client_address == "203.0.113.7"

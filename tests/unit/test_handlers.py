@@ -24,6 +24,7 @@ from tests.support.functions import (
     ORIGIN,
     PRESIGN_ENVIRONMENT,
     VERIFY_ENVIRONMENT,
+    event,
     secrets_of,
 )
 from tests.support.receipt_secrets import LONG_AGO, new_key, part, secret
@@ -99,22 +100,8 @@ def start(
     return import_handler
 
 
-def event(body: Any, origin: str = ORIGIN) -> dict[str, Any]:
-    return {
-        "version": "2.0",
-        "headers": {"origin": origin, "content-type": "application/json"},
-        "requestContext": {
-            "requestId": "the request",
-            "domainName": "api.example.com",
-            "http": {"sourceIp": "203.0.113.7"},
-        },
-        "body": json.dumps(body),
-        "isBase64Encoded": False,
-    }
-
-
 def answer(handler: Handler, body: Any) -> tuple[int, dict[str, Any]]:
-    response = handler(event(body), None)
+    response = handler(event(json.dumps(body)), None)
     return response["statusCode"], json.loads(response["body"])
 
 
@@ -185,7 +172,7 @@ def test_without_its_secret_a_function_has_an_internal_error_that_no_cache_keeps
 ) -> None:
     handler = start(module, {**PRESIGN_ENVIRONMENT, **RECEIPTS, name: "no-such-secret"})
 
-    response = handler(event({"preSign": new_pre_sign()}), None)
+    response = handler(event(json.dumps({"preSign": new_pre_sign()})), None)
 
     assert (response["statusCode"], response["headers"]["Cache-Control"]) == (500, "no-store")
     assert json.loads(response["body"])["code"] == "internal_error"
@@ -232,7 +219,7 @@ def test_a_refusal_of_the_platform_has_its_code(
 ) -> None:
     platform.code = code
 
-    response = receipting(event(SUBMISSION), None)
+    response = receipting(event(json.dumps(SUBMISSION)), None)
 
     document = json.loads(response["body"])
     assert (response["statusCode"], document.get("code"), document["action"]) == (status, problem, action)
@@ -256,7 +243,7 @@ def test_a_limit_is_the_configured_one(
     handler = start("verify.app", {**VERIFY_ENVIRONMENT, "PLATFORM_URL": platform.url, name: "1"})
     answer(handler, SUBMISSION)
 
-    response = handler(event({**SUBMISSION, "token": "VM_ANOTHER"}), None)
+    response = handler(event(json.dumps({**SUBMISSION, "token": "VM_ANOTHER"})), None)
 
     assert (response["statusCode"], json.loads(response["body"])["code"]) == (429, code)
     assert 1 <= int(response["headers"]["Retry-After"]) <= seconds
@@ -331,7 +318,7 @@ def test_a_verdict_is_not_taken_to_another_login(
 ) -> None:
     answer(receipting, {**SUBMISSION, "nonce": "n-1"})
 
-    response = receipting(event({**SUBMISSION, "nonce": nonce}, origin), None)
+    response = receipting(event(json.dumps({**SUBMISSION, "nonce": nonce}), origin=origin), None)
 
     assert (response["statusCode"], json.loads(response["body"])["code"]) == (409, "token_reused")
     assert len(platform.asked) == 1

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cmpassport.start import begin
 from cmpassport.clock import utc_now
 from cmpassport.signing import SignatureScheme
-from tests.support.functions import APP_ID, ORIGIN, VERIFY_ENVIRONMENT, signing_secret
+from tests.support.functions import APP_ID, VERIFY_ENVIRONMENT, event, signing_secret
 from tests.support.receipt_secrets import LONG_AGO, new_key, secret
 from tests.support.secrets_manager import CREDENTIALS_TOKEN, SecretsManager, secrets_manager
 from tests.support.signatures import verify
@@ -99,12 +99,7 @@ def test_nothing_secret_connected_or_random_is_made_before_the_snapshot(
     server: SecretsManager, tmp_path: Path, rsa_key: Callable[[int], RSAPrivateKey], module: str
 ) -> None:
     body, status, secrets = LIVES[module]
-    event = {
-        "headers": {"origin": ORIGIN, "content-type": "application/json"},
-        "requestContext": {"requestId": "r", "http": {"sourceIp": "203.0.113.7"}},
-        "body": json.dumps(body),
-    }
-    (tmp_path / "event.json").write_text(json.dumps(event))
+    (tmp_path / "event.json").write_text(json.dumps(event(json.dumps(body))))
     command = [sys.executable, "-m", "tests.support.snapshot", module, str(tmp_path / "event.json")]
 
     run = subprocess.run(
