@@ -405,6 +405,11 @@ def test_another_servers_certificate_is_no_good(tls: ssl.SSLContext) -> None:
         assert_nothing_is_sent(server, server.url.replace("127.0.0.1", "localhost"))
 
 
+def test_a_server_that_speaks_no_tls_is_sent_nothing() -> None:
+    with Server(lambda connection: connection.send(_with_status(400))) as server:
+        assert_nothing_is_sent(server, server.url.replace("http:", "https:"))
+
+
 def test_a_handshake_that_never_ends_is_given_up() -> None:
     with Server(Connection.stay_silent) as server:
         started = time.monotonic()
