@@ -76,16 +76,15 @@ class House:
         self.clock = clock
         self.secrets = secrets
         self.fetched: list[str] = []
+        self.fetch_seconds = 0.0
         self.platform = FakePlatform()
         self.settings = Settings.from_environment(VERIFY_ENVIRONMENT)
         self.msg_ids = count()
         self.verifier = self.build()
 
-    def build(
-        self, *, limit: int = LIMIT, requests: int = 0, mismatches: int = 0, fetch: Any = None
-    ) -> Verifier:
+    def build(self, *, limit: int = LIMIT, requests: int = 0, mismatches: int = 0) -> Verifier:
         return Verifier(
-            keyring=Keyring(self.settings, fetch or self._fetch, self.clock.monotonic),
+            keyring=Keyring(self.settings, self._fetch, self.clock.monotonic),
             attempts=AttemptBudget(self.table, "attempts", limit),
             clients=ClientBudget(self.table, "attempts", requests=requests, mismatches=mismatches),
             devices=Devices(90),
@@ -97,6 +96,7 @@ class House:
 
     def _fetch(self, secret_id: str) -> str:
         self.fetched.append(secret_id)
+        self.clock.advance(self.fetch_seconds)
         return self.secrets[secret_id]
 
     def verify(self, token: str = TOKEN, number: str = NUMBER, **options: Any) -> Outcome:
@@ -108,11 +108,10 @@ class House:
         number: str = NUMBER,
         *,
         address: str = ADDRESS,
-        information: str = USER_INFORMATION,
         binding: str = "",
         device: str | None = None,
     ) -> Verification:
-        submission = Submission(number, token, information, device=device)
+        submission = Submission(number, token, USER_INFORMATION, device=device)
         return self.verifier.verify(submission, address, self.clock.monotonic(), binding)
 
     def spent(self) -> int:
@@ -363,12 +362,8 @@ def test_after_a_mismatch_there_is_no_device(house: House) -> None:
 
 
 def test_where_too_little_time_is_left_nothing_is_sent_reserved_or_held(house: House, logged: Log) -> None:
-    def fetch_slowly(secret_id: str) -> str:
-        house.clock.advance(3)
-        return house.secrets[secret_id]
-
     house.platform.seconds = 8
-    house.verifier = house.build(fetch=fetch_slowly)
+    house.fetch_seconds = 3
 
     with pytest.raises(OutOfTimeError):
         house.verify()
