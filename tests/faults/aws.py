@@ -44,7 +44,7 @@ class Failure(Enum):
     DOWN = "down"
     """Not carried out: an error of the service."""
     SILENT = "silent"
-    """Not carried out, and no answer for as long as the client waits."""
+    """Not carried out, and no answer for as long as the client would wait."""
     LOST = "answer lost"
     """Carried out; what comes back is an error of the service."""
     REPLACED = "replaced"
@@ -62,7 +62,7 @@ class AwsFault:
     failure
         How.
     times
-        How many of them; 0 for all until the proxy is cleared.
+        How many of them; 0 for all until the fault is over.
     text
         What a replaced secret holds.
     """
