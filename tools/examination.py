@@ -115,7 +115,7 @@ class Examination:
             if any(isinstance(each, Text) and each.key in EVERYWHERE for each in self._secrets.values()):
                 return None
             try:
-                self._secrets[variable] = Store.at(self.aws).read(name)
+                self._secrets[variable] = Store(self.aws).read(name)
             except ToolError as error:
                 self._secrets[variable] = error.text
         return self._secrets.get(variable)

@@ -37,19 +37,14 @@ class Description:
 class Store:
     """Secrets Manager in one region. Every error is a ToolError that names the secret."""
 
-    def __init__(self, client: "SecretsManagerClient", region: str) -> None:
-        self._client = client
-        self.region = region
-
-    @classmethod
-    def at(cls, aws: Aws) -> Self:
-        """Make the store of an account and region; nothing is called yet."""
-        return cls(aws.client("secretsmanager"), aws.region)
+    def __init__(self, aws: Aws) -> None:
+        self._client: SecretsManagerClient = aws.client("secretsmanager")
+        self.region = aws.region
 
     @classmethod
     def reach(cls, options: argparse.Namespace) -> Self:
         """Make the store that --profile and --region ask for; nothing is called yet."""
-        return cls.at(Aws(options))
+        return cls(Aws(options))
 
     def describe(self, name: str) -> Description:
         """Return what is known of a secret without reading it."""

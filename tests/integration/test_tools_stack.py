@@ -12,8 +12,9 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -52,12 +53,8 @@ class Desk:
         assert self.stack.simulator is not None
         return self.stack.simulator
 
-    def put(self, variable: str, text: str, label: str = "AWSCURRENT") -> str:
-        client, arn = self.secrets, self.stack.secret_ids[variable]
-        version: str = client.put_secret_value(SecretId=arn, SecretString=text, VersionStages=[label])[
-            "VersionId"
-        ]
-        return version
+    def put(self, variable: str, text: str) -> None:
+        self.secrets.put_secret_value(SecretId=self.stack.secret_ids[variable], SecretString=text)
 
     def text(self, variable: str, label: str = "AWSCURRENT") -> str:
         value = self.secrets.get_secret_value(SecretId=self.stack.secret_ids[variable], VersionStage=label)
@@ -68,9 +65,10 @@ class Desk:
         private = json.loads(self.text(SIGNING, label))["privateKey"]
         return bare_public(load_private_key(private).public_key())
 
-    def labels(self) -> set[str]:
+    def labels(self) -> dict[str, str]:
+        """Return the versions of the signing secret by label."""
         versions = self.secrets.describe_secret(SecretId=self.stack.secret_ids[SIGNING])["VersionIdsToStages"]
-        return {label for held in versions.values() for label in held}
+        return {label: version for version, held in versions.items() for label in held}
 
     def paste(self, **entries: Any) -> None:
         """Enter something on the open platform."""
@@ -78,14 +76,12 @@ class Desk:
 
     def reset(self) -> None:
         """Have one version of a key that the platform knows, and no rotation under way."""
-        client, arn = self.secrets, self.stack.secret_ids[SIGNING]
-        version = self.put(SIGNING, json.dumps({"privateKey": self.stack.keys.private_key}))
-        for other, held in client.describe_secret(SecretId=arn)["VersionIdsToStages"].items():
-            for label in held if other != version else ():
-                with suppress(client.exceptions.InvalidParameterException):  # it goes with another
-                    client.update_secret_version_stage(
-                        SecretId=arn, VersionStage=label, RemoveFromVersionId=other
-                    )
+        self.put(SIGNING, json.dumps({"privateKey": self.stack.keys.private_key}))
+        for label, version in self.labels().items():
+            if label != "AWSCURRENT":
+                self.secrets.update_secret_version_stage(
+                    SecretId=self.stack.secret_ids[SIGNING], VersionStage=label, RemoveFromVersionId=version
+                )
         self.simulator.faults.clear()
 
 
@@ -294,7 +290,7 @@ def test_a_rotation_there_and_done_and_back_to_the_key_that_is_named(desk: Desk,
     assert (step("switch").code, step("switch").code, desk.key()) == (0, 0, new)
     done = step("verify")
     assert (done.code, "the rotation is done" in done.words) == (0, True), done.words
-    assert (desk.labels(), desk.key("AWSPREVIOUS")) == ({"AWSCURRENT", "AWSPREVIOUS"}, former)
+    assert ({*desk.labels()}, desk.key("AWSPREVIOUS")) == ({"AWSCURRENT", "AWSPREVIOUS"}, former)
     phone = phone_of(desk.stack)
     assert phone.verify(phone.sim, phone.ticket()).status == 200
 
@@ -321,7 +317,7 @@ def test_a_key_that_the_platform_does_not_know_is_taken_back_and_forgotten(desk:
     assert "AWSPENDING" in desk.labels()
 
     assert (step("rollback").code, desk.key(), desk.key("AWSPENDING")) == (0, former, new)
-    assert (step("rollback").code, desk.labels()) == (0, {"AWSCURRENT"})
+    assert (step("rollback").code, {*desk.labels()}) == (0, {"AWSCURRENT"})
     third = step("rollback")
     assert (third.code, desk.key()) == (1, former)
     assert "no former key to go back to" in third.words
@@ -341,104 +337,70 @@ def test_the_deployment_says_which_secret_is_rotated(desk: Desk, run: Run) -> No
     assert "signs with another secret" in other.words
 
 
+def test_an_operator_is_led_through_a_rotation_stops_goes_on_and_goes_back(desk: Desk, run: Run) -> None:
+    former, rotate = desk.key(), ("keys", "rotate", "--state", desk.state)
+
+    stopped = run(*rotate, given="yes\nno\n")
+    new = desk.key("AWSPENDING")
+    back = run(*rotate, given="yes\nrollback\n")  # "saved", which is not so
+
+    for told in (  # in this order: which secret, where and for what comes before the first question
+        (
+            "Changing the key in secret",
+            "there is a gap",
+            "Make a new pair now? [yes/no]",
+            "A new key waits in",
+        ),
+        ("Has the open platform saved it? [yes/no]", "The functions still use the former key"),
+    ):
+        assert re.search(".*".join(map(re.escape, told)), stopped.err, re.DOTALL), stopped.err
+    asked = (
+        "Has the open platform saved it?",
+        "Switched",
+        "The platform has another key",
+        "What now? [again/",
+    )
+    assert re.search(".*".join(map(re.escape, asked)), back.err, re.DOTALL), back.err
+    assert (stopped.code, back.code, desk.key(), desk.key("AWSPENDING")) == (1, 0, former, new)
+    assert new in stopped.out.splitlines()
+    assert former in back.out.splitlines()
+
+
 # In a terminal.
 
 
-class Terminal:
-    """A command in a terminal of its own: reads what it shows, types what is answered."""
-
-    def __init__(self, master: int, process: "subprocess.Popen[bytes]") -> None:
-        self.master = master
-        self.process = process
-        self.shown = ""
-        self._seen = 0
-
-    def wait_for(self, words: str) -> None:
-        """Read until words are shown after those that were waited for last."""
-        deadline = time.monotonic() + PATIENCE
-        while (place := " ".join(self.shown.split()).find(words, self._seen)) < 0:
-            assert time.monotonic() < deadline, self.shown
-            assert self._read(), self.shown
-        self._seen = place + len(words)
-
-    def answer(self, text: str) -> None:
-        os.write(self.master, f"{text}\n".encode())
-
-    def end(self) -> int:
-        while self._read():
-            pass
-        return self.process.wait(PATIENCE)
-
-    def _read(self) -> bool:
-        if not select.select([self.master], [], [], PATIENCE)[0]:
-            return False
-        try:
-            data = os.read(self.master, 65536)
-        except OSError:  # Linux's way to say that the other end is closed
-            return False
-        self.shown += data.decode(errors="replace")
-        return bool(data)
-
-
-@contextmanager
-def terminal(*arguments: object) -> Iterator[Terminal]:
+def typed(answers: Iterable[tuple[str, bytes]], *arguments: object) -> tuple[int, str]:
+    """Run a command in a terminal of its own, and type each answer after its question was shown."""
     master, slave = pty.openpty()
     command = [sys.executable, "-m", "tools", *map(str, arguments)]
     with subprocess.Popen(
         command, cwd=ROOT, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
     ) as process:
         os.close(slave)
-        try:
-            yield Terminal(master, process)
-        finally:
+        shown, left = "", deque(answers)
+        with suppress(OSError):  # Linux's way to say that the other end is closed
+            while select.select([master], [], [], PATIENCE)[0] and (data := os.read(master, 65536)):
+                shown += data.decode(errors="replace")
+                if left and shown.endswith(left[0][0]):
+                    os.write(master, left.popleft()[1])
+        if left:
             process.kill()
-            os.close(master)
-
-
-@pytest.mark.usefixtures("run")
-def test_an_operator_is_led_through_a_rotation_stops_goes_on_and_goes_back(desk: Desk) -> None:
-    former = desk.key()
-    with terminal("keys", "rotate", "--state", desk.state) as screen:
-        screen.wait_for("Changing the key in secret")  # which, where and for what, before the first question
-        screen.wait_for("there is a gap")
-        screen.wait_for("Make a new pair now? [yes/no]")
-        screen.answer("yes")
-        screen.wait_for("Has the open platform saved it? [yes/no]")
-        screen.answer("no")
-        assert screen.end() == 1
-    new = desk.key("AWSPENDING")
-
-    with terminal("keys", "rotate", "--state", desk.state) as screen:
-        screen.wait_for("waits in")
-        screen.wait_for("Has the open platform saved it?")
-        screen.answer("yes")  # which is not so
-        screen.wait_for("The platform has another key")
-        screen.wait_for("What now? [again/rollback/stop]")
-        assert desk.key() == new
-        desk.paste(public_key=new)
-        screen.answer("rollback")
-        assert screen.end() == 0
-
-    assert (desk.key(), former in screen.shown) == (former, True)
-    assert json.loads(desk.text(SIGNING))["privateKey"][40:80] not in screen.shown
+        os.close(master)
+        return process.wait(PATIENCE), shown
 
 
 @pytest.mark.usefixtures("run")
 def test_keys_are_not_shown_while_they_are_typed_and_ctrl_d_ends_quietly(desk: Desk) -> None:
     pem = "-----BEGIN PUBLIC KEY-----\n" + PLATFORM_KEY + "\n-----END PUBLIC KEY-----"
-    with terminal("keys", "put", "verification", "--secret", "typed") as screen:
-        screen.wait_for("appKey (not shown)")
-        screen.answer(APP_KEY)
-        screen.wait_for("(not shown)")
-        screen.answer(pem)
-        assert screen.end() == 0
+    put = ("keys", "put", "verification", "--secret")
+    app_key, platform_key = "appKey (not shown): ", "the platform's public key (平台公钥) (not shown): "
+
+    stored = typed([(app_key, f"{APP_KEY}\n".encode()), (platform_key, f"{pem}\n".encode())], *put, "typed")
+    ended = typed([(app_key, b"\x04")], *put, "ended")
+
     text = desk.secrets.get_secret_value(SecretId="typed")["SecretString"]
     assert json.loads(text) == {"appKey": APP_KEY, "platformPublicKey": pem}
-    assert APP_KEY not in screen.shown
-    assert PLATFORM_KEY[100:140] not in "".join(screen.shown.split())
-
-    with terminal("keys", "put", "verification", "--secret", "ended") as screen:
-        screen.wait_for("(not shown)")
-        os.write(screen.master, b"\x04")
-        assert screen.end() == 2
-    assert "the input ended" in screen.shown
+    assert (stored[0], ended[0]) == (0, 2)
+    assert APP_KEY not in stored[1]
+    assert PLATFORM_KEY[100:140] not in "".join(stored[1].split())
+    assert "the input ended" in ended[1]

@@ -64,18 +64,16 @@ REQUEST: Final = (
     .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a test's")]))
     .sign(OWN, SHA256())
 )
+URL_SAFE: Final = base64.urlsafe_b64encode(DER).decode()
 BUNDLE: Final = pkcs7.serialize_certificates([CERTIFICATE], Encoding.DER)
 EC: Final = ec.generate_private_key(ec.SECP256R1())
-DSA: Final = dsa.DSAParameterNumbers(p=int("a5b17ed3" + "9f" * 124, 16) | 1, q=(1 << 159) + 7, g=2)
+DSA: Final = dsa.DSAPublicNumbers(3, dsa.DSAParameterNumbers((1 << 1023) + 1155, (1 << 159) + 7, 2))
+DSA_PUBLIC: Final = bare(DSA.public_key().public_bytes(Encoding.DER, _SPKI))
 _SM2_CURVE: Final = bytes.fromhex("301306072a8648ce3d020106082a811ccf5501822d")
 _SM2_POINT: Final = bytes.fromhex("034200") + b"\x04" + bytes(range(64))
 SM2_PUBLIC: Final = bare(b"\x30\x59" + _SM2_CURVE + _SM2_POINT)
-SM2_PRIVATE: Final = bare(
-    bytes.fromhex("3041020100")
-    + _SM2_CURVE
-    + bytes.fromhex("0427302502010104 20".replace(" ", ""))
-    + bytes(range(1, 33))
-)
+_SM2_NUMBER: Final = bytes.fromhex("042730250201010420") + bytes(range(1, 33))
+SM2_PRIVATE: Final = bare(bytes.fromhex("3041020100") + _SM2_CURVE + _SM2_NUMBER)
 NUMBERS: Final = OWN.private_numbers()
 
 
@@ -88,20 +86,19 @@ def xml(**numbers: int) -> str:
 
 
 PUBLIC_NUMBERS: Final = {"Modulus": NUMBERS.public_numbers.n, "Exponent": NUMBERS.public_numbers.e}
-PRIVATE_NUMBERS: Final = {
-    "P": NUMBERS.p,
-    "Q": NUMBERS.q,
-    "DP": NUMBERS.dmp1,
-    "DQ": NUMBERS.dmq1,
-    "InverseQ": NUMBERS.iqmp,
-    "D": NUMBERS.d,
-}
+PRIVATE_NUMBERS: Final = {"P": NUMBERS.p, "Q": NUMBERS.q, "DP": NUMBERS.dmp1, "DQ": NUMBERS.dmq1}
+ALL_NUMBERS: Final = {**PUBLIC_NUMBERS, **PRIVATE_NUMBERS, "InverseQ": NUMBERS.iqmp, "D": NUMBERS.d}
+
+
+def store(encryption: Any) -> str:
+    return bare(pkcs12.serialize_key_and_certificates(b"a", OWN, None, None, encryption))
 
 
 def changed(der: bytes, place: int) -> str:
     return bare(der[:place] + bytes([der[place] ^ 1]) + der[place + 1 :])
 
 
+LINES: Final = re.findall(".{1,64}", PRIVATE)
 WRITTEN: Final = ("\\n", "\\r\\n", "\\r")
 
 # What the functions accept.
@@ -112,10 +109,7 @@ ACCEPTED_PRIVATE: Final = {
     "PEM with line breaks of Windows": PEM.replace("\n", "\r\n"),
     "PEM on one line": PEM.replace("\n", " "),
     **{f"PEM with {written} written out": PEM.replace("\n", written) for written in WRITTEN},
-    **{
-        f"bare with {written} written out": written.join(re.findall(".{1,64}", PRIVATE))
-        for written in WRITTEN
-    },
+    **{f"bare with {written} written out": written.join(LINES) for written in WRITTEN},
     "PKCS#8 under the label of PKCS#1": PEM.replace("PRIVATE", "RSA PRIVATE"),
     "no END line": PEM[: PEM.index("-----END")],
     "line breaks in the Base64": base64.encodebytes(DER).decode(),
@@ -138,22 +132,13 @@ REFUSED_PRIVATE: Final = {
     "the public half with a byte order mark": ("\ufeff" + PUBLIC_PEM, "invisible public-for-private"),
     "a certificate": (CERTIFICATE_PEM, "certificate"),
     "a certificate, bare": (bare(CERTIFICATE.public_bytes(Encoding.DER)), "certificate"),
-    "a certificate after Bag Attributes": (
-        f"Bag Attributes\n{CERTIFICATE_PEM}",
-        "text-before-pem certificate",
-    ),
+    "a certificate after its name": (f"Bag Attributes\n{CERTIFICATE_PEM}", "text-before-pem certificate"),
     "a certificate request": (REQUEST.public_bytes(Encoding.PEM).decode(), "certificate-request"),
     "a certificate request, bare": (bare(REQUEST.public_bytes(Encoding.DER)), "certificate-request"),
     "PKCS#7, bare": (bare(BUNDLE), "pkcs7"),
     "PKCS#7 in PEM": (pkcs7.serialize_certificates([CERTIFICATE], Encoding.PEM).decode(), "pkcs7"),
-    "PKCS#12, bare": (
-        bare(pkcs12.serialize_key_and_certificates(b"a", OWN, None, None, NoEncryption())),
-        "pkcs12",
-    ),
-    "PKCS#12 with a passphrase": (
-        bare(pkcs12.serialize_key_and_certificates(b"a", OWN, None, None, _SECRET)),
-        "pkcs12",
-    ),
+    "PKCS#12, bare": (store(NoEncryption()), "pkcs12"),
+    "PKCS#12 with a passphrase": (store(_SECRET), "pkcs12"),
     "PKCS#8 with a passphrase": (pem(_PKCS8, _SECRET), "encrypted"),
     "PKCS#8 with a passphrase, bare": (bare(OWN.private_bytes(Encoding.DER, _PKCS8, _SECRET)), "encrypted"),
     "PKCS#1 with a passphrase": (pem(_PKCS1, _SECRET), "encrypted"),
@@ -176,15 +161,12 @@ REFUSED_PRIVATE: Final = {
     "the guide's print-out": (f"privateKey:{PRIVATE}", "named"),
     "a property": (f"private_key = {PRIVATE}", "named"),
     "Chinese punctuation after a name": (f"privateKey：{PRIVATE}", "named"),
-    ".NET's XML": (xml(**PUBLIC_NUMBERS, **PRIVATE_NUMBERS), "rsa-key-value"),
+    ".NET's XML": (xml(**ALL_NUMBERS), "rsa-key-value"),
     "a PEM in Base64": (bare(PEM.encode()), "base64-twice"),
     "Base64 in Base64": (bare(PRIVATE.encode()), "base64-twice"),
     "Bag Attributes before the PEM": (f"Bag Attributes\n    friendlyName: me\n{PEM}", "text-before-pem"),
-    "URL-safe Base64": (base64.urlsafe_b64encode(DER).decode(), "url-safe-base64"),
-    "URL-safe Base64 without padding": (
-        base64.urlsafe_b64encode(DER).decode().rstrip("="),
-        "url-safe-base64 padding",
-    ),
+    "URL-safe Base64": (URL_SAFE, "url-safe-base64"),
+    "URL-safe Base64 without padding": (URL_SAFE.rstrip("="), "url-safe-base64 padding"),
     "no padding": (PRIVATE.rstrip("="), "padding"),
     "+ turned into a blank": (PRIVATE.replace("+", " "), "plus-lost"),
     "a BEGIN line of four hyphens": (PEM[1:], "armour-broken"),
@@ -198,10 +180,7 @@ REFUSED_PRIVATE: Final = {
     "Base64 of words": (bare(b"this is not a key at all"), "not-a-key"),
     "a word": ("secret!", "not-base64"),
     "Chinese": ("密钥", "not-base64"),
-    **{
-        f"{end} at the end": (PRIVATE + end, "stray-end")
-        for end in ("%", ";", ",", ".", '"', "*", "$", "，", "＝", "。", "%\n")
-    },
+    **{f"{end} at the end": (PRIVATE + end, "stray-end") for end in (*'%;,."*$，＝。', "%\n")},
     "＝ in place of =": (PRIVATE.rstrip("=") + "＝", "stray-end"),
 }
 REFUSED_PUBLIC: Final = {
@@ -210,6 +189,7 @@ REFUSED_PUBLIC: Final = {
     "the private half as PKCS#1": (PKCS1, "private-for-public"),
     "a certificate": (CERTIFICATE_PEM, "certificate"),
     "an SM2 key": (SM2_PUBLIC, "not-rsa"),
+    "a DSA key": (DSA_PUBLIC, "not-rsa"),
     "OpenSSH's public line": (OPENSSH_PUBLIC, "foreign"),
     "URL-safe Base64": (base64.urlsafe_b64encode(PUBLIC_DER).decode(), "url-safe-base64"),
     "JSON's quotes": (json.dumps(PUBLIC), "quotes"),

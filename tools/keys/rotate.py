@@ -57,7 +57,7 @@ class Rotation:
 
     @classmethod
     def of(cls, store: Store, name: str) -> "Rotation":
-        """Look how far it is."""
+        """Look how far it is; a ToolError where the secret has no value, or holds something else."""
         versions = store.describe(name).versions
         refuse_foreign(store.read(name), name, SecretKind.SIGNING)
         return cls(store, name, versions)
@@ -138,26 +138,22 @@ def _guide(store: Store, options: argparse.Namespace, output: Output) -> int:
             output.tell("not-switched-yet")
             return FOUND
         _switch(Rotation.of(store, options.secret), options, output)
+    answer = "again"
     try:
-        return _guide_verification(store, options, output)
+        while answer == "again":
+            try:
+                if _verify(Rotation.of(store, options.secret), options, output) == 0:
+                    return 0
+            except ToolError as error:
+                output.tell("switched-and-failed", why=error.text)
+            answer = output.ask("ask-what-now").lower()
+        if answer == "rollback":
+            return _rollback(Rotation.of(store, options.secret), options, output)
     except (ToolError, KeyboardInterrupt):
         output.tell("ways-on")
         raise
-
-
-def _guide_verification(store: Store, options: argparse.Namespace, output: Output) -> int:
-    while True:
-        try:
-            if _verify(Rotation.of(store, options.secret), options, output) == 0:
-                return 0
-        except ToolError as error:
-            output.tell("switched-and-failed", why=error.text)
-        answer = output.ask("ask-what-now").lower()
-        if answer == "rollback":
-            return _rollback(Rotation.of(store, options.secret), options, output)
-        if answer != "again":
-            output.tell("ways-on")
-            return FOUND
+    output.tell("ways-on")
+    return FOUND
 
 
 # The steps. Each can be taken again after a kill: the labels, and no memory, say what is left to do.
@@ -198,7 +194,7 @@ def _switch(rotation: Rotation, options: argparse.Namespace, output: Output) -> 
 
 def _verify(rotation: Rotation, options: argparse.Namespace, output: Output) -> int:
     if rotation.phase is not Phase.SWITCHED:
-        raise rotation.out_of_turn("way-to-switch")
+        raise rotation.out_of_turn("next-switch" if rotation.phase is Phase.PREPARED else "way-at-rest")
     if not is_named(options):
         raise UseError("verify-unnamed")
     output.tell("sending-probe")
