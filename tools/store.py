@@ -89,20 +89,10 @@ class Store:
         self.put(name, content)
         return self.describe(name).arn
 
-    def put(self, name: str, content: str, label: str = CURRENT) -> str:
-        """Add a version with a label; return the version."""
+    def put(self, name: str, content: str, label: str = CURRENT) -> None:
+        """Add a version with a label."""
         with self._about(name):
-            made = self._client.put_secret_value(SecretId=name, SecretString=content, VersionStages=[label])
-        return made["VersionId"]
-
-    def replace(self, name: str, content: str, *, former: str) -> None:
-        """Put a value in place of the version that it was made from; a ToolError where another overtook."""
-        if self.describe(name).versions.get(CURRENT) != former:
-            raise ToolError("secret-overtaken", secret=name)
-        made = self.put(name, content)
-        versions = self.describe(name).versions
-        if (versions.get(CURRENT), versions.get(PREVIOUS)) != (made, former):
-            raise ToolError("secret-overtaken-after", secret=name)
+            self._client.put_secret_value(SecretId=name, SecretString=content, VersionStages=[label])
 
     def move(self, name: str, label: str, *, source: str, to: str | None = None) -> None:
         """Take a label off a version, and put it on another if one is named.

@@ -30,10 +30,8 @@ from tests.support.operator import (
     runner,
 )
 from tests.support.receipt_secrets import new_key, secret
-from tools.keys import receipts
 from tools.keys.receipts import LEAD, SKEW
 from tools.pairs import bare_private, bare_public
-from tools.store import Store
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -401,30 +399,3 @@ def test_a_good_receipt_secret_is_shown_with_each_keys_part(
     assert shown.code == 0
     for key, part in ((former, "former, published still"), (current, "signs now"), (following, "next")):
         assert f"Key {key}: {part}" in shown.words
-
-
-@pytest.mark.parametrize("moment", ["before the write", "after it"])
-def test_a_write_that_another_has_overtaken_is_told(
-    run: Run, secrets: "SecretsManagerClient", monkeypatch: pytest.MonkeyPatch, moment: str
-) -> None:
-    store(secrets, DAY)
-    others = json.dumps({**text_of(secrets, RECEIPTS), "note": "another operator's"})
-    put = Store.put
-
-    def write(*_: Any) -> None:
-        secrets.put_secret_value(SecretId=RECEIPTS, SecretString=others)
-
-    def overtaken(self: Store, *arguments: Any) -> str:
-        write()
-        return put(self, *arguments)
-
-    if moment == "after it":
-        monkeypatch.setattr(Store, "put", overtaken)
-    else:
-        monkeypatch.setattr(receipts, "refuse_foreign", write)
-
-    shown = run("keys", "receipts", "rotate", "--now")
-
-    assert (shown.code, "was changed meanwhile" in shown.words) == (1, True)
-    label = "AWSPREVIOUS" if moment == "after it" else "AWSCURRENT"
-    assert secrets.get_secret_value(SecretId=RECEIPTS, VersionStage=label)["SecretString"] == others

@@ -27,7 +27,7 @@ from tools.key_text import examine_public
 from tools.keys.pair import show_parameter
 from tools.output import Output
 from tools.secret_text import refuse_foreign
-from tools.store import CURRENT, Store
+from tools.store import Store
 
 SKEW: Final = timedelta(minutes=5)
 """How far this machine's clock may be from the functions': AWS takes nothing from one that is further off."""
@@ -62,10 +62,10 @@ def new(options: argparse.Namespace, output: Output) -> int:
 def rotate(options: argparse.Namespace, output: Output) -> int:
     """Add a key, and drop what is no longer needed."""
     store, name, now = Store.reach(options), _name(options), options.clock()
-    content, version = _read(store, name)
+    content = _read(store, name)
     if options.now:  # whatever the keys are
         content["keys"] = [_new_key(now - SKEW)]
-        made = _replace(store, name, content, version)
+        made = _replace(store, name, content)
         output.show("receipts-signs-now", kid=made.signing[0].kid)
         output.tell("receipts-now-costs", seconds=PUBLISHED_MAX_AGE)
         return 0
@@ -83,7 +83,7 @@ def rotate(options: argparse.Namespace, output: Output) -> int:
     if len(kept) >= MAX_KEYS:
         raise ToolError("keys-all-needed", secret=name, until=_shown(_begins(kept[1]) + KEPT))
     content["keys"] = [*kept, _new_key(now + LEAD)]
-    made = _replace(store, name, content, version)
+    made = _replace(store, name, content)
     following, dropped = made.signing[-1], len(members) - len(kept)
     since = _shown(following.sign_from)
     output.show("receipts-signs-later", kid=following.kid, since=since, dropped=dropped, kept=len(kept))
@@ -94,8 +94,7 @@ def encryption_key(options: argparse.Namespace, output: Output) -> int:
     """Set or replace encryptionKey."""
     key = _read_encryption_key(options.file, output)
     store, name = Store.reach(options), _name(options)
-    content, version = _read(store, name)
-    _replace(store, name, {**content, "encryptionKey": key}, version)
+    _replace(store, name, {**_read(store, name), "encryptionKey": key})
     output.show("encryption-key-stored")
     return 0
 
@@ -127,13 +126,12 @@ def _judge(keys: ReceiptKeys, now: datetime) -> Iterator[Finding]:
         yield fine("encryption-key", print=keys.encryption_key.thumbprint())
 
 
-def _read(store: Store, name: str) -> tuple[dict[str, Any], str]:
-    """Return what the secret holds, good or not, and the version that holds it."""
-    version = store.describe(name).versions.get(CURRENT, "")
+def _read(store: Store, name: str) -> dict[str, Any]:
+    """Return what the secret holds, whether its keys are good or not."""
     content = store.read(name)
     refuse_foreign(content, name, SecretKind.RECEIPTS)
     try:
-        return read_object(content), version
+        return read_object(content)
     except CmpassportError as error:
         raise ToolError("receipts-broken", secret=name, reason=error) from None
 
@@ -145,11 +143,11 @@ def _parsed(content: str, name: str) -> ReceiptKeys:
         raise ToolError("receipts-broken", secret=name, reason=error) from None
 
 
-def _replace(store: Store, name: str, content: dict[str, Any], former: str) -> ReceiptKeys:
-    """Write what the product is able to read, in place of what it was made from."""
+def _replace(store: Store, name: str, content: dict[str, Any]) -> ReceiptKeys:
+    """Write what the product is able to read."""
     written = json.dumps(content)
     keys = _parsed(written, name)
-    store.replace(name, written, former=former)
+    store.put(name, written)
     return keys
 
 
