@@ -161,11 +161,14 @@ def test_what_is_wrong_is_said_and_not_stored(
     assert secrets.list_secrets()["SecretList"] == []
 
 
-@pytest.mark.parametrize("content", [f"privateKey:{PRIVATE}", f"privateKey={PRIVATE}\n", f"{PRIVATE}\n"])
+@pytest.mark.parametrize(
+    ("content", "file"),
+    [(f"privateKey:{PRIVATE}", "-"), (f"privateKey={PRIVATE}\n", "-"), (f"{PRIVATE}\n", None)],
+)
 def test_a_private_key_made_elsewhere_is_stored_in_the_right_form(
-    run: Run, secrets: "SecretsManagerClient", content: str
+    run: Run, secrets: "SecretsManagerClient", content: str, file: str | None
 ) -> None:
-    shown = run(*PUT_SIGNING, given=content)
+    shown = run(*PUT_SIGNING[:3], *(("--private", file) if file else ()), given=content)
 
     assert (shown.code, public_line(shown)) == (0, PUBLIC)
     assert text_of(secrets, SIGNING) == {"privateKey": PRIVATE}

@@ -45,12 +45,8 @@ def new(options: argparse.Namespace, output: Output) -> int:
     store.refuse_taken(name, "signing-taken")
     key = make_key(options.bits, output)
     output.tell("writing-secret", secret=name, region=store.region)
-    _show_stored(
-        key,
-        store.create(name, signing_text(key), _SIGNING, options.kms_key, "signing-taken"),
-        options,
-        output,
-    )
+    arn = store.create(name, signing_text(key), _SIGNING, options.kms_key, "signing-taken")
+    _show_stored(key, arn, options, output)
     return 0
 
 
@@ -73,14 +69,12 @@ def put_verification(options: argparse.Namespace, output: Output) -> int:
     if failed(found) or (doubtful and not output.is_confirmed("ask-store-anyway")):
         output.tell("nothing-stored")
         return FOUND
-    arn, kms_key = "", options.kms_key
     if options.replace:
         store.put(name, content)
-        there = store.describe(name)
-        arn, kms_key = there.arn, there.kms_key
     else:
-        arn = store.create(name, content, _VERIFICATION, kms_key, "verification-taken")
-    show_parameter("VerificationSecretArn", arn, kms_key, output)
+        store.create(name, content, _VERIFICATION, options.kms_key, "verification-taken")
+    there = store.describe(name)
+    show_parameter("VerificationSecretArn", there.arn, options.kms_key or there.kms_key, output)
     output.steps("next-deploy-or-wait", "next-check")
     return 0
 
@@ -88,7 +82,9 @@ def put_verification(options: argparse.Namespace, output: Output) -> int:
 def put_signing(options: argparse.Namespace, output: Output) -> int:
     """Store a private key, in the functions' form whatever its own."""
     name = options.secret or SecretKind.SIGNING.value
-    examined = examine_private(read_file(options.private), name_of(options.private))
+    file = options.private
+    content = read_file(file) if file else output.ask_secretly("ask-private-key")
+    examined = examine_private(content, name_of(file) if file else text("what-you-gave"))
     key = examined.meant
     if key is None:
         output.group("what-you-gave", examined.findings)
