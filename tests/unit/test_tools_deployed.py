@@ -132,10 +132,8 @@ def test_a_deployment_is_in_order_and_shown_commands_name_its_secrets(cloud: Clo
     assert (broken.code, put in broken.words) == (1, True)
 
 
-SWAPPED: Final = {
-    "SIGNING_SECRET_ID": "VERIFICATION_SECRET_ID",
-    "VERIFICATION_SECRET_ID": "SIGNING_SECRET_ID",
-}
+OURS, THEIRS = "SIGNING_SECRET_ID", "VERIFICATION_SECRET_ID"
+PLAIN: Final = {"ALLOWED_ORIGINS": "http://www.abc.com", "PLATFORM_URL": LINES["production"]}
 ELSEWHERE: Final = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:pepper-AbCdEf"
 
 
@@ -145,24 +143,19 @@ ELSEWHERE: Final = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:pepp
         ({"PLATFORM_URL": LINES["test"]}, 1, "verifications go to the test line", "Line=production"),
         ({"APP_ID": "30001111222"}, 1, "has 11 digits", "parameter AppId"),
         ({"DAILY_ATTEMPT_LIMIT": "many"}, 1, "is not a number", "parameter DailyAttemptLimit"),
-        (
-            {"DAILY_ATTEMPT_LIMIT": "10"},
-            0,
-            "it is the platform that refuses a number first",
-            "to less than 10",
-        ),
+        ({"DAILY_ATTEMPT_LIMIT": "10"}, 0, "the platform that refuses a number first", "to less than 10"),
         ({"TABLE_NAME": "?"}, 1, "TABLE_NAME is not valid", "is the template's own"),
         ({"TABLE_NAME": "no-such"}, 1, "no-such: there is no such one in cn-north-1", "--region"),
-        ({"SIGNING_SECRET_ID": "shop/sining"}, 1, "there is no such one", "list-secrets"),
-        ({"SIGNING_SECRET_ID": PRIVATE}, 1, "was the key itself put there", "keys rotate"),
+        ({OURS: "shop/sining"}, 1, "there is no such one", "list-secrets"),
+        ({OURS: PRIVATE}, 1, "was the key itself put there", "keys rotate"),
         ({"PEPPER_SECRET_ID": ELSEWHERE}, 1, "is in eu-central-1", "replicate-secret-to-regions"),
-        (SWAPPED, 1, "it is the other secret", "SigningSecretArn and VerificationSecretArn"),
         (
-            {"ALLOWED_ORIGINS": "http://www.abc.com", "PLATFORM_URL": LINES["production"]},
-            0,
-            "plain HTTP in production",
-            "parameter AllowedOrigins",
+            {OURS: THEIRS, THEIRS: OURS},
+            1,
+            "it is the other secret",
+            "SigningSecretArn and VerificationSecretArn",
         ),
+        (PLAIN, 0, "plain HTTP in production", "parameter AllowedOrigins"),
     ],
 )
 def test_a_wrong_variable_is_found_with_where_it_is_set(
@@ -373,34 +366,23 @@ def test_what_aws_raises_is_told_apart_and_not_quoted(error: Any, kind: str) -> 
     assert "planted" not in str(said)
 
 
-@pytest.mark.parametrize(
-    ("page", "referer", "origin"),
-    [
-        ("http://www.abc.com/a/mobile.html/#/abc", "http://www.abc.com/a/mobile.html/", "http://www.abc.com"),
-        ("http://www.abc.com/a/mobile.html/?abc", "http://www.abc.com/a/mobile.html/", "http://www.abc.com"),
-        ("http://127.0.0.1:8080/a", "http://127.0.0.1:8080/a", "http://127.0.0.1:8080"),
-        ("https://WWW.abc.com:443", "https://www.abc.com/", "https://www.abc.com"),
-        ("http://[::1]:8080/a", "http://[::1]:8080/a", "http://[::1]:8080"),
-    ],
-)
-def test_referer_and_origin_are_the_guides(page: str, referer: str, origin: str) -> None:
-    assert is_page(page)
-    assert (referer_of(page), origin_of(page)) == (referer, origin)
+PAGES: Final = {
+    "http://www.abc.com/a/mobile.html/#/abc": ("http://www.abc.com/a/mobile.html/", "http://www.abc.com"),
+    "http://www.abc.com/a/mobile.html/?abc": ("http://www.abc.com/a/mobile.html/", "http://www.abc.com"),
+    "http://127.0.0.1:8080/a": ("http://127.0.0.1:8080/a", "http://127.0.0.1:8080"),
+    "https://WWW.abc.com:443": ("https://www.abc.com/", "https://www.abc.com"),
+    "http://[::1]:8080/a": ("http://[::1]:8080/a", "http://[::1]:8080"),
+    **dict.fromkeys(("www.abc.com/a", "https://", "https://a.com/,b", "ftp://a.com/", "http://a.com:x/")),
+}
 
 
-@pytest.mark.parametrize(
-    "page", ["www.abc.com/a", "https://", "https://a.com/,b", "ftp://a.com/", "http://a.com:x/"]
-)
-def test_what_is_no_page_is_told(page: str) -> None:
-    assert not is_page(page)
+@pytest.mark.parametrize(("page", "reported"), PAGES.items())
+def test_referer_and_origin_are_the_guides(page: str, reported: tuple[str, str] | None) -> None:
+    assert is_page(page) == (reported is not None)
+    assert reported is None or (referer_of(page), origin_of(page)) == reported
 
 
 def test_what_is_named_of_the_template_is_the_templates() -> None:
     assert all(url in (ROOT / "template.yaml").read_text() for url in LINES.values())
-    expected = {
-        "APP_ID": "AppId",
-        "PLATFORM_URL": "Line",
-        "SIGNING_SECRET_ID": "SigningSecretArn",
-        "TABLE_NAME": "",
-    }
+    expected = {"APP_ID": "AppId", "PLATFORM_URL": "Line", "TABLE_NAME": ""}
     assert {variable: parameter(variable) for variable in expected} == expected
