@@ -331,10 +331,11 @@ def test_the_deployment_says_which_secret_is_rotated(desk: Desk, run: Run) -> No
     other = run(*prepare, "--secret", "another/signing", "--state", desk.state)
     arn = client.describe_secret(SecretId=desk.stack.secret_ids[SIGNING])["ARN"]
     own = run(*prepare, "--secret", arn, "--state", desk.state)
-    unnamed = run(*prepare[:3], "verify", "--secret", arn)
+    switched, unnamed = (run(*prepare[:3], step, "--secret", arn) for step in ("switch", "verify"))
 
-    assert (other.code, own.code, unnamed.code) == (2, 0, 2)
+    assert (other.code, own.code, switched.code, unnamed.code) == (2, 0, 0, 2)
     assert "signs with another secret" in other.words
+    assert f"keys rotate --step verify --stack NAME --secret {arn}`" in switched.words
 
 
 def test_an_operator_is_led_through_a_rotation_stops_goes_on_and_goes_back(desk: Desk, run: Run) -> None:

@@ -188,7 +188,7 @@ def _switch(rotation: Rotation, options: argparse.Namespace, output: Output) -> 
         rotation.store.move(rotation.name, CURRENT, to=versions[PENDING], source=versions[CURRENT])
     output.tell("switched")
     if options.step:
-        output.tell("ways-on")
+        output.tell("ways-on", **({} if is_named(options) else {"at": " --stack NAME"}))
     return 0
 
 
