@@ -47,18 +47,12 @@ class Examination:
     ----------
     variables
         The functions' environment variables, by logical id.
-    now
-        Clock, aware.
     api
         The API's base address, without a trailing slash; empty where there is none to call.
     reported_key
         The customer's public key as reported to the open platform; empty where it is not known.
-    pages
-        Addresses of pages that integrate the SDK.
-    findings
-        What was found on the way.
     egress
-        The addresses from which a deployment's platform calls come; empty where they are not fixed.
+        The addresses from which the platform is called; empty where they are not fixed or not known.
     own_network
         Whether a deployment runs in a VPC, whose addresses the stack does not know.
     """

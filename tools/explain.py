@@ -9,7 +9,6 @@ import argparse
 import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from types import MappingProxyType
 from typing import Final
 
 from cmpassport.problems import Problem
@@ -56,7 +55,7 @@ def explain(code: str, output: Output) -> Iterator[str]:
         yield from _return_code(code, output)
     elif code in CODES and not refusals:  # what the client in a page, or a back end, reports
         source = "source-back-end" if code in _BACK_END else "source-page"
-        yield from _lines(code, output, {"source": text(source)})
+        yield from _lines(code, output, {"source": text(source)}, {})
     elif not refusals:  # it is not repeated: it may be a key
         raise UseError("no-such-code", near=_near(code))
     if refusals and code.isdigit():
@@ -89,7 +88,7 @@ def _lines(
     code: str,
     output: Output,
     before: Mapping[str, Text | str],
-    after: Mapping[str, Text | str] = MappingProxyType({}),
+    after: Mapping[str, Text | str],
     platforms: str = "",
 ) -> Iterator[str]:
     """Write a code's meaning with the platform's own words, and below it the fix among other lines."""

@@ -47,20 +47,13 @@ def run(options: argparse.Namespace, output: Output) -> int:
 def _configured(environment: str) -> dict[str, str]:
     """Return the answers that samconfig.toml has for a deployment."""
     document = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
-    answers = (
-        document.get(environment, {}).get("deploy", {}).get("parameters", {}).get("parameter_overrides", "")
-    )
+    parameters = document.get(environment, {}).get("deploy", {}).get("parameters", {})
+    answers = parameters.get("parameter_overrides", "")
     return dict(map(_parameter, answers if isinstance(answers, list) else shlex.split(answers)))
 
 
 def _planned(parameters: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield logical id and type of each resource that is made.
-
-    Raises
-    ------
-    TemplateError
-        A parameter, or what one needs of another, is not acceptable to CloudFormation.
-    """
+    """Yield logical id and type of each resource; a TemplateError for what CloudFormation does not accept."""
     place = Pseudo(REGION, ACCOUNT_ID, "number-verification")
     deployment = Template.read(ROOT / "template.yaml").deploy(parameters, place)
     for rule in deployment.document.get("Rules", {}).values():

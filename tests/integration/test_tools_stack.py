@@ -181,10 +181,8 @@ def test_without_probe_the_platform_is_not_asked_and_chinese_is_spoken(desk: Des
     ("entries", "said", "fix"),
     [
         ({"addresses": frozenset({"10.9.9.9"})}, "answers 110004", "EgressAddresses"),
-        ({"app_id": "000002"}, "answers 110022", "Copy AppId from the open platform"),
         ({"app_key": "0" * 32}, "answers 130016", "keys check"),
         ({"public_key": PUBLIC}, "answers 130018", "keys check --public FILE"),
-        ({"public_key": ""}, "answers 103605", "is not live yet"),
         ({"resultCode": "110025"}, "answers 110025", "Check the capability's end date"),
         ({"resultCode": "000"}, "A made-up token got a verdict (000)", "what answers is not the platform"),
         ({"resultCode": "424242"}, "answers 424242, which no table has", "explain 424242"),
@@ -211,7 +209,6 @@ def test_what_is_wrong_on_the_platforms_side_is_what_the_probe_finds(
     ("variable", "text", "said"),
     [
         (SIGNING, json.dumps({"privateKey": PRIVATE}), "The halves are not a pair"),
-        (SIGNING, json.dumps({"privateKey": PUBLIC}), "is a public key; the private half is wanted"),
         (VERIFICATION, json.dumps({"appKey": APP_KEY}), "platformPublicKey is missing"),
         ("PEPPER_SECRET_ID", "planted-pepper-0123456789", "fewer than 32 characters"),
         ("RECEIPT_SECRET_ID", "{}", "every verdict would be refused"),
