@@ -121,7 +121,7 @@ def _line(examination: Examination) -> Iterator[Finding]:
     if own is None:
         yield fault("app-id-form", digits=len(app_id), where=_where_to_set("APP_ID"))
     elif asked is None:
-        yield fine("line", "line-of-another", **values)
+        yield fine("line-of-another", **values)
     else:
         yield fine("line", **values) if asked == own else fault("line-mixed", **values)
 
@@ -164,7 +164,7 @@ def _judge_page(url: str, page: Fetched) -> Finding:
     if metas.policy in {"always", "unsafe-url"}:  # the guide's word, and the standard's for the same
         return fine("page-referrer", page=address)
     severity = Severity.FAULT if url.lower().startswith("https:") else Severity.WARNING
-    return Finding("page-no-referrer", severity, text("page-no-referrer", page=address))
+    return Finding(severity, text("page-no-referrer", page=address))
 
 
 class _Metas(HTMLParser):
@@ -191,7 +191,7 @@ def _platform(examination: Examination) -> Iterator[Finding]:
     elif examination.is_local:
         yield fault(f"platform-{contact.stage}", **values)
     else:
-        yield warning(f"platform-{contact.stage}", "platform-not-from-here", **values)
+        yield warning("platform-not-from-here", **values)
 
 
 def _address_by(service: str) -> tuple[str, ...]:
@@ -211,11 +211,11 @@ def _address(examination: Examination) -> Iterator[Finding]:
         yield fine("egress", addresses=", ".join(examination.egress))
     elif not examination.is_local:
         own_network = examination.own_network
-        yield unknown("egress", "egress-own-network") if own_network else warning("egress-not-fixed")
+        yield unknown("egress-own-network") if own_network else warning("egress-not-fixed")
     elif _is_loopback(urlsplit(url).hostname):
-        yield fine("egress", "egress-none")
+        yield fine("egress-none")
     else:
-        yield unknown("egress", "egress-not-asked")
+        yield unknown("egress-not-asked")
 
 
 def _secrets(examination: Examination) -> Iterator[Finding]:
@@ -228,9 +228,9 @@ def _secret(examination: Examination, variable: str) -> Finding:
     found, name = examination.secret(variable), examination.secret_name(variable)
     title = text(f"secret-of-{variable}")
     if found is None:
-        return unknown("secret", "not-checked", what=title)
+        return unknown("not-checked", what=title)
     if isinstance(found, Text):
-        return Finding(found.key, Severity.FAULT, found)
+        return Finding(Severity.FAULT, found)
     if variable == PEPPER and len(found.strip()) < MIN_PEPPER_CHARACTERS:
         return fault("pepper-short", name=name, least=MIN_PEPPER_CHARACTERS)
     return fine("secret", title=title, name=name)
@@ -241,24 +241,24 @@ def _keys(examination: Examination) -> Iterator[Finding]:
     own, (reported, found) = examination.keys, examination.reported
     for variable in (SIGNING, VERIFICATION):
         if not isinstance(examination.secret(variable), str):
-            yield unknown("keys", "not-checked", what=text(f"secret-of-{variable}"))
+            yield unknown("not-checked", what=text(f"secret-of-{variable}"))
     yield from (*own.findings, *found)
     if reported is None and not found:
-        yield unknown("pair", "pair-unknown")
+        yield unknown("pair-unknown")
     yield from examine_together(own.own, reported, own.platform)
 
 
 def _table(examination: Examination) -> Iterator[Finding]:
     """Describe the table of attempts; whoever runs the doctor is not the function, so nothing is written."""
     if examination.settings is None or examination.secret(PEPPER) is None:
-        yield unknown("table", "not-checked", what=text("step-table"))
+        yield unknown("not-checked", what=text("step-table"))
         return
     name, aws = examination.settings.table_name, examination.aws
     try:
         with errors_in_words(name, aws.region):
             status = aws.client("dynamodb").describe_table(TableName=name)["Table"]["TableStatus"]
     except ToolError as error:
-        yield Finding("table", Severity.FAULT, error.text)
+        yield Finding(Severity.FAULT, error.text)
         return
     if status in {"ACTIVE", "UPDATING"}:
         yield fine("table", table=name, status=status)
@@ -316,7 +316,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     found = output.group("step-deployment", examination.findings)
     for step in _STEPS:
         found += output.group(f"step-{step.__name__.lstrip('_')}", step(examination))
-    answers = probe(examination) if options.probe else [unknown("probe", "probe-not-sent")]
+    answers = probe(examination) if options.probe else [unknown("probe-not-sent")]
     found += output.group("step-probe", answers)
     _sheet(examination, output)
     output.summary()

@@ -207,7 +207,7 @@ def _deployed(options: argparse.Namespace, pages: tuple[str, ...], public_key: s
         api=outputs.get("ApiUrl", "").rstrip("/"),
         reported_key=public_key,
         pages=pages,
-        findings=(status, *_releases(running, settled=status.code != "stack-in-progress"), *broken),
+        findings=(status, *_releases(running, settled=status.text.key != "stack-in-progress"), *broken),
         egress=tuple(filter(None, re.split(r"[,\s]+", outputs.get("EgressAddresses", "")))),
         own_network=bool(parameters.get("SubnetIds")),
     )

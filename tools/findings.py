@@ -22,22 +22,21 @@ class Severity(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at: its kind, whether it matters, what is said; no secret, number or key."""
+    """One thing that was looked at: whether it matters, and what is said; no secret, number or key."""
 
-    code: str
     severity: Severity
     text: Text
 
 
 def _maker(severity: Severity) -> Callable[..., Finding]:
-    def make(code: str, message: str = "", /, **values: Any) -> Finding:
-        return Finding(code, severity, text(message or code, **values))
+    def make(key: str, /, **values: Any) -> Finding:
+        return Finding(severity, text(key, **values))
 
     return make
 
 
 fine, unknown, warning, fault = map(_maker, Severity)
-"""Make a finding of a code; the message's key is the code unless another is named."""
+"""Make a finding of a message's key and values."""
 
 
 def failed(findings: Iterable[Finding]) -> bool:

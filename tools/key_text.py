@@ -105,7 +105,7 @@ def _examine(content: str, name: Name, load: Callable[[str], _K], owner: str) ->
 def _size(key: RSAPrivateKey | RSAPublicKey, name: Name, owner: str) -> Finding:
     if key.key_size >= SAFE_BITS:
         return fine("key-readable", name=name, bits=key.key_size)
-    return warning("key-small", f"key-small-{owner}", name=name, bits=key.key_size)
+    return warning(f"key-small-{owner}", name=name, bits=key.key_size)
 
 
 def _damage(content: str) -> str:

@@ -158,4 +158,4 @@ def _app_key(app_key: str, name: Name, platform_key: RSAPublicKey | None) -> Fin
         return fine("app-key", name=name)
     is_app_id = re.fullmatch(r"[0-9]{6}|[0-9]{12}", app_key)
     kind = "app-id" if is_app_id else "twice" if half * 2 == app_key else "unusual"
-    return warning("app-key-unusual", f"app-key-{kind}", name=name, length=length)
+    return warning(f"app-key-{kind}", name=name, length=length)

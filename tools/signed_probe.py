@@ -67,7 +67,7 @@ def _post(examination: Examination, origin: str, path: str, **body: str) -> Fetc
 
 def _ask_api(examination: Examination, submission: Submission, origin: str) -> Finding:
     if not examination.api or not origin:
-        return unknown("probe", "not-checked", what=text("step-probe"))
+        return unknown("not-checked", what=text("step-probe"))
     reply = _post(
         examination,
         origin,
@@ -89,20 +89,20 @@ def _ask_platform(examination: Examination, submission: Submission, _: str) -> F
     own, settings = examination.credentials(), examination.settings
     contact = examination.contact
     if own is None or settings is None or contact is None or not contact.status:
-        return unknown("probe", "not-checked", what=text("step-probe"))
+        return unknown("not-checked", what=text("step-probe"))
     msg_id = str(uuid.uuid4())
     platform = Platform(settings.platform_url, settings.limits, time.monotonic)
     try:
         request = write_request(submission, own, msg_id=msg_id, instant=examination.now())
         answer = read_answer(platform.ask(request), msg_id=msg_id, app_id=own.app_id)
     except PlaintextTooLongError:  # said of the appKey
-        return unknown("probe", "not-checked", what=text("step-probe"))
+        return unknown("not-checked", what=text("step-probe"))
     except tuple(_PROBLEMS) as error:
         return _judge_problem(_PROBLEMS[type(error)].code)
     finally:
         platform.disconnect()
     if answer.result_code == "110004":
-        return fault("probe-110004", "probe-not-listed-here", code=answer.result_code)
+        return fault("probe-not-listed-here", code=answer.result_code)
     return _judge_code(answer.result_code)
 
 
@@ -114,8 +114,8 @@ def _judge_code(code: str) -> Finding:
     if code in _LIMITS:
         return warning("probe-limit", code=code)
     if f"code-{code}" not in table():
-        return fault(f"probe-{code}", "probe-unknown-code", code=code)
-    return fault(f"probe-{code}", "probe-refused", code=code, said=text(f"code-{code}"))
+        return fault("probe-unknown-code", code=code)
+    return fault("probe-refused", code=code, said=text(f"code-{code}"))
 
 
 def _judge_problem(problem: str) -> Finding:
@@ -123,7 +123,7 @@ def _judge_problem(problem: str) -> Finding:
         return warning("probe-limit", code=problem)
     if problem == Problem.PLATFORM_TIMEOUT.code:
         return fault("probe-platform-timeout")
-    return fault(f"probe-{problem}", "explained", who="POST /verify", said=text(f"code-{problem}"))
+    return fault("explained", who="POST /verify", said=text(f"code-{problem}"))
 
 
 def _presign(examination: Examination, origin: str) -> Iterator[Finding]:
@@ -138,14 +138,14 @@ def _presign(examination: Examination, origin: str) -> Iterator[Finding]:
     sign, problem = (str(reply.document().get(name) or "") for name in ("sign", "code"))
     own = examination.keys.own
     if not sign and problem == Problem.INTERNAL_ERROR.code and own is None:
-        yield unknown("presign", "not-checked", what="POST /presign")
+        yield unknown("not-checked", what="POST /presign")
     elif not sign and f"code-{problem}" in table():
         explained = text(f"code-{problem}")
-        yield fault(f"presign-{problem}", "explained", who=f"POST /presign ({origin})", said=explained)
+        yield fault("explained", who=f"POST /presign ({origin})", said=explained)
     elif not sign:
-        yield fault("presign-api", "probe-api", api=examination.api, why=reply.why)
+        yield fault("probe-api", api=examination.api, why=reply.why)
     elif own is None:
-        yield unknown("presign", "presign-key-unknown")
+        yield unknown("presign-key-unknown")
     elif sign == settings.common.scheme.sign(own, pre_sign):  # RSASSA-PKCS1-v1_5 has one signature of a text
         yield fine("presign", origin=origin)
     else:

@@ -65,10 +65,15 @@ class Desk:
         private = json.loads(self.text(SIGNING, label))["privateKey"]
         return bare_public(load_private_key(private).public_key())
 
-    def labels(self) -> dict[str, str]:
-        """Return the versions of the signing secret by label."""
-        versions = self.secrets.describe_secret(SecretId=self.stack.secret_ids[SIGNING])["VersionIdsToStages"]
-        return {label: version for version, held in versions.items() for label in held}
+    def versions(self) -> dict[str, list[str]]:
+        """Return the labels of the signing secret's versions."""
+        versions: dict[str, list[str]] = self.secrets.describe_secret(
+            SecretId=self.stack.secret_ids[SIGNING]
+        )["VersionIdsToStages"]
+        return versions
+
+    def labels(self) -> set[str]:
+        return {label for held in self.versions().values() for label in held}
 
     def paste(self, **entries: Any) -> None:
         """Enter something on the open platform."""
@@ -77,8 +82,8 @@ class Desk:
     def reset(self) -> None:
         """Have one version of a key that the platform knows, and no rotation under way."""
         self.put(SIGNING, json.dumps({"privateKey": self.stack.keys.private_key}))
-        for label, version in self.labels().items():
-            if label != "AWSCURRENT":
+        for version, labels in self.versions().items():
+            for label in {*labels} - {"AWSCURRENT"}:
                 self.secrets.update_secret_version_stage(
                     SecretId=self.stack.secret_ids[SIGNING], VersionStage=label, RemoveFromVersionId=version
                 )
@@ -287,7 +292,7 @@ def test_a_rotation_there_and_done_and_back_to_the_key_that_is_named(desk: Desk,
     assert (step("switch").code, step("switch").code, desk.key()) == (0, 0, new)
     done = step("verify")
     assert (done.code, "the rotation is done" in done.words) == (0, True), done.words
-    assert ({*desk.labels()}, desk.key("AWSPREVIOUS")) == ({"AWSCURRENT", "AWSPREVIOUS"}, former)
+    assert (desk.labels(), desk.key("AWSPREVIOUS")) == ({"AWSCURRENT", "AWSPREVIOUS"}, former)
     phone = phone_of(desk.stack)
     assert phone.verify(phone.sim, phone.ticket()).status == 200
 
@@ -314,7 +319,7 @@ def test_a_key_that_the_platform_does_not_know_is_taken_back_and_forgotten(desk:
     assert "AWSPENDING" in desk.labels()
 
     assert (step("rollback").code, desk.key(), desk.key("AWSPENDING")) == (0, former, new)
-    assert (step("rollback").code, {*desk.labels()}) == (0, {"AWSCURRENT"})
+    assert (step("rollback").code, desk.labels()) == (0, {"AWSCURRENT"})
     third = step("rollback")
     assert (third.code, desk.key()) == (1, former)
     assert "no former key to go back to" in third.words
@@ -328,11 +333,10 @@ def test_the_deployment_says_which_secret_is_rotated(desk: Desk, run: Run) -> No
     other = run(*prepare, "--secret", "another/signing", "--state", desk.state)
     arn = client.describe_secret(SecretId=desk.stack.secret_ids[SIGNING])["ARN"]
     own = run(*prepare, "--secret", arn, "--state", desk.state)
-    switched, unnamed = (run(*prepare[:3], step, "--secret", arn) for step in ("switch", "verify"))
+    unnamed = run(*prepare[:3], "verify", "--secret", arn)
 
-    assert (other.code, own.code, switched.code, unnamed.code) == (2, 0, 0, 2)
+    assert (other.code, own.code, unnamed.code) == (2, 0, 2)
     assert "signs with another secret" in other.words
-    assert f"keys rotate --step verify --stack NAME --secret {arn}`" in switched.words
 
 
 def test_an_operator_is_led_through_a_rotation_stops_goes_on_and_goes_back(desk: Desk, run: Run) -> None:

@@ -105,8 +105,8 @@ LAGS: Final = {"presign-signature"}
     [
         ([set()], 0, None),
         ([LAGS, LAGS, set()], 2, None),
-        ([LAGS, {"probe-130018"}], 1, True),
-        ([{"probe"}], 0, False),  # a limit stands before the answer, which says nothing against the key
+        ([LAGS, {"130018"}], 1, True),
+        ([{"121011"}], 0, False),  # a limit stands before the answer, which says nothing against the key
         ([LAGS] * 12, 11, False),  # a little longer than a secret lasts
     ],
 )
@@ -176,6 +176,14 @@ def test_a_step_that_cannot_be_taken_changes_nothing_and_says_why(
     assert take(secret, name) > 0
     assert secret.labels == before
     assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_switch_that_names_no_stack_leads_on_to_a_verification_that_has_to(capsys: Any) -> None:
+    secret = FakeSecret()
+    take(secret, "prepare")
+    take(secret, "switch", stack=None)
+
+    assert "keys rotate --step verify --stack NAME`" in capsys.readouterr().err
 
 
 # A kill between two calls of AWS.

@@ -57,8 +57,8 @@ OTHERS: Final[dict[str, tuple[str, str, str]]] = {
         "",
     ),
     "full-width digits": (verification(appKey="１" + APP_KEY[1:]), "key-readable app-key-blanks", ""),
-    "an appId": (verification(appKey="300011112222"), "key-readable app-key-unusual", "form of an appId"),
-    "pasted twice": (verification(appKey=APP_KEY * 2), "key-readable app-key-unusual", "same text twice"),
+    "an appId": (verification(appKey="300011112222"), "key-readable app-key-app-id", "form of an appId"),
+    "pasted twice": (verification(appKey=APP_KEY * 2), "key-readable app-key-twice", "same text twice"),
     "too long for a block": (verification(appKey="A" * 218), "key-readable app-key-long", "only 217 fit"),
     "the longest": (verification(appKey="A" * 217), "key-readable app-key-unusual", ""),
     "no platform key": (verification(platformPublicKey=None), "field-missing app-key", ""),
@@ -69,7 +69,7 @@ OTHERS: Final[dict[str, tuple[str, str, str]]] = {
     "a private key": (verification(platformPublicKey=PRIVATE), "private-for-public app-key", ""),
     "a small platform key": (
         verification(platformPublicKey=bare_public(SMALL.public_key())),
-        "key-small app-key",
+        "key-small-platform app-key",
         "the platform's to change",
     ),
 }
@@ -84,7 +84,7 @@ def said_of(finding: Finding) -> str:
 
 
 def faults(findings: Any) -> list[str]:
-    return [finding.code for finding in findings if finding.severity is Severity.FAULT]
+    return [finding.text.key for finding in findings if finding.severity is Severity.FAULT]
 
 
 @pytest.mark.parametrize(("examine", "content", "codes", "words"), CASES.values(), ids=CASES)
@@ -93,7 +93,7 @@ def test_a_secret_is_told_what_it_is_and_none_of_it_is_shown(
 ) -> None:
     found = examine(content, SECRET).findings
 
-    assert [finding.code for finding in found] == codes.split()
+    assert [finding.text.key for finding in found] == codes.split()
     names = ("privateKey",) if examine is examine_signing else ("appKey", "platformPublicKey")
     try:
         read_fields(content, *names)
@@ -126,7 +126,7 @@ def test_a_reported_key_has_to_be_one_line_without_armour(content: str, said: st
     key, findings = examine_reported(content, "pasted.txt")
 
     assert key == OWN.public_key()
-    assert [finding.code for finding in findings] == said.split()
+    assert [finding.text.key for finding in findings] == said.split()
     assert ("reported-form" in said) == (PUBLIC in said_of(findings[-1])) == bool(faults(findings))
 
 
@@ -150,7 +150,7 @@ def test_keys_are_held_against_each_other(
 ) -> None:
     findings = list(examine_together(private, reported, platform))
 
-    assert [finding.code for finding in findings] == said.split()
+    assert [finding.text.key for finding in findings] == said.split()
     assert faults(findings) == wrong.split()
     if said in {"no-pair", "platforms-key-reported"}:
         assert PUBLIC in said_of(findings[0])

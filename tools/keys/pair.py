@@ -141,7 +141,7 @@ def _examined(
         try:
             return examine(store.read(secret), secret)
         except ToolError as error:  # a finding, so that the other secret is checked too
-            return Keys(findings=(Finding("secret-unreadable", Severity.FAULT, error.text),))
+            return Keys(findings=(Finding(Severity.FAULT, error.text),))
     if file is None:
         return Keys()
     content, name = read_file(file), name_of(file)

@@ -116,12 +116,12 @@ def _judge(keys: ReceiptKeys, now: datetime) -> Iterator[Finding]:
     begun = [key for key in keys.signing if key.sign_from <= now]
     for key in keys.signing:
         role = "next" if key.sign_from > now else "now" if key is begun[-1] else "former"
-        yield fine("receipt-key", f"receipt-key-{role}", kid=key.kid, since=_shown(key.sign_from))
+        yield fine(f"receipt-key-{role}", kid=key.kid, since=_shown(key.sign_from))
     if not begun:
         yield fault("no-key-signs", since=_shown(keys.signing[0].sign_from))
     yield fine("hash-key") if keys.hash_key else warning("hash-key-missing")
     if keys.encryption_key is None:
-        yield unknown("encryption-key", "encryption-key-none")
+        yield unknown("encryption-key-none")
     else:
         yield fine("encryption-key", print=keys.encryption_key.thumbprint())
 
@@ -164,7 +164,7 @@ def _new_key(sign_from: datetime) -> dict[str, str]:
 def _read_encryption_key(path: Path, output: Output) -> str:
     content = read_file(path).strip()
     examined = examine_public(content, name_of(path), "business")
-    if examined.key is None or examined.findings[0].code == "key-small":
+    if examined.key is None or examined.findings[0].text.key == "key-small-business":
         output.group("what-you-gave", examined.findings)
         raise UseError("no-encryption-key")
     return content

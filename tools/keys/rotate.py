@@ -35,7 +35,7 @@ _LOOKS: Final = 12
 """How often it is looked at: for a little longer than SECRET_MAX_AGE_SECONDS is by default."""
 _LAGS: Final = frozenset({"presign-signature"})
 """What is amiss while the platform takes the key, and /presign signs with the former one still."""
-_REFUSED: Final = frozenset({"probe-130018", "probe-130016"})
+_REFUSED: Final = frozenset({"130018", "130016"})
 """How the platform says that it has another key."""
 
 
@@ -213,13 +213,14 @@ def _verify(rotation: Rotation, options: argparse.Namespace, output: Output) -> 
 
 
 def look_for_faults(options: argparse.Namespace, key: RSAPublicKey, output: Output) -> frozenset[str]:
-    """Probe the deployment, which has to sign with this key; print what is found, return what is amiss."""
+    """Probe the deployment, which has to sign with this key; print it, return the codes of what is amiss."""
     examination = find(options)
     own = examination.keys.own
     good = own is not None and own.public_key() == key
     findings = probe(examination) if good else [fault("another-key", target=examination.name)]
     output.group("step-probe", findings)
-    return frozenset(each.code for each in findings if each.severity is not Severity.OK)
+    amiss = (each.text for each in findings if each.severity is not Severity.OK)
+    return frozenset(each.values.get("code") or each.key for each in amiss)
 
 
 def _rollback(rotation: Rotation, options: argparse.Namespace, output: Output) -> int:
