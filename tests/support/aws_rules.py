@@ -16,6 +16,7 @@ _PRINTABLE: Final = r"[\x20-\x7e]"
 TEXTS: Final[tuple[tuple[str, str, str], ...]] = (
     # EC2, IpRange
     ("AWS::EC2::SecurityGroup", "SecurityGroupEgress[].Description", _OF_GROUPS),
+    ("AWS::EC2::SecurityGroup", "SecurityGroupIngress[].Description", _OF_GROUPS),
     # every service's tags; EC2's are the narrowest
     ("*", "Tags[].Key", r"[\w\s.:/=+@-]{1,128}"),
     ("*", "Tags[].Value", r"[\w\s.:/=+@-]{0,256}"),
