@@ -141,7 +141,12 @@ ELSEWHERE: Final = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:pepp
     ("changes", "code", "said", "fix"),
     [
         ({"PLATFORM_URL": LINES["test"]}, 1, "PLATFORM_URL is of the test line", "parameter Line"),
-        ({"APP_ID": "000340"}, 1, "verifications go to the production line", "Line=test"),
+        (
+            {"APP_ID": "000340", "PLATFORM_URL": LINES["production"]},
+            1,
+            "verifications go to the production line",
+            "Line=test",
+        ),
         ({"APP_ID": "30001111222"}, 1, "has 11 digits", "parameter AppId"),
         ({"DAILY_ATTEMPT_LIMIT": "many"}, 1, "is not a number", "parameter DailyAttemptLimit"),
         ({"DAILY_ATTEMPT_LIMIT": "10"}, 0, "the platform that refuses a number first", "to less than 10"),
