@@ -191,11 +191,6 @@ const SCENARIOS = {
     s.answers['/presign'] = [MATCH];
     return [(await s.verify()).kind, 'use_other_method'];
   },
-  async 'on Wi-Fi nothing is signed'(s) {
-    s.ydrz.getConnection = () => ({ netType: 'WIFI' });
-    const { code } = await s.end(s.verifier().prepare());
-    return [[code, s.posted.length], ['wifi', 0]];
-  },
   async 'a getConnection that is missing, fails, hangs or tells nothing is no obstacle'(s) {
     const kinds = await s.each([undefined, down, never, () => 'wifi?', () => null], async (getConnection) => {
       s.ydrz.getConnection = getConnection;
@@ -229,17 +224,6 @@ const SCENARIOS = {
         { version: '1.2', appId: '000001', sign: 'c2lnbg==', openType: '1', expandParams: '', isTest: '1' },
         { version: '1.0', appId: '000001', sign: 'c2lnbg==', openType: '0', expandParams: 'phoneNum=1', isTest: '0' },
       ],
-    ];
-  },
-  async 'steps are told by name as they start and end'(s) {
-    s.ydrz.getConnection = undefined;
-    const v = s.verifier();
-    await s.end(v.prepare());
-    await s.verify({ nonce: 'n' }, v);
-    return [
-      s.steps.join(),
-      'network skipped,presign start,presign done,sign start,sign done,token start,token done,' +
-        'nonce start,nonce done,verify start,verify done',
     ];
   },
   async 'prepare fetches one token however often it is called, and it serves one verification'(s) {

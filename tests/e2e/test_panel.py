@@ -120,7 +120,6 @@ def test_a_number_that_is_used_up_has_its_day_back(desk: LoginPage, sim: str) ->
         pass
     desk.enter(sim)
     desk.says("#notice", "今天的核对次数已用完")
-
     desk.page.get_by_role("button", name="重置今天的次数").click()
     expect(desk.page.locator(".armed")).to_have_text("所有号码今天的次数都恢复了，可以再登录")
     desk.page.click("#submit")

@@ -1,7 +1,7 @@
 """Budgets and tokens under concurrency, in AWS's own DynamoDB: exact counts, from 64 threads at once."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -12,6 +12,7 @@ from botocore.config import Config
 
 from cmpassport.clock import SHANGHAI
 from cmpassport.errors import RefusedError
+from tests.support.parts import dynamodb_local, required
 from verify.budget import AttemptBudget, AttemptsInFlightError, Caller, Ending
 from verify.clients import ClientBudget, ClientBudgetExhaustedError
 from verify.once import Claim, TokenReusedError, Tokens
@@ -28,10 +29,11 @@ T = TypeVar("T")
 
 
 @pytest.fixture(scope="module")
-def connected(dynamodb: str) -> "DynamoDBClient":
+def connected() -> Iterator["DynamoDBClient"]:
     session = boto3.Session("local", "local", region_name="cn-north-1")
     config = Config(max_pool_connections=THREADS)
-    return session.client("dynamodb", endpoint_url=dynamodb, config=config)
+    with required(), dynamodb_local() as address:
+        yield session.client("dynamodb", endpoint_url=address, config=config)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Iterator
 from typing import Final
 
 import pytest
@@ -13,11 +14,18 @@ from hypothesis.strategies import text
 
 from cmpassport.keys import load_private_key, load_public_key
 from cmpassport.signing import SignatureAlgorithm, SignatureScheme
-from tests.support.jdk import KEY_BITS, MESSAGES, VECTORS, Jdk, Pair, plaintexts
+from tests.support.jdk import KEY_BITS, MESSAGES, VECTORS, Jdk, Pair, plaintexts, running_jdk
+from tests.support.parts import required
 from verify.message import encrypt
 
 # One Java process answers every example in turn; nothing is left over between them.
 EXAMPLES: Final = settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture(scope="module")
+def jdk() -> Iterator[Jdk]:
+    with required(), running_jdk() as jdk:
+        yield jdk
 
 
 @pytest.fixture(scope="module", params=[(bits, by) for bits in KEY_BITS for by in ("JDK", "us")], ids=str)

@@ -11,14 +11,13 @@ from werkzeug import Request, Response
 
 from local.stack import Options
 from tests.support import openssl
+from tests.support.parts import command, required
 from tests.support.phone import Phone, Ticket
 from tests.support.server import serving
 from tests.support.stacks import phone_of, start
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
-
-pytestmark = pytest.mark.usefixtures("openssl_command")
 
 APP_KEY = "AA03E6C60D0B0D14320B9A3F0B5AAD99"
 SIM = "13812345678"
@@ -59,6 +58,8 @@ class OtherPlatform:
 
 @pytest.fixture(params=[1024, 2048])
 def other(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[OtherPlatform, Phone]]:
+    with required():
+        command("openssl", "openssl")
     customer = tmp_path / "customer.pem"
     openssl.new_private_key(customer, request.param)
     platform = OtherPlatform(tmp_path, openssl.public_half(customer))
