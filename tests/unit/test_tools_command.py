@@ -109,13 +109,13 @@ except SystemExit:
 def test_ctrl_c_while_the_commands_are_imported_is_no_stack_trace() -> None:
     program = """
 import runpy, sys
+from types import SimpleNamespace
 
-class Interrupted:
-    def find_spec(self, name, *_):
-        if name == "tools.explain":
-            raise KeyboardInterrupt
+def interrupt(name, *_):
+    if name == "tools.explain":
+        raise KeyboardInterrupt
 
-sys.meta_path.insert(0, Interrupted())
+sys.meta_path.insert(0, SimpleNamespace(find_spec=interrupt))
 sys.argv = ["tools", "explain", "000"]
 runpy.run_module("tools", run_name="__main__")
 """
