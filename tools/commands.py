@@ -76,13 +76,10 @@ class Parser(argparse.ArgumentParser):
 
 def parser(output: Output) -> Parser:
     """Make the parser of all commands."""
-    examples = "\n".join(
-        f"  python -m tools {words}" for words in ("keys new", "doctor", "explain 130018", "plan")
-    )
     whole = Parser(
         prog="python -m tools",
         description=output.words(text("help")),
-        epilog=output.words(text("help-end", examples=examples)),
+        epilog=output.words(text("help-end")),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     title = output.words(text("commands"))

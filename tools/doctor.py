@@ -45,9 +45,9 @@ from tools.findings import (
     warning,
 )
 from tools.given import read_file
+from tools.key_text import bare_public
 from tools.messages import Text, text
 from tools.output import Output
-from tools.pairs import bare_public
 from tools.secret_text import examine_together
 from tools.signed_probe import probe
 from tools.web import Fetched, fetch, is_page, origin_of, referer_of

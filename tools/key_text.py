@@ -7,6 +7,7 @@ usual accidents are undone one after the other until a loader takes it: they are
 """
 
 import base64
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -19,6 +20,10 @@ from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
     load_der_private_key,
     load_der_public_key,
     load_pem_private_key,
@@ -31,7 +36,6 @@ from cmpassport.keys import KeyFault, KeyFormatError, load_private_key, load_pub
 from tools.commands import SAFE_BITS
 from tools.findings import Finding, fault, fine, warning
 from tools.messages import Text, text
-from tools.pairs import bare_private, bare_public
 
 Name = str | Text
 _K = TypeVar("_K", RSAPrivateKey, RSAPublicKey)
@@ -49,6 +53,21 @@ class Examined(Generic[_K]):
     key: _K | None
     findings: tuple[Finding, ...]
     meant: _K | None = None
+
+
+def bare_private(key: RSAPrivateKey) -> str:
+    """Return a private key as bare Base64 on one line."""
+    return base64.b64encode(key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())).decode()
+
+
+def bare_public(key: RSAPublicKey) -> str:
+    """Return a public key as the open platform wants it: X.509 in bare Base64 on one line."""
+    return base64.b64encode(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
+
+
+def fingerprint(key: RSAPublicKey) -> str:
+    """Return the SHA-256 of the SubjectPublicKeyInfo, in hex: for people to compare keys by."""
+    return hashlib.sha256(base64.b64decode(bare_public(key))).hexdigest()
 
 
 def examine_private(content: str, name: Name) -> Examined[RSAPrivateKey]:

@@ -15,9 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from cmpassport.secret_cache import SecretFormatError, read_fields, read_object
 from tools.findings import Finding, UseError, fault, fine, warning
 from tools.given import SecretKind
-from tools.key_text import Name, examine_private, examine_public
+from tools.key_text import Name, bare_public, examine_private, examine_public, fingerprint
 from tools.messages import text
-from tools.pairs import bare_public, fingerprint
 
 PRIVATE_KEY: Final = "privateKey"
 PLATFORM_KEY: Final = "platformPublicKey"

@@ -30,8 +30,8 @@ from tests.support.operator import (
     runner,
 )
 from tests.support.receipt_secrets import new_key, secret
+from tools.key_text import bare_private, bare_public
 from tools.keys.receipts import LEAD, SKEW
-from tools.pairs import bare_private, bare_public
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient

@@ -32,7 +32,7 @@ from tests.support.operator import APP_KEY, OTHER, PLATFORM_KEY, PRIVATE, PUBLIC
 from tests.support.planted import leaks
 from tests.support.server import serving
 from tests.support.stacks import client_of, embedded, phone_of
-from tools.pairs import bare_private, bare_public, fingerprint
+from tools.key_text import bare_private, bare_public, fingerprint
 
 PATIENCE: Final = 60.0
 SIGNING, VERIFICATION = "SIGNING_SECRET_ID", "VERIFICATION_SECRET_ID"

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_private_key
 
 from tools.__main__ import main
-from tools.pairs import bare_private, bare_public
+from tools.key_text import bare_private, bare_public
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication

@@ -11,12 +11,12 @@ import pytest
 from cmpassport.keys import load_private_key
 from tests.support.operator import OTHER, OWN
 from tools.findings import ToolError, UseError
-from tools.keys import pair, rotate
+from tools.key_text import bare_public, fingerprint
+from tools.keys import rotate
 from tools.keys.pair import signing_text
 from tools.keys.rotate import Rotation
 from tools.messages import Language
 from tools.output import Output
-from tools.pairs import bare_public, fingerprint
 from tools.store import Description
 
 OUTPUT: Final = Output(Language.ENGLISH, {})
@@ -73,7 +73,7 @@ class FakeSecret:
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the same new key at once, and a platform that takes it."""
-    monkeypatch.setattr(pair, "new_private_key", lambda _: OTHER)
+    monkeypatch.setattr(rotate, "make_key", lambda *_: OTHER)
     monkeypatch.setattr(rotate, "look_for_faults", lambda *_: set())
 
 

@@ -21,8 +21,8 @@ from tests.support.operator import (
     VERIFICATION_TEXT,
 )
 from tools.findings import Finding, Severity
+from tools.key_text import bare_public, fingerprint
 from tools.messages import Language
-from tools.pairs import bare_public, fingerprint
 from tools.secret_text import examine_reported, examine_signing, examine_together, examine_verification
 
 SECRET: Final = "shop/secret"

@@ -11,15 +11,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 from tools.commands import SAFE_BITS
 from tools.findings import FOUND, Finding, Severity, ToolError, failed
 from tools.given import SecretKind, name_of, read_file
-from tools.key_text import Examined, Name, examine_private, examine_public
+from tools.key_text import (
+    Examined,
+    Name,
+    bare_private,
+    bare_public,
+    examine_private,
+    examine_public,
+    fingerprint,
+)
 from tools.messages import text
 from tools.output import Output
-from tools.pairs import bare_private, bare_public, fingerprint, new_private_key
 from tools.secret_text import (
     APP_KEY,
     PLATFORM_KEY,
@@ -162,7 +170,7 @@ def make_key(bits: int, output: Output) -> RSAPrivateKey:
     if bits < SAFE_BITS:
         output.tell("why-not-1024")
     output.tell("making-pair", bits=bits)
-    return new_private_key(bits)
+    return rsa.generate_private_key(public_exponent=65537, key_size=bits)
 
 
 def signing_text(key: RSAPrivateKey) -> str:

@@ -21,10 +21,10 @@ from cmpassport.secret_cache import read_fields, read_object
 from tools.examination import SIGNING, find, is_named
 from tools.findings import FOUND, Severity, ToolError, UseError, fault
 from tools.given import SecretKind, given, is_name
+from tools.key_text import bare_private, fingerprint
 from tools.keys.pair import make_key, show_public_half
 from tools.messages import text
 from tools.output import Output
-from tools.pairs import bare_private, fingerprint
 from tools.secret_text import PRIVATE_KEY, examine_signing, refuse_foreign
 from tools.signed_probe import probe
 from tools.store import CURRENT, PENDING, PREVIOUS, Store
