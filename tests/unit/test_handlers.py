@@ -18,6 +18,7 @@ from werkzeug import Request, Response
 from cmpassport.clock import utc_now
 from cmpassport.settings import SettingsError
 from cmpassport.signing import SignatureAlgorithm, SignatureEncoding, SignatureScheme
+from cmpassport.telemetry import Metric
 from tests.support import signatures
 from tests.support.functions import (
     APP_ID,
@@ -135,7 +136,7 @@ def test_presign_signs_in_the_configured_scheme(
     status, body = answer(start("presign.app", PRESIGN_ENVIRONMENT | environment), {"preSign": pre_sign})
 
     assert (status, list(body)) == (200, ["sign"])
-    assert '"PreSignSigned":[1.0]' in capsys.readouterr().out
+    assert f'"{Metric.PRESIGN_SIGNED}":[1.0]' in capsys.readouterr().out
     signatures.verify(scheme, rsa_key(1024).public_key(), pre_sign, body["sign"])
 
 
