@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import time
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Any, Final
@@ -36,6 +37,9 @@ SECRETS: Final = frozenset({Step.PEPPER, Step.VERIFICATION_SECRET, Step.SIGNING_
 TABLE: Final = frozenset(Step) - SECRETS
 
 
+SLOW_SECONDS: Final = 0.1
+
+
 class Failure(Enum):
     """How a call fails."""
 
@@ -45,6 +49,8 @@ class Failure(Enum):
     """Not carried out: an error of the service."""
     SILENT = "silent"
     """Not carried out, and no answer for as long as the client would wait."""
+    SLOW = "slow"
+    """Carried out after `SLOW_SECONDS`."""
     LOST = "answer lost"
     """Carried out; what comes back is an error of the service."""
     REPLACED = "replaced"
@@ -78,6 +84,7 @@ class AwsFaults:
 
     def __init__(self) -> None:
         self.seen: list[Step] = []
+        self.last: dict[Step, Any] = {}
         self._waiting: list[AwsFault] = []
         self._http = URLLib3Session()
 
@@ -89,17 +96,25 @@ class AwsFaults:
         """Have all go well again."""
         self._waiting = []
 
+    def repeat(self, request: Any) -> None:
+        """Send a call of `last` once more, as a network may that has held it back."""
+        self._http.send(request)
+
     def __call__(self, **event: Any) -> Any:
         """Answer in the service's place, or return None to let the call through."""
         request = event["request"]
         step = _step_of(request)
         self.seen.append(step)
+        self.last[step] = request
         fault = self._take(step)
         match fault.failure if fault else None:
             case Failure.THROTTLED:
                 return _answer(request, 400, {"__type": "com.amazonaws#ThrottlingException"})
             case Failure.SILENT:
                 raise ReadTimeoutError(endpoint_url=request.url)
+            case Failure.SLOW:
+                time.sleep(SLOW_SECONDS)
+                return None
             case Failure.LOST:
                 self._http.send(request)
             case Failure.REPLACED if fault:

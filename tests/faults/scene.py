@@ -3,21 +3,23 @@
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
+from unittest import mock
 
 from cmpassport.aws import session
 from local.environment import BusyError, FunctionError, Pool, Runtime
 from local.simulator import Simulator
 from local.stack import VERIFY_FUNCTION, VERIFY_PATH, Stack
-from tests.faults.aws import AwsFaults, Step
+from tests.faults.aws import SLOW_SECONDS, AwsFaults, Step
 from tests.faults.table import Again, Attempt, Cause, Effect, Moment
 from tests.support.in_process import InProcess
 from tests.support.phone import Phone, Reply, Ticket
 from tests.support.stacks import client_of
+from verify import verification
 from verify.budget import day_key
 from verify.hashing import Salt, keyed_hash
 
@@ -222,7 +224,9 @@ def scene(
 
 def provoke(stage: Scene, cause: Cause, sim: str) -> Effect:
     """Have the fault happen to one request, and see what follows."""
-    if cause.moment is Moment.REFRESH or (cause.moment is not Moment.COLD and not stage.aws.seen):
+    if cause.moment is Moment.REFRESH or (
+        cause.moment not in {Moment.COLD, Moment.LATE} and not stage.aws.seen
+    ):
         if cause.moment is Moment.REFRESH:
             stage.simulator.faults.arm({"fault": "resultCode", "resultCode": "130018"})
         other = f"137{sim[3:]}"
@@ -233,8 +237,11 @@ def provoke(stage: Scene, cause: Cause, sim: str) -> Effect:
         stage.simulator.faults.arm({"fault": cause.platform.name, **cause.platform.parameters})
     if cause.aws is not None:
         stage.aws.fail(cause.aws)
+    barely = verification.SETTLE_SECONDS + float(BRIEF["PLATFORM_DEADLINE"]) + SLOW_SECONDS
+    hurry = mock.patch.object(verification, "REQUEST_SECONDS", barely)
     try:
-        sent = stage.send(phone, ticket)
+        with hurry if cause.moment is Moment.LATE else nullcontext():
+            sent = stage.send(phone, ticket)
     finally:
         stage.aws.clear()
         stage.simulator.faults.clear()
@@ -244,14 +251,20 @@ def provoke(stage: Scene, cause: Cause, sim: str) -> Effect:
         answer=f"{sent.reply.status} {code} {content.get('action', 'none')}",
         attempt=stage.attempt(sim),
         calls=sent.calls,
-        again=_again(stage, phone, ticket, sent),
+        again=_again(
+            stage, phone, ticket, sent, stage.aws.last[cause.duplicate] if cause.duplicate else None
+        ),
         metrics=sent.metrics,
         log=sent.log,
     )
 
 
-def _again(stage: Scene, phone: ScenePhone, ticket: Ticket, first: Sent) -> Again:
+def _again(stage: Scene, phone: ScenePhone, ticket: Ticket, first: Sent, duplicate: Any) -> Again:
     second = stage.send(phone, ticket)
+    if duplicate is not None:
+        attempt = stage.attempt(phone.sim)
+        stage.aws.repeat(duplicate)
+        assert (stage.send(phone, ticket).calls, stage.attempt(phone.sim)) == (0, attempt)
     if second.reply.json.get("code") == "in_progress":
         assert (second.reply.status, second.reply.json["action"]) == (409, "wait")
         assert second.reply.headers["Retry-After"] == "1"

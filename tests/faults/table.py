@@ -35,6 +35,7 @@ class Moment(Enum):
     WARM = "has its secrets"
     COLD = "has no secrets yet"
     REFRESH = "is about to fetch its secrets again, after a 130018"
+    LATE = "has no secrets yet, and next to no time but for the platform"
     LAST = "has its secrets, and is ended by Lambda before the fault is over"
 
 
@@ -55,6 +56,8 @@ class Cause:
     address: str | None = None
     """Where the function looks for the platform, if not at its own address."""
     moment: Moment = Moment.WARM
+    duplicate: Step | None = None
+    """What arrives once more when all is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +181,7 @@ _WAY: Final = Part(
     "The way to the platform",
     "A request that provably never left is tried once more, then refused: its attempt and its token are free"
     " again. So it is too without TLS, and with a certificate that nobody vouches for. Once anything may have"
-    " left, nothing is sent a second time. Lambda ends a function whose own time is up, in the middle of"
-    " whatever it does; what it has sent to the platform is in its log by then.",
+    " left, nothing is sent a second time.",
     (
         Row("connection refused", Cause(address=_REFUSED), _unreachable("NewConnectionError")),
         Row("no such name in DNS", Cause(address=_NO_NAME), _unreachable("NameResolutionError")),
@@ -193,11 +195,6 @@ _WAY: Final = Part(
         _platform("no answer", "delay", _silent("ReadTimeoutError"), seconds=10),
         _platform("headers byte by byte", "dripHeaders", _silent("ReadTimeoutError"), seconds=0.05),
         _platform("body byte by byte", "drip", _silent("the answer did not end in time"), seconds=0.05),
-        Row(
-            "the function's end while it waits for the platform",
-            Cause(platform=PlatformFault("delay", {"seconds": 10}), moment=Moment.LAST),
-            _effect("500 none none", Attempt.IN_FLIGHT, 1, Again.HELD, ""),
-        ),
     ),
 )
 
@@ -283,6 +280,17 @@ _DYNAMODB: Final = Part(
                 (Failure.DOWN, "down for one call"),
                 (Failure.LOST, "the answer lost once"),
             )
+        ),
+        *(
+            Row(f"{step}: once more when all is over", Cause(duplicate=step), _verified())
+            for step in (Step.CLAIM, Step.RESERVATION, Step.SETTLEMENT)
+        ),
+        _aws(
+            f"{Step.RESERVATION} down, and {Step.RELEASE} once more when the token is claimed again",
+            Step.RESERVATION,
+            Failure.DOWN,
+            _internal(f"{_UNEXPECTED} {_DOWN}"),
+            duplicate=Step.RELEASE,
         ),
         *(
             _aws(f"{step} {failure.value}", step, failure, _internal(f"{_UNEXPECTED} ({error})"))
@@ -391,5 +399,39 @@ _SECRETS: Final = Part(
     ),
 )
 
-PARTS: Final = (_WAY, _ANSWER, _CODES, _DYNAMODB, _SECRETS)
+_TIME: Final = Part(
+    "Time",
+    "A request has one budget of time, below a page's patience: what does not fit is refused before anything"
+    " is reserved. Lambda ends a function whose own time is up, in the middle of whatever it does; what it"
+    " has sent to the platform is in its log by then.",
+    (
+        Row(
+            "all of AWS and the platform slow at once",
+            Cause(
+                platform=PlatformFault("delay", {"seconds": 0.3}),
+                aws=AwsFault(frozenset(Step), Failure.SLOW),
+                moment=Moment.COLD,
+            ),
+            _verified(),
+        ),
+        _aws(
+            "Secrets Manager so slow that no time is left for the platform",
+            Step.VERIFICATION_SECRET,
+            Failure.SLOW,
+            _effect(
+                "503 platform_unreachable retry",
+                *(Attempt.NOT_RESERVED, 0, Again.ANEW, "PlatformUnreachable"),
+                "ERROR too little time is left to ask the platform",
+            ),
+            moment=Moment.LATE,
+        ),
+        Row(
+            "the function's end while it waits for the platform",
+            Cause(platform=PlatformFault("delay", {"seconds": 10}), moment=Moment.LAST),
+            _effect("500 none none", Attempt.IN_FLIGHT, 1, Again.HELD, ""),
+        ),
+    ),
+)
+
+PARTS: Final = (_WAY, _ANSWER, _CODES, _DYNAMODB, _SECRETS, _TIME)
 ROWS: Final = tuple(row for part in PARTS for row in part.rows)
