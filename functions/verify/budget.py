@@ -8,7 +8,9 @@ An attempt is reserved before the platform is called and settled after it, with 
        |                               `-- cannot have been judged: given back
        `-- a crash from here on leaves a flight that has lapsed: unjudged, as soon as somebody needs its place
 
-One item per owner and day has all of it, so that each step is one conditional update. `attempts` is the set
+One item per owner and day has all of it, so that each step is one conditional update. It has a bounded size,
+whatever strangers send: what was given back leaves a count and a few characters for each of so many lanes,
+into which networks fall by their hashes. `attempts` is the set
 of what is spent or in flight, and never larger than the limit, under any concurrency. What one network may
 take of it is bounded: one attempt in flight, a share of the mismatches, a share of the attempts without a
 verdict. So a stranger in one network can neither fill it nor read from an answer how full it is. The day is
@@ -43,6 +45,8 @@ FREE_REJECTIONS: Final = 2
 """Attempts of one network that may end without a verdict before its next ones are no longer waited for."""
 _WAITING_SECONDS: Final = 1.0
 """How long a place is kept for a network that waits for one."""
+_LANE_DIGITS: Final = 3
+"""Hexadecimal digits of a network's hash that name its lane; 4096 lanes take 180 KB of an item's 400."""
 _KEPT_FOR: Final = timedelta(days=2)
 
 
@@ -106,7 +110,7 @@ class Reservation:
     mismatches_left
         How many more of these may be mismatches.
     rejections
-        How many attempts of the network ended without a verdict this day.
+        How many attempts of the network's lane ended without a verdict this day.
     """
 
     key: str
@@ -189,7 +193,7 @@ class AttemptBudget:
         ending
             How the attempt ended.
         outcome
-            What is returned when the token comes again; None where there is no outcome.
+            What is returned when the token comes again; None where there is none, or none is kept here.
         """
         add: list[str] = []
         delete: list[str] = []
@@ -204,6 +208,9 @@ class AttemptBudget:
                 delete = ["attempts :attempt"]
         values: dict[str, Any] = {":attempt": {"SS": [reservation.attempt_id]}}
         sets = []
+        if ending is Ending.GIVEN_BACK:
+            sets.append("#last = :last")
+            values[":last"] = {"S": _tail(reservation.attempt_id)}
         if delete:
             sets.append("#rejections = :rejections")
             values[":rejections"] = {"N": str(reservation.rejections + 1)}
@@ -256,7 +263,7 @@ class AttemptBudget:
         # True when the response to this very reservation was lost and botocore sends it again.
         reserved_already = "contains(attempts, :attempt_id)"
         # Such a sending may come late; once the attempt is settled, it must not fly again.
-        not_settled = "attribute_not_exists(#outcome)"
+        not_settled = "attribute_not_exists(#outcome) AND (attribute_not_exists(#last) OR #last <> :last)"
 
         names = _names(attempt_id, caller)
         free = f"{below_the_limit} AND {network_is_free} AND {nobody_waits} AND {within_share}"
@@ -274,6 +281,7 @@ class AttemptBudget:
                 ExpressionAttributeValues={
                     ":attempt": {"SS": [attempt_id]},
                     ":attempt_id": {"S": attempt_id},
+                    ":last": {"S": _tail(attempt_id)},
                     ":limit": {"N": str(self._limit)},
                     ":share": {"N": str(self._share)},
                     ":unjudged_share": {"N": str(UNJUDGED_SHARE)},
@@ -381,16 +389,23 @@ def item_refused(
 
 
 def _names(attempt_id: str, caller: Caller) -> dict[str, str]:
+    lane = caller.network[:_LANE_DIGITS]
     return {
         "#flight": f"flight {attempt_id}",
         "#outcome": f"outcome {attempt_id}",
-        "#slot": f"slot {caller.network}",
+        "#slot": f"slot {lane}",
         "#spent": f"spent by {caller.network}",
         "#unjudged": f"unjudged by {caller.network}",
-        "#rejections": f"rejections of {caller.network}",
+        "#rejections": f"rejections of {lane}",
+        "#last": f"last {lane}",
         "#network_mismatches": f"mismatches of {caller.network}",
         "#sim_mismatches": f"mismatches with {caller.fingerprint}",
     }
+
+
+def _tail(attempt_id: str) -> str:
+    """Return enough of an attempt's identifier to recognise it by."""
+    return attempt_id[-12:]
 
 
 def _flights(item: Mapping[str, Any], now: datetime, *, lapsed: bool) -> dict[str, int]:

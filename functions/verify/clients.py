@@ -116,12 +116,18 @@ class ClientBudget:
             self._seen.popitem(last=False)
 
 
-def client_network(address: str) -> str:
-    """Return what stands for a client: an IPv4 address, or the /64 network that one IPv6 subscriber has."""
+SUBSCRIBER: Final = 64
+"""Prefix length of the IPv6 network that one phone has."""
+SITE: Final = 56
+"""Prefix length of the IPv6 network that a line at home has (RIPE-690): it can call from each /64 of it."""
+
+
+def client_network(address: str, prefix: int = SUBSCRIBER) -> str:
+    """Return what stands for a client: an IPv4 address, or an IPv6 network of that prefix length."""
     if ":" not in address:
         return address
     try:
-        return str(ip_network((address, 64), strict=False))
+        return str(ip_network((address, prefix), strict=False))
     except ValueError:
         return address
 

@@ -68,7 +68,7 @@ class Devices:
 
 
 def _mac(pepper: bytes, number_hash: str, content: bytes) -> bytes:
-    message = f"device\0{number_hash}\0".encode() + content
+    message = f"device text\0{number_hash}\0".encode() + content
     return hmac.digest(pepper, message, hashlib.sha256)[:_MAC_BYTES]
 
 

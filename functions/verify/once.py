@@ -1,14 +1,18 @@
 """One token, one outcome: a repeated request gets the kept outcome, not a second call, attempt and bill.
 
 A token is claimed before anything is done with it. The claim says whose attempt it is for, and the attempt
-keeps the outcome (`verify.budget`), so that settling an attempt and keeping its outcome are one write. Only
-keyed hashes are stored. Every write is fenced by the attempt's identifier: a claim recognises itself when
-botocore sends it again, and a release that comes late cannot remove another request's claim.
+keeps the outcome (`verify.budget`), so that settling an attempt and keeping its outcome are one write. The
+outcome of an attempt that was given back is the claim's instead: anybody can cause any number of these, and
+nothing of them may pile up with the number. Only keyed hashes are stored. Every write is fenced by the
+attempt's identifier: a claim recognises itself when botocore sends it again, and a release that comes late
+cannot remove another request's claim.
 """
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
@@ -48,12 +52,15 @@ class Claim:
         Key of the budget's item that has the attempt.
     attempt_id
         Identifies the attempt that is made with the token.
+    outcome
+        The outcome that the claim itself keeps; None for none.
     """
 
     token: str
     request: str
     budget: str
     attempt_id: str
+    outcome: Mapping[str, Any] | None = None
 
 
 class Tokens:
@@ -111,8 +118,28 @@ class Tokens:
                 raise TokenInUseError from None
             if held["request"]["S"] != claim.request:
                 raise TokenReusedError("the token belongs to another request") from None
-            return Claim(claim.token, claim.request, held["budget"]["S"], held["attempt"]["S"])
+            outcome = json.loads(held["outcome"]["S"]) if "outcome" in held else None
+            return replace(
+                claim, budget=held["budget"]["S"], attempt_id=held["attempt"]["S"], outcome=outcome
+            )
         return claim
+
+    def keep(self, claim: Claim, outcome: Mapping[str, Any]) -> None:
+        """Keep the outcome of an attempt that was given back: it is returned when the token comes again."""
+        try:
+            self._client.update_item(
+                TableName=self._table_name,
+                Key={"id": {"S": f"token#{claim.token}"}},
+                UpdateExpression="SET outcome = :outcome",
+                ConditionExpression="attempt = :attempt",
+                ExpressionAttributeValues={
+                    ":outcome": {"S": json.dumps(outcome, ensure_ascii=False)},
+                    ":attempt": {"S": claim.attempt_id},
+                },
+            )
+        except ClientError as error:
+            if not condition_failed(error):  # else it is another's by now
+                raise
 
     def release(self, claim: Claim) -> None:
         """Release a token with which nothing was done; it may be sent again."""

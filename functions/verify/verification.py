@@ -26,7 +26,7 @@ from verify.budget import (
     Reservation,
     day_key,
 )
-from verify.clients import ClientBudget, ClientBudgetExhaustedError, client_network
+from verify.clients import SITE, ClientBudget, ClientBudgetExhaustedError, client_network
 from verify.codes import KEY_FAULTS, NOT_THIS_SIM, VERIFIED, ReturnCode, Settlement, Who, look_up
 from verify.devices import Devices
 from verify.hashing import LOGGED_HASH_DIGITS, Salt, keyed_hash
@@ -56,6 +56,7 @@ _TELLING: Final = 6
 """Characters from which on a repeated text says something of the request."""
 
 _VERDICTS: Final = {VERIFIED.code: Metric.NUMBER_VERIFIED, NOT_THIS_SIM.code: Metric.NUMBER_REFUSED}
+_SPENT: Final = "spent"
 _ENDINGS: Final = {VERIFIED.code: Ending.MATCH, NOT_THIS_SIM.code: Ending.MISMATCH}
 _CODES: Final = {
     Who.OPERATOR: Metric.OPERATOR_CODE,
@@ -110,11 +111,16 @@ class _Attempt:
 
     submission: Submission
     number_hash: str
-    budget: str
-    msg_id: str
+    claim: Claim
     caller: Caller
     network: str
+    is_known: bool
     ends_at: float
+
+    @property
+    def msg_id(self) -> str:
+        """The identifier of attempt and request."""
+        return self.claim.attempt_id
 
 
 class Verifier:
@@ -190,42 +196,40 @@ class Verifier:
         """
         pepper, now = self._keyring.pepper(), self._now()
         number_hash = keyed_hash(pepper, Salt.NUMBER, submission.number)
-        network = keyed_hash(pepper, Salt.ADDRESS, client_network(client_address))
-        self._clients.count_request(network, now)
+        site = keyed_hash(pepper, Salt.ADDRESS, client_network(client_address, SITE))
         device = self._devices.recognise(pepper, number_hash, submission.device, now)
+        request = (submission.number, submission.user_information, submission.expand_params or "", binding)
         attempt = _Attempt(
             submission,
             number_hash,
-            budget=day_key(f"{number_hash}#{device}" if device else number_hash, now),
-            msg_id=self._new_msg_id(),
-            caller=Caller(
-                network[:_CALLER_DIGITS],
-                keyed_hash(pepper, Salt.SIM, submission.user_information)[:_CALLER_DIGITS],
-            ),
-            network=network,
-            ends_at=began + REQUEST_SECONDS,
-        )
-        request = (submission.number, submission.user_information, submission.expand_params or "", binding)
-        outcome = self._once(
             Claim(
                 keyed_hash(pepper, Salt.TOKEN, submission.token),
                 keyed_hash(pepper, Salt.REQUEST, "\0".join(request)),
-                attempt.budget,
-                attempt.msg_id,
+                day_key(f"{number_hash}#{device}" if device else number_hash, now),
+                self._new_msg_id(),
             ),
-            attempt,
+            Caller(
+                site[:_CALLER_DIGITS],
+                keyed_hash(pepper, Salt.SIM, submission.user_information)[:_CALLER_DIGITS],
+            ),
+            network=keyed_hash(pepper, Salt.ADDRESS, client_network(client_address)),
+            is_known=device is not None,
+            ends_at=began + REQUEST_SECONDS,
         )
+        self._client_may(self._clients.count_request, attempt, now)
+        outcome = self._once(attempt)
         if not outcome.verified:
             return Verification(outcome, None)
         seed = keyed_hash(pepper, Salt.DEVICE, submission.token)
         verified_at = datetime.fromtimestamp(outcome.verified_at, UTC)
         return Verification(outcome, self._devices.issue(pepper, number_hash, seed, device, verified_at))
 
-    def _once(self, claim: Claim, attempt: _Attempt) -> Outcome:
+    def _once(self, attempt: _Attempt) -> Outcome:
         """Return the outcome of the token's one attempt: this one, or an earlier one's."""
+        claim = attempt.claim
         held = self._tokens.claim(claim, self._now())
         if held.attempt_id != claim.attempt_id:
-            record = self._attempts.outcome(held.budget, held.attempt_id)
+            record = held.outcome or self._attempts.outcome(held.budget, held.attempt_id)
             if record is None:
                 raise TokenInUseError
             return Outcome.from_record(record)
@@ -244,7 +248,8 @@ class Verifier:
         """Return the request and the attempt that is reserved for it; if this fails, nothing was sent."""
         credentials = self._keyring.credentials()
         instant = self._now()
-        self._mismatches_allow(attempt, instant)
+        if not attempt.is_known:
+            self._client_may(self._clients.check_mismatches, attempt, instant)
         # Written before the attempt is reserved: nothing but the call itself can fail between the two.
         request = write_request(attempt.submission, credentials, msg_id=attempt.msg_id, instant=instant)
         if self._left(attempt) < self._platform.seconds:
@@ -262,15 +267,15 @@ class Verifier:
             data = self._platform.ask(request, within=self._left(attempt))
             answer = read_answer(data, msg_id=attempt.msg_id, app_id=self._keyring.app_id)
         except PlatformUnreachableError as error:
-            self._settle(reservation, Ending.GIVEN_BACK, None)
+            self._settle(attempt, reservation, Ending.GIVEN_BACK, None)
             logger.error("the platform is unreachable", reason=str(error), msgId=attempt.msg_id)
             raise
         except PlatformSilentError as error:
             count(Metric.NO_ANSWER)
-            return self._without_answer(Problem.PLATFORM_TIMEOUT, error, reservation)
+            return self._without_answer(Problem.PLATFORM_TIMEOUT, error, attempt, reservation)
         except Exception as error:  # noqa: BLE001 - sent and perhaps judged: even a bug here burns the token
             count(Metric.BAD_ANSWER)
-            return self._without_answer(Problem.PLATFORM_ERROR, error, reservation)
+            return self._without_answer(Problem.PLATFORM_ERROR, error, attempt, reservation)
         finally:
             record_milliseconds(Metric.PLATFORM_LATENCY, (self._monotonic() - started) * 1000)
         return self._judge(answer, attempt, reservation)
@@ -279,9 +284,10 @@ class Verifier:
         """Return the seconds that are left for the exchange with the platform."""
         return attempt.ends_at - SETTLE_SECONDS - self._monotonic()
 
-    def _mismatches_allow(self, attempt: _Attempt, now: datetime) -> None:
+    def _client_may(self, ask: Callable[[str, datetime], None], attempt: _Attempt, now: datetime) -> None:
+        """Ask a budget of the client's network; a refusal has its line in the log."""
         try:
-            self._clients.check_mismatches(attempt.network, now)
+            ask(attempt.network, now)
         except ClientBudgetExhaustedError as error:
             _refused(error, attempt)
             raise
@@ -292,7 +298,9 @@ class Verifier:
         pause = _PAUSE_SECONDS
         while True:
             try:
-                return self._attempts.reserve(attempt.budget, attempt.msg_id, attempt.caller, self._now())
+                return self._attempts.reserve(
+                    attempt.claim.budget, attempt.msg_id, attempt.caller, self._now()
+                )
             except AttemptsInFlightError as error:
                 if not error.worth_waiting or self._monotonic() + pause > patient_until:
                     _refused(error, attempt)
@@ -303,12 +311,14 @@ class Verifier:
             self._sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
-    def _without_answer(self, problem: Problem, error: Exception, reservation: Reservation) -> Outcome:
+    def _without_answer(
+        self, problem: Problem, error: Exception, attempt: _Attempt, reservation: Reservation
+    ) -> Outcome:
         """Return the outcome of an attempt that the platform may have judged."""
-        msg_id = reservation.attempt_id
+        msg_id = attempt.msg_id
         logger.error("the platform gave no answer", extra={"msgId": msg_id, **describe(error)})
         outcome = Outcome(problem, "", "", msg_id, "", reservation.attempts_left, self._seconds())
-        self._settle(reservation, Ending.UNJUDGED, outcome)
+        self._settle(attempt, reservation, Ending.UNJUDGED, outcome)
         return outcome
 
     def _judge(self, answer: Answer, attempt: _Attempt, reservation: Reservation) -> Outcome:
@@ -328,8 +338,8 @@ class Verifier:
             attempts_left=min(left, reservation.mismatches_left) if ending is Ending.MISMATCH else left,
             verified_at=self._seconds(),
         )
-        _report(code, outcome, attempt)  # first: from here on it is found by its msgId
-        self._settle(reservation, ending, outcome)
+        _report(code, ending, outcome, attempt)  # first: from here on it is found by its msgId
+        self._settle(attempt, reservation, ending, outcome)
         if ending is Ending.MISMATCH:
             self._count_mismatch(attempt)
         return outcome
@@ -337,14 +347,21 @@ class Verifier:
     def _seconds(self) -> int:
         return int(self._now().timestamp())
 
-    def _settle(self, reservation: Reservation, ending: Ending, outcome: Outcome | None) -> None:
+    def _settle(
+        self, attempt: _Attempt, reservation: Reservation, ending: Ending, outcome: Outcome | None
+    ) -> None:
         try:
             record = None if outcome is None else outcome.to_record()
-            self._attempts.settle(reservation, ending, record)
+            if ending is Ending.GIVEN_BACK:
+                self._attempts.settle(reservation, ending, None)
+                if record is not None:
+                    self._tokens.keep(attempt.claim, record)
+            else:
+                self._attempts.settle(reservation, ending, record)
         except Exception as error:  # noqa: BLE001 - the answer counts; the flight lapses by itself
             count(Metric.ATTEMPT_NOT_SETTLED)
             logger.warning(
-                "an attempt could not be settled", extra={"msgId": reservation.attempt_id, **describe(error)}
+                "an attempt could not be settled", extra={"msgId": attempt.msg_id, **describe(error)}
             )
 
     def _count_mismatch(self, attempt: _Attempt) -> None:
@@ -371,7 +388,7 @@ def _refused(error: RefusedError, attempt: _Attempt) -> None:
     )
 
 
-def _report(code: ReturnCode, outcome: Outcome, attempt: _Attempt) -> None:
+def _report(code: ReturnCode, ending: Ending, outcome: Outcome, attempt: _Attempt) -> None:
     count(_VERDICTS.get(code.code) or _CODES[code.who])
     if code.problem is Problem.ATTEMPTS_EXHAUSTED:
         count(Metric.PLATFORM_LIMIT_REACHED)
@@ -382,7 +399,7 @@ def _report(code: ReturnCode, outcome: Outcome, attempt: _Attempt) -> None:
         extra={
             "resultCode": code.code,
             "who": code.who.value,
-            "attempt": code.settlement.value,
+            "attempt": _SPENT if ending in {Ending.MATCH, Ending.MISMATCH} else ending.value,
             "attemptsLeft": outcome.attempts_left,
             "number": attempt.number_hash[:LOGGED_HASH_DIGITS],
             "msgId": outcome.msg_id,

@@ -7,6 +7,7 @@ What else strangers may try is tested where it is warded off: bytes without end 
 answers that repeat the request in `tests/unit/test_verification.py`.
 """
 
+import json
 import os
 from collections import defaultdict
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from cmpassport.members import InvalidMembersError
 from tests.security.world import SILENCE, World
 from tests.support.functions import secrets_of
 from verify.budget import AttemptsExhaustedError
+from verify.clients import ClientBudgetExhaustedError
 from verify.once import TokenReusedError
 from verify.submission import Submission
 from verify.verification import REQUEST_SECONDS, OutOfTimeError, Verification
@@ -105,6 +107,39 @@ def test_what_a_stranger_sees_does_not_depend_on_how_often_the_owner_was_here(ma
     assert not [each for each in seen.values() if len(each) > 1]
 
 
+def test_made_up_tokens_leave_nothing_with_the_number_however_many(
+    world: World, table: "DynamoDBClient"
+) -> None:
+    def size() -> int:
+        return max(len(json.dumps(item)) for item in table.scan(TableName="attempts")["Items"])
+
+    world.description = "the words of a platform that likes to explain what it means, up to what is kept " * 2
+    sizes = []
+    for _ in range(4):
+        for _ in range(5):
+            world.alone(NUMBER, world.token(), STRANGER)
+        sizes.append(size())
+
+    assert sizes[-1] < sizes[0] + 10  # the digits of a count
+
+
+def test_ever_new_networks_of_one_line_are_one_network(world: World) -> None:
+    owners: list[str] = []
+
+    def owner() -> None:
+        owners.append(code_of(world.request(NUMBER, world.token("000"), OWNER, "the owner's")))
+
+    for shot in range(36):
+        world.time.start(
+            shot / 12, partial(world.request, NUMBER, world.token(), f"2001:db8:7:{shot:x}::{shot}")
+        )
+    for after in (1.0, 1.7, 2.4):
+        world.time.start(after, owner)
+    world.time.pass_by()
+
+    assert owners == ["000"] * 3
+
+
 @pytest.mark.parametrize("code", ["999999", "103111", "105002", SILENCE])
 def test_answers_that_may_hide_a_verdict_do_not_lock_the_owner_out(world: World, code: str) -> None:
     world.code = code
@@ -141,6 +176,21 @@ def test_a_known_device_is_not_touched_by_a_crowd_of_strangers(world: World) -> 
     elsewhere = world.alone(number_of(1), world.token("000"), OWNER, device=first.device)
     assert isinstance(elsewhere, Verification)
     assert elsewhere.device != first.device
+
+
+def test_a_known_device_is_not_touched_by_a_stranger_in_its_own_network(make_world: MakeWorld) -> None:
+    world = make_world(mismatches=5)
+    first = world.alone(NUMBER, world.token("000"), OWNER)
+    assert isinstance(first, Verification)
+    for index in range(12):
+        world.alone(number_of(index), world.token("001"), OWNER, "a stranger's")
+        world.alone(NUMBER, world.token("001"), OWNER, "a stranger's")
+
+    refused = world.alone(NUMBER, world.token("000"), OWNER)
+    known = world.alone(NUMBER, world.token("000"), OWNER, device=first.device)
+
+    assert code_of(refused) == ClientBudgetExhaustedError.__name__
+    assert code_of(known) == "000"
 
 
 def test_one_sim_on_many_numbers_meets_a_bound_and_is_logged(make_world: MakeWorld, logged: Log) -> None:

@@ -92,6 +92,8 @@ class World(Platform):
     ----------
     code
         What it answers to a token that nobody issued: a return code, or nothing at all.
+    description
+        What it says with each code.
     secret_seconds
         How long Secrets Manager takes for each call.
     results
@@ -103,6 +105,7 @@ class World(Platform):
         self.limits = Limits(2, 5, 8)
         super().__init__(ENVIRONMENT["PLATFORM_URL"], self.limits, self.time.monotonic)
         self.code = "120020"
+        self.description = ""
         self.seconds_to_answer = (0.3, 1.0)
         self.secret_seconds = 0.0
         self.results: Counter[str] = Counter()
@@ -166,7 +169,8 @@ class World(Platform):
         if code == SILENCE or seconds > limit:
             raise PlatformSilentError("ReadTimeoutError")
         header = {name: message["header"][name] for name in ("msgId", "timestamp", "appId")}
-        return json.dumps({"header": {**header, "resultCode": code}, "body": {"taskId": "1"}}).encode()
+        body = {"taskId": "1", "resultDesc": self.description}
+        return json.dumps({"header": {**header, "resultCode": code}, "body": body}).encode()
 
     def _fetch(self, secret_id: str) -> str:
         if self.secret_seconds:

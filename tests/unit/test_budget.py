@@ -84,7 +84,7 @@ def test_matches_up_to_the_limit_count_down(day: Day) -> None:
 
 def test_attempts_in_flight_count_toward_the_limit(day: Day) -> None:
     for network in range(LIMIT):
-        day.reserve(Caller(f"network {network}", "sim"))
+        day.reserve(Caller(f"{network} network", "sim"))
 
     with pytest.raises(AttemptsInFlightError) as refusal:
         day.reserve()

@@ -186,7 +186,8 @@ def test_an_ending_settles_the_attempt_is_kept_and_logs_nothing_personal(
     assert {line["msgId"] for line in lines} == {"message-0"}
     assert lines[-1]["level"] == level
     if isinstance(ending, str):
-        told = {"attempt": "spent" if spent else "given back", "resultCode": ending, "taskId": "task-1"}
+        became = {1: "spent", 0: "given back", -1: "unjudged"}[spent]
+        told = {"attempt": became, "resultCode": ending, "taskId": "task-1"}
         assert {**lines[-1], **told} == lines[-1]
         assert len(lines[-1]["number"]) == 16
         assert outcome.result_code == ending
@@ -464,5 +465,5 @@ def test_nothing_personal_is_stored_and_no_plain_hash(house: House) -> None:
     texts = (NUMBER, "203.0.113.7", f"{TOKEN}-0")
     hashes = {hashlib.new(name, text.encode()).hexdigest() for name in ("md5", "sha256") for text in texts}
     planted = {NUMBER, TOKEN, USER_INFORMATION, APP_KEY, PEPPER, "203.0.113.", "planted"}
-    assert stored.count("outcome message-") == len(ENDINGS)
+    assert stored.count('"outcome') == len(ENDINGS)
     assert not [text for text in planted | hashes if text in stored]
