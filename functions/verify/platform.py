@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
+from urllib3.exceptions import HTTPError, InvalidHeader, ProtocolError, ReadTimeoutError
 from urllib3.response import BaseHTTPResponse
 from urllib3.util import parse_url
 
@@ -269,16 +269,25 @@ class Platform:
         except (HTTPError, OSError) as error:
             if not exchange.sent:
                 raise PlatformUnreachableError(type(error).__name__) from None
+            if isinstance(_cause(error), _TooLongError):
+                raise BadAnswerError(_TOO_LONG) from None
             if _is_no_http(error):
                 raise BadAnswerError("the answer is not HTTP") from None
             raise PlatformSilentError(type(error).__name__) from None
         return _read_body(response)
 
 
+def _cause(error: BaseException) -> object:
+    """Return what urllib3 met where it says no more than that the connection is broken."""
+    return error.args[-1] if isinstance(error, ProtocolError) else None
+
+
 def _is_no_http(error: BaseException) -> bool:
-    cause = error.args[-1] if isinstance(error, ProtocolError) else None
+    cause = _cause(error)
     # RemoteDisconnected is both: the connection closed, and so the status line was bad.
-    return isinstance(cause, HTTPException) and not isinstance(cause, ConnectionError)
+    return isinstance(error, InvalidHeader) or (
+        isinstance(cause, HTTPException) and not isinstance(cause, ConnectionError)
+    )
 
 
 def _read_body(response: BaseHTTPResponse) -> bytes:
@@ -290,10 +299,9 @@ def _read_body(response: BaseHTTPResponse) -> bytes:
             raise BadAnswerError("the answer is cut off")
     except ReadTimeoutError:
         raise PlatformSilentError("the answer did not end in time") from None
-    except _TooLongError:
-        raise BadAnswerError(_TOO_LONG) from None
-    except (HTTPError, OSError):
-        raise BadAnswerError("the answer is cut off") from None
+    except (HTTPError, OSError) as error:
+        too_long = isinstance(_cause(error), _TooLongError)
+        raise BadAnswerError(_TOO_LONG if too_long else "the answer is cut off") from None
     else:
         if len(data) > MAX_ANSWER_BYTES:
             raise BadAnswerError(_TOO_LONG)

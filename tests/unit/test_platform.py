@@ -471,6 +471,7 @@ BAD: Final[dict[str, Behaviour]] = {
     "a line without end": _answered(b"HTTP/1.1 200 " + b"x" * 70_000),
     "a thousand headers": _answered(OK + b"X: planted\r\n" * 1000 + b"\r\n"),
     **{f"status {status}": _always(_with_status(status)) for status in (201, 204, 302, 307, 404, 429, 503)},
+    "two lengths": _answered(OK + b"Content-Length: 2\r\nContent-Length: 70\r\n\r\n{}"),
     "a status of five digits": _answered(b"HTTP/1.1 20000 planted\r\n\r\n"),
 }
 
@@ -491,6 +492,14 @@ def test_what_is_no_whole_answer_is_a_bad_one(behave: Behaviour, caplog: pytest.
 
     assert_shows_nothing(ending, BadAnswerError, caplog)
     assert len(ending.server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a body without end", "a chunk of negative size", "interim answers without end", "trailers without end"],
+)
+def test_an_answer_without_end_is_called_too_long(name: str) -> None:
+    assert str(exchange(BAD[name]).error) == "the answer has more than 65536 bytes"
 
 
 @pytest.mark.parametrize("headers", [b"planted token", b"Content-Length: planted"])
