@@ -25,7 +25,7 @@ class Outcome:
     task_id
         The platform's serial number; may be empty.
     attempts_left
-        How many more attempts the number has this day.
+        How many more attempts the caller has this day.
     verified_at
         When the answer came, in whole seconds since 1970.
     """
