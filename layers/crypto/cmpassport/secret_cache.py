@@ -1,6 +1,6 @@
 """Secrets from Secrets Manager: parsed once, refreshed by age, the last good one kept when that fails.
 
-The parsed object is what is kept, since parsing a key costs about a hundred signatures. Nothing is fetched
+The parsed object is what is kept, since parsing a key costs several signatures. Nothing is fetched
 before the first use, so that no secret lies in a snapshot of the function.
 """
 
