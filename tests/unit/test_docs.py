@@ -5,7 +5,6 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import unquote
@@ -15,7 +14,8 @@ from botocore import xform_name
 from botocore.session import get_session
 
 from local import ROOT
-from local.template import Pseudo, Template, TemplateError
+from local.template import TemplateError
+from tests.support.templates import APPLICATION, asked, make, read
 from tools.commands import parser
 from tools.findings import UseError
 from tools.messages import Language
@@ -36,11 +36,9 @@ _MAKE: Final = re.compile(r"^make ([a-z-]+)")
 _VARIABLE: Final = re.compile(r"\$\{?[A-Z_]+(?::\?)?\}?")
 OUTPUT: Final = Output(Language.ENGLISH, {})
 _TOOLS: Final = "python -m tools"
-_TOOL_WORDS: Final = ("keys ", "doctor ", "explain ", "plan ")
+_TOOLS_OF: Final = ("keys", "doctor", "explain", "plan")
 # Of the AWS CLI itself, not of an operation.
 _AWS_OPTIONS: Final = {"query", "output", "region", "profile"}
-
-_READING: Final = ("get-", "list-", "describe-", "filter-")
 
 
 class Command(NamedTuple):
@@ -83,14 +81,10 @@ def commands() -> Iterator[Command]:
 def tool_commands() -> Iterator[Command]:
     """Return what follows `python -m tools`, which a text may leave out; an ellipsis ends what is cut."""
     for page, text in commands():
-        if text.endswith("…"):
-            continue
-        if _TOOLS in text:
-            rest = text.partition(_TOOLS)[2].strip()
-            if rest:
-                yield Command(page, rest)
-        elif text.startswith(_TOOL_WORDS):
-            yield Command(page, text)
+        _, named, rest = text.rpartition(_TOOLS)
+        words = rest.split()
+        if words and (named or (words[0] in _TOOLS_OF and len(words) > 1)) and not text.endswith("…"):
+            yield Command(page, rest.strip() if named else text)
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name)
@@ -122,93 +116,81 @@ def test_every_block_of_commands_is_one_that_a_shell_can_read(path: Path) -> Non
 def test_every_command_of_the_tools_can_be_parsed(command: Command) -> None:
     # What a shell puts in for a variable of the page.
     text = _VARIABLE.sub("any/name", command.text.partition(" | ")[0])
-    words = shlex.split(text, comments=True)
-    if "--help" in words:
-        words.remove("--help")
-        with pytest.raises(SystemExit, match=r"^0$"):
-            parser(OUTPUT).parse_args([*words, "--help"])
-        return
     try:
-        options = parser(OUTPUT).parse_args(words)
+        options = parser(OUTPUT).parse_args(shlex.split(text, comments=True))
     except UseError as error:
         pytest.fail(OUTPUT.words(error.text))
-    assert options.run
+    except SystemExit as end:  # of --help, which argparse answers
+        if end.code:
+            raise
+    else:
+        assert options.run
 
 
 def test_the_tools_are_in_the_pages() -> None:
     """Guards the two tests above against finding nothing."""
-    assert {command.text.split()[0] for command in tool_commands()} == {"keys", "doctor", "explain", "plan"}
+    assert {command.text.split()[0] for command in tool_commands()} == set(_TOOLS_OF)
     assert len(PAGES) > 10
 
 
-@pytest.mark.parametrize(
-    "service", sorted({service for _, text in commands() for service, *_ in _AWS.findall(text)})
-)
+def aws_commands() -> Iterator[tuple[Command, str, str, str]]:
+    """Return each command of the AWS CLI: where it stands, its service, its operation, and the rest."""
+    for command in commands():
+        for service, operation, rest in _AWS.findall(command.text):
+            yield command, service, operation, rest
+
+
+@pytest.mark.parametrize("service", sorted({service for _, service, *_ in aws_commands()}))
 def test_every_aws_command_has_an_operation_and_options_that_there_are(service: str) -> None:
     model = get_session().get_service_model(service)  # which raises where there is no such service
     operations = {xform_name(operation, "-"): operation for operation in model.operation_names}
-    for page, text in commands():
-        for used, operation, rest in _AWS.findall(text):
-            if used != service:
-                continue
-            if operation == "wait":
-                waiters = get_session().get_waiter_model(service).waiter_names
-                assert rest.split()[0] in {xform_name(each, "-") for each in waiters}, f"{page}: {text}"
-                continue
-            assert operation in operations, f"{page}: {text}"
-            shape = model.operation_model(operations[operation]).input_shape
-            members = {xform_name(member, "-") for member in (shape.members if shape else ())}
-            outside = re.sub(r"'[^']*'|\"[^\"]*\"", "", rest).partition(")")[0]
-            given = {each.removeprefix("no-") for each in re.findall(r"--([a-z-]+)", outside)}
-            assert given <= members | _AWS_OPTIONS, f"{page}: {text}"
+    for command, used, operation, rest in aws_commands():
+        if used != service:
+            continue
+        if operation == "wait":
+            waiters = get_session().get_waiter_model(service).waiter_names
+            assert rest.split()[0] in {xform_name(each, "-") for each in waiters}, command
+            continue
+        assert operation in operations, command
+        shape = model.operation_model(operations[operation]).input_shape
+        members = {xform_name(member, "-") for member in (shape.members if shape else ())}
+        outside = re.sub(r"'[^']*'|\"[^\"]*\"", "", rest).partition(")")[0]
+        given = {each.removeprefix("no-") for each in re.findall(r"--([a-z-]+)", outside)}
+        assert given <= members | _AWS_OPTIONS, command
 
 
 def test_whoever_is_on_call_may_read_what_the_runbook_reads_and_nothing_else() -> None:
     policy = json.loads((ROOT / "docs" / "on-call-policy.json").read_text())
     allowed = {action for statement in policy["Statement"] for action in statement["Action"]}
-    read = {
+    needed = {
         f"{service.replace('-', '')}:{operation.title().replace('-', '')}"
-        for page, text in commands()
-        for service, operation, rest in _AWS.findall(text)
-        if "runbook" in page
-        and operation.startswith(_READING)
+        for command, service, operation, rest in aws_commands()
+        if "runbook" in command.page
+        and operation.startswith(("get-", "list-", "describe-", "filter-"))
         and not rest.endswith("|")  # which goes to a write
     }
 
-    assert len(read) > 4
-    assert read <= allowed
-    assert not {
-        each
-        for each in allowed
-        if not re.fullmatch(r"\w+:((Get|List|Describe|Filter)\w+|St(art|op)Query)", each)
-    }
+    assert len(needed) > 4
+    assert needed <= allowed
+    only_reads = re.compile(r"\w+:((Get|List|Describe|Filter)\w+|St(art|op)Query)")
+    assert [each for each in allowed if not only_reads.fullmatch(each)] == []
     assert "secretsmanager:GetSecretValue" not in allowed
 
 
 def test_every_parameter_on_a_command_line_is_one_that_the_template_takes() -> None:
-    secret = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:number-verification/any-a1B2c3"
-    required = {
-        "AppId": "000001",
-        "Line": "test",
-        "AllowedOrigins": "https://www.abc.com",
-        "SigningSecretArn": secret,
-        "VerificationSecretArn": secret,
-    }
     seen = set()
-    read = cache(Template.read)
     for page, text in commands():
         overrides = text.partition("--parameter-overrides ")[2] or text.partition(f"{_TOOLS} plan ")[2]
-        given = dict(re.findall(r"([A-Z][a-z][A-Za-z]+)=(\S+)", overrides))
-        of_another_stack = re.search(r"--template-file (\S+)", text)
-        template = read(ROOT / (of_another_stack[1] if of_another_stack else "template.yaml"))
-        answered = {} if of_another_stack else required
-        for parameter, quoted in given.items():
+        another = re.search(r"--template-file (\S+)", text)
+        template = read(another[1] if another else APPLICATION) if overrides else {}
+        answered = {} if another else asked("eu-west-1")
+        for parameter, quoted in re.findall(r"([A-Z][a-z][A-Za-z]+)=(\S+)", overrides):
             value = re.sub(r"\$\(.*", "any", quoted).rstrip("'").strip('"')  # two quotation marks are nothing
             try:
-                template.deploy({**answered, parameter: value}, Pseudo("eu-west-1", "1" * 12, "any"))
+                make(template, {**answered, parameter: value}, "eu-west-1")
             except TemplateError as error:
                 pytest.fail(f"{page}: {text}: {error}")
-        seen |= set(given)
+            seen.add(parameter)
     assert len(seen) > 10
 
 
