@@ -3,12 +3,9 @@
 import json
 import os
 import re
-import shutil
-import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +18,7 @@ from werkzeug import Request, Response
 from benchmarks.emulator import Parts, find_parts
 from local import ROOT
 from local.keys import CustomerKeys, ReceiptNumber, ReceiptSecrets
-from local.server import Server
+from local.server import Server, listen
 from local.simulator import Customer, Simulator
 from tests.support.parts import required
 from tests.support.phone import Phone
@@ -36,7 +33,6 @@ REGION: Final = "eu-central-1"
 ACCOUNT: Final = "123456789012"
 PAGE: Final = "https://www.abc.com"
 APP_ID: Final = "000340"
-START_SECONDS: Final = 90.0
 VERIFY_PATH: Final = "/NumberAbility/h5/verifyVmMobileApi.htm"
 
 
@@ -54,44 +50,31 @@ def parts() -> Parts:
         return find_parts(ROOT)
 
 
-@pytest.fixture(scope="session")
-def python313() -> str:
-    """Lambda's Python, as the layers' makefiles find it."""
-    python = os.environ.get("LAMBDA_PYTHON", "python3.13")
-    assert shutil.which(python), "python3.13 is not on PATH"
-    return python
+def outside_aws() -> dict[str, str]:
+    """Return this process's variables but those of AWS's clients."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
 
 
 @dataclass(frozen=True)
 class Cloud:
     """AWS as MiniStack plays it, with an account in which an operator has stored the secrets.
 
-    Attributes
-    ----------
-    address
-        Where every service answers.
-    platform
-        The platform simulator's address: what the deployed functions call in the place of the platform.
-    front
-        An address that answers as the deployed API does: it names the API in the Host header.
-    arns
-        The operator's secrets, by the parameter that takes each.
-    folder
-        For logs.
+    `address` is where every service answers; `platform` is the simulator's, which the deployed functions
+    call; `front` answers as the deployed API does, as it names the API in the Host header; `arns` are the
+    secrets', by the parameter that takes each; `folder` is for logs.
     """
 
     address: str
     platform: str
     front: str
-    arns: Mapping[str, str]
+    arns: dict[str, str]
     folder: Path
 
     @property
     def environment(self) -> dict[str, str]:
         """Variables for commands: they find this cloud, and nobody's account."""
-        own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         return {
-            **own,
+            **outside_aws(),
             "AWS_ENDPOINT_URL": self.address,
             "AWS_ACCESS_KEY_ID": "operator",
             "AWS_SECRET_ACCESS_KEY": "operator",
@@ -104,13 +87,8 @@ class Cloud:
 
     def client(self, service: str) -> Any:
         """Make a client of a service."""
-        return boto3.client(  # type: ignore[call-overload]
-            service,
-            REGION,
-            endpoint_url=self.address,
-            aws_access_key_id="operator",
-            aws_secret_access_key="operator",
-        )
+        session = boto3.Session("operator", "operator", region_name=REGION)
+        return session.client(service, endpoint_url=self.address)  # type: ignore[call-overload]  # any service
 
     def phone(self, sim: str) -> Phone:
         """Open the page on a phone."""
@@ -124,34 +102,33 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     folder, keys = tmp_path_factory.mktemp("cloud"), CustomerKeys.fresh()
     customer = Customer(APP_ID, keys.app_key, keys.public_key, frozenset({PAGE}), frozenset({f"{PAGE}/"}))
     simulator = Simulator(customer)
-    with ExitStack() as cleanup:
-        address = cleanup.enter_context(ministack(folder))
-        platform = cleanup.enter_context(running(Server(simulator)))
-        front = cleanup.enter_context(running(Server(_front(address))))
-        cloud = Cloud(address, platform, front, {}, folder)
+    with (
+        ministack(folder) as address,
+        Server(simulator) as platform,
+        Server(_front(address)) as front,
+    ):
+        cloud = Cloud(address, platform.url, front.url, {}, folder)
+        verification = {"appKey": keys.app_key, "platformPublicKey": simulator.public_key}
         secrets = {
             "SigningSecretArn": json.dumps({"privateKey": keys.private_key}),
-            "VerificationSecretArn": json.dumps(
-                {"appKey": keys.app_key, "platformPublicKey": simulator.public_key}
-            ),
+            "VerificationSecretArn": json.dumps(verification),
             "ReceiptSecretArn": ReceiptSecrets.fresh(ReceiptNumber.MASKED).text,
         }
         client = cloud.client("secretsmanager")
-        arns = {
-            name: client.create_secret(Name=f"number-verification/{name}", SecretString=text)["ARN"]
-            for name, text in secrets.items()
-        }
-        yield Cloud(address, platform, front, arns, folder)
+        for name, text in secrets.items():
+            made = client.create_secret(Name=f"number-verification/{name}", SecretString=text)
+            cloud.arns[name] = made["ARN"]
+        yield cloud
 
 
 @contextmanager
 def ministack(folder: Path) -> Iterator[str]:
     """Run MiniStack on a free port, its functions as processes of this machine; yields its address."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
+    with listen(0) as free:
         port = free.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
     environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+        **outside_aws(),
         "AWS_ENDPOINT_URL": address,
         "GATEWAY_PORT": str(port),
         "BIND_HOST": "127.0.0.1",
@@ -161,37 +138,19 @@ def ministack(folder: Path) -> Iterator[str]:
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
     }
-    with (folder / "ministack.log").open("ab") as log:
-        process = subprocess.Popen(
-            [MINISTACK, "-m", "ministack"], stdout=log, stderr=log, env=environment, cwd=folder
-        )
+    command: list[str | Path] = [MINISTACK, "-m", "ministack"]
+    with (
+        (folder / "ministack.log").open("ab") as log,
+        subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=folder) as process,
+    ):
         try:
-            wait_until(lambda: urllib3.request("GET", f"{address}/_ministack/health").status == 200, process)
+            # Asked again every tenth of a second or more, until it listens.
+            retries = urllib3.Retry(30, backoff_factor=0.1, backoff_max=1)
+            health = urllib3.request("GET", f"{address}/_ministack/health", retries=retries, timeout=10.0)
+            assert health.status == 200
             yield address
         finally:
             process.terminate()
-            process.wait(START_SECONDS)
-
-
-def wait_until(answers: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
-    """Poll until something answers; fail at once if its process ends, or at the deadline."""
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        assert process.poll() is None, f"it ended with status {process.returncode}"
-        assert time.monotonic() < deadline, "it does not answer"
-        try:
-            if answers():
-                return
-        except urllib3.exceptions.HTTPError:
-            pass
-        time.sleep(0.2)  # between two looks
-
-
-@contextmanager
-def running(server: Server) -> Iterator[str]:
-    """Yield the address of a server that answers."""
-    with server:
-        yield server.url
 
 
 def _front(address: str) -> Callable[..., Any]:

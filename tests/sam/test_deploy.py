@@ -18,7 +18,7 @@ import urllib3
 import yaml
 
 from local import ROOT
-from tests.sam.conftest import APP_ID, PAGE, SAM, VERIFY_PATH, Cloud, rewritten
+from tests.sam.conftest import APP_ID, PAGE, REGION, SAM, VERIFY_PATH, Cloud, rewritten
 from tests.support.planted import leaks
 
 NAME: Final = "number-verification"
@@ -44,26 +44,22 @@ class Operator:
         """Run `sam deploy` with these parameters beside those of before; returns what it printed."""
         self.answers |= parameters
         given = [f"{name}={value or EMPTY}" for name, value in self.answers.items()]
-        run = subprocess.run(
-            [
-                SAM,
-                "deploy",
-                f"--template-file={rewritten(self.bundle, self.cloud)}",
-                f"--config-file={ROOT / 'samconfig.toml'}",
-                "--no-confirm-changeset",
-                f"--parameter-overrides={' '.join(given)}",
-            ],
-            env=self.cloud.environment,
-            capture_output=True,
-            text=True,
-            check=False,
+        run = self.sam(
+            "deploy",
+            f"--template-file={rewritten(self.bundle, self.cloud)}",
+            f"--config-file={ROOT / 'samconfig.toml'}",
+            "--no-confirm-changeset",
+            f"--parameter-overrides={' '.join(given)}",
         )
-        with (self.cloud.folder / "deploy.log").open("a") as log:
-            log.write(f"$ sam deploy --parameter-overrides {' '.join(given)}\n{run.stdout}{run.stderr}\n")
         assert (run.returncode == 0) is succeeds, run.stdout[-3000:] + run.stderr
         if succeeds:
             self._define_api()
         return run.stdout
+
+    def sam(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run SAM CLI."""
+        environment = self.cloud.environment
+        return subprocess.run([SAM, *arguments], env=environment, capture_output=True, text=True, check=False)
 
     def _define_api(self) -> None:
         """Make the routes, which MiniStack does not read out of the API's definition."""
@@ -105,14 +101,8 @@ class Operator:
 
 @pytest.fixture(scope="module")
 def operator(cloud: Cloud, bundle: Path) -> Iterator[Operator]:
-    operator = Operator(cloud, bundle)
-    operator.answers = {
-        "AppId": APP_ID,
-        "Line": "test",
-        "SigningSecretArn": cloud.arns["SigningSecretArn"],
-        "VerificationSecretArn": cloud.arns["VerificationSecretArn"],
-        "AllowedOrigins": PAGE,
-    }
+    asked = {name: cloud.arns[name] for name in ("SigningSecretArn", "VerificationSecretArn")}
+    operator = Operator(cloud, bundle, {"AppId": APP_ID, "Line": "test", "AllowedOrigins": PAGE, **asked})
     yield operator
     assert not leaks((cloud.folder / "ministack.log").read_text())
 
@@ -161,18 +151,13 @@ def test_the_functions_log_what_happens_and_store_nothing_of_a_request(operator:
 
 def test_a_release_and_its_settings_run_under_its_name(operator: Operator) -> None:
     printed = operator.deploy(Release="v2-3f2a91c", DailyAttemptLimit="2")
+    operator.deploy()  # nothing new, which is no failure and publishes nothing
 
     assert (operator.running()["Version"], operator.running("presign")["Version"]) == ("2", "2")
     assert operator.running()["Description"].startswith("Release v2-3f2a91c, settings ")
     assert re.search(r"DELETE_SKIPPED +AWS::Lambda::Version", printed)
     phone = operator.cloud.phone("13999990002")
     assert phone.verify(phone.sim, phone.ticket()).json["attemptsLeft"] == 1
-
-
-def test_nothing_new_is_no_failure_and_publishes_nothing(operator: Operator) -> None:
-    operator.deploy()
-
-    assert (operator.running()["Version"], operator.running("presign")["Version"]) == ("2", "2")
 
 
 def test_an_alias_is_set_back_at_once_and_a_deployment_goes_on_from_there(operator: Operator) -> None:
@@ -198,11 +183,8 @@ def test_receipts_are_switched_on_by_their_secret(operator: Operator) -> None:
     receipt = reply.json["receipt"]
     key = jwt.PyJWKSet.from_json(keys.data.decode())[jwt.get_unverified_header(receipt)["kid"]]
     claims = jwt.decode(receipt, key.key, algorithms=["ES256"], audience=PAGE)
-    assert (claims["phoneNumMasked"], claims["nonce"], claims["appId"]) == (
-        "139****4444",
-        "n-0S6_WzA2Mj",
-        APP_ID,
-    )
+    wanted = {"phoneNumMasked": "139****4444", "nonce": "n-0S6_WzA2Mj", "appId": APP_ID}
+    assert claims.items() >= wanted.items()
 
 
 def test_a_parameter_is_emptied(operator: Operator) -> None:
@@ -216,14 +198,7 @@ def test_what_has_been_spent_outlives_the_stack_and_is_adopted_by_another(operat
     kept = {name: operator.outputs()[name] for name in ("AttemptsTableName", "PepperSecretArn")}
     cloud = operator.cloud
     pepper = cloud.client("secretsmanager").get_secret_value(SecretId=kept["PepperSecretArn"])
-    region = cloud.client("s3").meta.region_name
-    run = subprocess.run(
-        [SAM, "delete", f"--stack-name={NAME}", "--no-prompts", f"--region={region}"],
-        env=cloud.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    run = operator.sam("delete", f"--stack-name={NAME}", "--no-prompts", f"--region={REGION}")
     assert run.returncode == 0, run.stdout + run.stderr
     assert cloud.client("lambda").list_functions()["Functions"] == []
     assert cloud.client("dynamodb").list_tables()["TableNames"] == [kept["AttemptsTableName"]]
@@ -245,22 +220,16 @@ def adopt(cloud: Cloud, table: str) -> None:
     """Make a stack of the table that is there, as docs/deploy.md has it of the table and the pepper."""
     template = yaml.safe_load((ROOT / "stacks" / "kept.yaml").read_text())
     del template["Resources"]["PepperSecret"]
-    cloudformation = cloud.client("cloudformation")
+    imported = {
+        "ResourceType": "AWS::DynamoDB::Table",
+        "LogicalResourceId": "AttemptsTable",
+        "ResourceIdentifier": {"TableName": table},
+    }
+    cloudformation, name, soon = cloud.client("cloudformation"), {"StackName": NAME}, {"Delay": 1}
+    change = {**name, "ChangeSetName": "adopt"}
     cloudformation.create_change_set(
-        StackName=NAME,
-        ChangeSetName="adopt",
-        ChangeSetType="IMPORT",
-        TemplateBody=json.dumps(template),
-        ResourcesToImport=[
-            {
-                "ResourceType": "AWS::DynamoDB::Table",
-                "LogicalResourceId": "AttemptsTable",
-                "ResourceIdentifier": {"TableName": table},
-            }
-        ],
+        **change, ChangeSetType="IMPORT", TemplateBody=json.dumps(template), ResourcesToImport=[imported]
     )
-    cloudformation.get_waiter("change_set_create_complete").wait(
-        StackName=NAME, ChangeSetName="adopt", WaiterConfig={"Delay": 1}
-    )
-    cloudformation.execute_change_set(StackName=NAME, ChangeSetName="adopt")
-    cloudformation.get_waiter("stack_import_complete").wait(StackName=NAME, WaiterConfig={"Delay": 1})
+    cloudformation.get_waiter("change_set_create_complete").wait(**change, WaiterConfig=soon)
+    cloudformation.execute_change_set(**change)
+    cloudformation.get_waiter("stack_import_complete").wait(**name, WaiterConfig=soon)

@@ -82,56 +82,26 @@ def everything() -> list[Made]:
     ]
 
 
-def test_nothing_refers_to_what_is_not_there(everything: list[Made]) -> None:
-    for made in everything:
-        named = re.findall(r"<([^>.]+)[^>]*>", json.dumps(made.document))
-        assert set(named) <= made.document["Resources"].keys()
-
-
-def test_a_plain_deployment_is_what_answers_keeps_and_logs(everything: list[Made]) -> None:
-    plain = everything[0]
-    kinds = [each["Type"].removeprefix("AWS::") for each in plain.document["Resources"].values()]
-
-    assert {kind: kinds.count(kind) for kind in kinds} == {
-        "ApiGatewayV2::Api": 1,
-        "ApiGatewayV2::Stage": 1,
-        "Lambda::Function": 2,
-        "Lambda::Version": 2,
-        "Lambda::Alias": 2,
-        "Lambda::Permission": 2,
-        "Lambda::LayerVersion": 2,
-        "IAM::Role": 2,
-        "IAM::ManagedPolicy": 2,
-        "DynamoDB::Table": 1,
-        "SecretsManager::Secret": 1,
-        "Logs::LogGroup": 4,
-    }
-
-
 def test_the_api_calls_the_alias_of_each_function_and_only_it_may(everything: list[Made]) -> None:
     for made in everything:
-        ((_, api),) = made.resources("AWS::ApiGatewayV2::Api").items()
-        called = {
-            path: definition["x-amazon-apigateway-integration"]["uri"]
-            for path, methods in api["Body"]["paths"].items()
-            for definition in methods.values()
-        }
-        functions = made.resources("AWS::Lambda::Function")
-        aliases = {f"<{name}Aliaslive>" for name in functions}
-        assert {uri.split("/functions/")[1].split("/")[0] for uri in called.values()} == aliases
+        (api,) = made.resources("AWS::ApiGatewayV2::Api").values()
         (stage,) = made.resources("AWS::ApiGatewayV2::Stage").values()
-        routes = {f"{way.upper()} {path}" for path, ways in api["Body"]["paths"].items() for way in ways}
-        assert stage.get("RouteSettings", {}).keys() <= routes  # API Gateway refuses settings of no route
-        permissions = made.resources("AWS::Lambda::Permission").values()
-        assert {each["FunctionName"] for each in permissions} == aliases
-        assert {each["SourceArn"].partition("/")[2] for each in permissions} == {
-            f"*/{method.upper()}{path}"
+        routes = {
+            (method.upper(), path): definition["x-amazon-apigateway-integration"]["uri"]
             for path, methods in api["Body"]["paths"].items()
-            for method in methods
+            for method, definition in methods.items()
         }
-        assert api["Body"]["x-amazon-apigateway-cors"]["allowOrigins"] == made.values["AllowedOrigins"].split(
-            ","
-        )
+        permissions = made.resources("AWS::Lambda::Permission").values()
+        aliases = {f"<{name}Aliaslive>" for name in made.resources("AWS::Lambda::Function")}
+
+        assert {uri.split("/functions/")[1].split("/")[0] for uri in routes.values()} == aliases
+        assert {each["FunctionName"] for each in permissions} == aliases
+        allowed = {each["SourceArn"].partition("/")[2] for each in permissions}
+        assert allowed == {f"*/{method}{path}" for method, path in routes}
+        # API Gateway refuses settings of a route that is not there.
+        assert stage.get("RouteSettings", {}).keys() <= {" ".join(route) for route in routes}
+        origins = api["Body"]["x-amazon-apigateway-cors"]["allowOrigins"]
+        assert origins == made.values["AllowedOrigins"].split(",")
 
 
 def versions(template: Mapping[str, Any]) -> set[str]:
@@ -165,21 +135,6 @@ def test_other_settings_replace_the_version_and_the_policy_that_names_it() -> No
         assert f'{{"Ref": "{settings}"}}' in json.dumps(
             template["Resources"][name]["Properties"]["Description"]
         )
-
-
-def test_a_shift_has_a_group_of_its_own_for_each_function(everything: list[Made]) -> None:
-    for made in everything:
-        groups = made.resources("AWS::CodeDeploy::DeploymentGroup")
-        shift = made.values.get("TrafficShift", "AllAtOnce")
-        assert groups.keys() == (
-            set()
-            if shift == "AllAtOnce"
-            else {f"{name}FunctionDeploymentGroup" for name in ("PreSign", "Verify")}
-        )
-        for group in groups.values():
-            assert group["DeploymentConfigName"] == f"CodeDeployDefault.Lambda{shift}"
-            assert group["ServiceRoleArn"] == "<ReleaseRole.Arn>"
-            assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
 
 
 def schemas(*kinds: str) -> dict[str, dict[str, list[str]]]:
