@@ -242,21 +242,10 @@ def old_chromium(folder: Path, package: str) -> Iterator[Engine]:
     program.chmod(0o755)
     switches = ["--headless", "--no-sandbox", "--no-zygote", "--disable-gpu"]
     switches += ["--remote-debugging-port=0", f"--user-data-dir={folder / 'profile'}"]
-    with (
-        _running([str(program), *switches], r"DevTools listening on ws://([^/]+)/", folder) as host,
-        connect(_first_page(host), max_size=None, ping_interval=None) as socket,
-    ):
-        yield DevTools(socket)
-
-
-def _first_page(host: str) -> str:
-    """Return where DevTools speak to the page that the browser begins with, once it is there."""
-    for _ in range(100):
-        for target in urllib3.request("GET", f"http://{host}/json/list").json():
-            if target["type"] == "page":
-                return str(target["webSocketDebuggerUrl"])
-        time.sleep(0.1)
-    raise AssertionError("the browser has no page")
+    with _running([str(program), *switches], r"DevTools listening on ws://([^/]+)/", folder) as host:
+        page = urllib3.request("GET", f"http://{host}/json/new").json()
+        with connect(page["webSocketDebuggerUrl"], max_size=None, ping_interval=None) as socket:
+            yield DevTools(socket)
 
 
 ENGINES: Final[dict[str, Callable[[Path], Any]]] = {
