@@ -1,4 +1,4 @@
-"""Budgets and tokens under concurrency, in AWS's own DynamoDB: exact counts, from 64 threads at once."""
+"""Budgets under concurrency, in AWS's own DynamoDB: exact counts, from 64 threads at once."""
 
 import secrets
 import threading
@@ -16,7 +16,6 @@ from cmpassport.errors import RefusedError
 from tests.support.parts import dynamodb_local, required
 from verify.budget import AttemptBudget, AttemptsInFlightError, Caller, Ending
 from verify.clients import ClientBudget, ClientBudgetExhaustedError
-from verify.once import Claim, TokenReusedError, Tokens
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -130,21 +129,3 @@ def test_of_a_networks_requests_at_once_exactly_the_limit_is_counted(
         return True
 
     assert sum(at_once(count)) == 20
-
-
-@pytest.mark.parametrize("requests", [1, THREADS])
-def test_of_claims_at_once_one_request_holds_the_token_and_all_of_it_learn_by_which_attempt(
-    client: "DynamoDBClient", key: str, requests: int
-) -> None:
-    def claim(index: int) -> str | None:
-        mine = Claim(key, f"request {index % requests}", "the day's", f"attempt {index}")
-        try:
-            return Tokens(client, TABLE).claim(mine, NOON).attempt_id
-        except TokenReusedError:
-            return None
-
-    holders = at_once(claim)
-
-    assert len(set(holders) - {None}) == 1
-    assert holders.count(None) == (0 if requests == 1 else THREADS - 1)
-    assert at_once(claim) == holders

@@ -123,20 +123,6 @@ def test_other_code_and_other_layers_publish_versions(changed: str) -> None:
         assert (kept["DeletionPolicy"], kept["UpdateReplacePolicy"]) == ("Retain", "Retain")
 
 
-def test_other_settings_replace_the_version_and_the_policy_that_names_it() -> None:
-    """By the providers' schemas: what is replaced is made before what it replaces is deleted."""
-    facts = schemas("AWS::Lambda::Version", "AWS::IAM::ManagedPolicy")
-
-    assert "Description" in facts["AWS::Lambda::Version"]["createOnlyProperties"]
-    assert "Description" in facts["AWS::IAM::ManagedPolicy"]["createOnlyProperties"]
-    (template,) = transform({"parameters": asked(REGION)})
-    for name in versions(template):
-        settings = name.partition("Function")[0] + "Settings"
-        assert f'{{"Ref": "{settings}"}}' in json.dumps(
-            template["Resources"][name]["Properties"]["Description"]
-        )
-
-
 def schemas(*kinds: str) -> dict[str, dict[str, list[str]]]:
     """Ask the providers' schemas what names a resource, and what it is replaced for."""
     said: dict[str, dict[str, list[str]]] = json.loads(

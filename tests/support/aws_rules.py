@@ -70,13 +70,6 @@ def alarms_too_wide(made: Made) -> Iterator[str]:
             yield name
 
 
-def left_behind(made: Made) -> Iterator[str]:
-    """Find what a first deployment that fails leaves behind."""
-    for name, resource in made.document["Resources"].items():
-        if resource.get("DeletionPolicy") == "Retain" and resource["Type"] != "AWS::Lambda::Version":
-            yield name
-
-
 def access_logs_that_fill_the_policy(made: Made) -> Iterator[str]:
     """Find access logs under names that API Gateway adds to the account's log policy, of 5,120 characters."""
     groups = made.resources("AWS::Logs::LogGroup")
@@ -111,7 +104,6 @@ RULES: Final = (
     texts,
     alarms_stuck_by_fill,
     alarms_too_wide,
-    left_behind,
     access_logs_that_fill_the_policy,
     rights_that_leave_with_the_network,
     what_china_refuses,
