@@ -24,11 +24,6 @@ READERS: Final = ("presign", "number", "answer")
 _RUNS: Final = re.compile(r"number_of_executed_units: (\d+)")
 
 CONFIGURATION: Final = Path(__file__).parent / "schemathesis.toml"
-LONGEST_LINE: Final = 300
-"""Characters: a finding's request may have thousands."""
-SLOWEST_SECONDS: Final = 5
-UPPER_BOUND: Final = 100_000
-"""Requests for each operation at most; the time is what ends it."""
 
 
 def fuzz_reader(name: str, seconds: int) -> int:
@@ -36,11 +31,9 @@ def fuzz_reader(name: str, seconds: int) -> int:
     new = FOUND / name
     new.mkdir(parents=True, exist_ok=True)
     limits = [f"-max_total_time={seconds}", "-timeout=5", "-rss_limit_mb=1024", "-print_final_stats=1"]
+    command: list[str | Path] = [PYTHON, "-m", "tests.fuzz.coverage_guided", name, *limits]
     run = subprocess.run(
-        [
-            *(str(PYTHON), "-m", "tests.fuzz.coverage_guided", name, *limits),
-            *(f"-artifact_prefix={FOUND}/{name}-", str(new), str(CORPUS / name)),
-        ],
+        [*command, f"-artifact_prefix={FOUND}/{name}-", new, CORPUS / name],
         cwd=ROOT,
         env={"PATH": "", "PYTHONPATH": f"{ROOT}/functions:{ROOT}/layers/crypto:{ROOT}"},
         stdout=subprocess.PIPE,
@@ -59,26 +52,21 @@ def fuzz_reader(name: str, seconds: int) -> int:
 def fuzz_api(seconds: int) -> None:
     """Fuzz the API on a local stack with what its description makes; end the program with what was found."""
     FOUND.mkdir(parents=True, exist_ok=True)
+    # The time is what ends it, not the number of examples.
+    limits = f"--max-time {seconds} --max-examples 100000 --request-timeout 15 --max-response-time 5"
+    command: list[str | Path] = [
+        PYTHON.parent / "schemathesis",
+        "--config-file",
+        CONFIGURATION,
+        "run",
+        *limits.split(),
+    ]
+    command += ["--phases", "examples,coverage,fuzzing", "--no-color", "--continue-on-failure"]
     # With receipts, so that every route is there.
     with embedded(Options(log=FOUND / "functions.log", receipts=ReceiptNumber.ENCRYPTED)) as stack:
-        run = subprocess.run(
-            [
-                *(str(PYTHON.parent / "schemathesis"), "--config-file", str(CONFIGURATION), "run"),
-                *(str(ROOT / "docs" / "openapi.yaml"), "--no-color", "--continue-on-failure"),
-                *("--url", stack.api, "--header", f"Origin: {stack.page}"),
-                *("--phases", "examples,coverage,fuzzing", "--max-time", str(seconds)),
-                *("--request-timeout", "15", "--max-response-time", str(SLOWEST_SECONDS)),
-                *("--max-examples", str(UPPER_BOUND)),
-            ],
-            cwd=FOUND,
-            stdout=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            check=False,
-        )
-    print("\n".join(line[:LONGEST_LINE] for line in run.stdout.splitlines() if line.strip()))
-    if run.returncode:
-        sys.exit("the API: a finding, above")
+        command += ["--url", stack.api, "--header", f"Origin: {stack.page}", ROOT / "docs" / "openapi.yaml"]
+        if subprocess.run(command, cwd=FOUND, check=False).returncode:
+            sys.exit("the API: a finding, above")
 
 
 def main() -> None:

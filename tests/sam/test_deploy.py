@@ -136,17 +136,15 @@ def test_five_answers_make_a_deployment_that_verifies_numbers(operator: Operator
     assert (wrong.status, wrong.json["resultCode"]) == (200, "001")
 
 
-def test_the_functions_log_what_happens_and_store_nothing_of_a_request(operator: Operator) -> None:
+def test_the_functions_log_what_happens_and_nothing_of_a_request(operator: Operator) -> None:
     """With the variables that Lambda makes of LoggingConfig: INFO is there, the audit trail."""
     client = operator.cloud.client("logs")
     events = client.filter_log_events(logGroupName=f"/aws/lambda/{NAME}-verify")["events"]
     log = "".join(event["message"] for event in events)
-    items = operator.cloud.client("dynamodb").scan(TableName=operator.outputs()["AttemptsTableName"])["Items"]
 
     assert '"the platform answered"' in log
     assert '"PlatformLatency"' in log
-    assert items
-    assert not leaks(log + json.dumps(items))
+    assert not leaks(log)
 
 
 def test_a_release_and_its_settings_run_under_its_name(operator: Operator) -> None:

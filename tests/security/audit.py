@@ -58,8 +58,8 @@ def secrets_in(diff: Iterable[str]) -> Iterator[str]:
                     yield f"{path}: {what}"
 
 
-def _run(*command: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, **variables}
+def _run(*command: str | Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "LOG_LEVEL": "ERROR"}  # checkov's
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -91,7 +91,7 @@ def linted(made: Mapping[str, list[Path]]) -> list[str]:
 def checked(made: Mapping[str, list[Path]]) -> list[str]:
     """Have checkov read the templates and their forms."""
     files = [f"--file={path}" for path in (*TEMPLATES, *chain.from_iterable(made.values()))]
-    run = _run(TOOLS / "checkov", "--config-file", CHECKOV, *files, "--output=json", LOG_LEVEL="ERROR")
+    run = _run(TOOLS / "checkov", "--config-file", CHECKOV, *files, "--output=json")
     report = json.loads(run.stdout)
     summary = report["summary"]
     print(f"checkov: {summary['passed']} passed, {summary['failed']} failed, skipped rules in checkov.yaml")
@@ -113,11 +113,9 @@ def advisories() -> list[str]:
 def write_sbom() -> None:
     """Have uv list what ships of others'."""
     SBOM.parent.mkdir(exist_ok=True)
-    command = ["export", "--quiet", "--frozen", "--only-group", "layer", "--format", "cyclonedx1.5"]
-    preview = ["--preview-features", "sbom-export"]
-    subprocess.run(
-        [UV, *command, *preview, "--output-file", SBOM], cwd=ROOT, stdout=subprocess.DEVNULL, check=True
-    )
+    export = ["--quiet", "--frozen", "--only-group", "layer", "--format", "cyclonedx1.5"]
+    run = _run(UV, "export", *export, "--preview-features", "sbom-export", "--output-file", SBOM)
+    assert run.returncode == 0, run.stderr
     print(f"SBOM: {SBOM.relative_to(ROOT)}")
 
 

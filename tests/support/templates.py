@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import ChainMap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,28 +69,17 @@ def switches(template: str, region: str) -> list[dict[str, str]]:
             {"AlarmTopicArn": f"arn:{partition}:sns:{region}:{ACCOUNT}:alarms"},
         ],
     }
-    needed = asked(region) if template == APPLICATION else {}
-    if template == WATCHING:
-        needed = {"Stack": LONGEST_STACK}
-    everything: dict[str, str] = {}
-    for some in each[template]:
-        if not {"AlarmTopicArn", "FirstAllocationId"} & some.keys():
-            everything |= some
-    return [{**needed, **some} for some in ({}, *each[template], everything)]
+    needed = {APPLICATION: asked(region), NETWORK: {}, WATCHING: {"Stack": LONGEST_STACK}}[template]
+    together = [some for some in each[template] if not {"AlarmTopicArn", "FirstAllocationId"} & some.keys()]
+    return [{**needed, **some} for some in ({}, *each[template], dict(ChainMap(*reversed(together))))]
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A template for some answers, evaluated.
+    """A template for some answers, evaluated, in a region.
 
-    Attributes
-    ----------
-    document
-        Resources and outputs that are there. What only AWS knows is a text that names it, such as `<Vpc>`.
-    region
-        Where it is taken to be deployed.
-    values
-        The answers.
+    Of its resources and outputs `document` has those that are there. What only AWS knows is a text that names
+    it, such as `<Vpc>`.
     """
 
     document: Mapping[str, Any]
@@ -162,12 +152,11 @@ def all_made() -> Iterator[tuple[str, Made]]:
 
 def forms(folder: Path, region: str) -> Iterator[Path]:
     """Write each template as every switch makes it in a region, for tools that evaluate no condition."""
-    for template in (APPLICATION, NETWORK, WATCHING):
-        document = read(template)
-        head = {key: document[key] for key in ("AWSTemplateFormatVersion", "Transform") if key in document}
-        for number, values in enumerate(switches(template, region)):
+    for number, (template, made) in enumerate(all_made()):
+        if made.region == region:
+            written = read(template)
+            head = {key: written[key] for key in ("AWSTemplateFormatVersion", "Transform") if key in written}
             path = folder / f"{region}-{Path(template).stem}-{number}.json"
-            made = make(document, values, region, LONGEST_STACK)
             path.write_text(json.dumps({**head, **_referring(made.document)}))
             yield path
 
