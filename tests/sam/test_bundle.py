@@ -3,7 +3,6 @@
 import hashlib
 import struct
 import subprocess
-from collections.abc import Iterator
 from fnmatch import fnmatch
 from importlib.metadata import distribution
 from pathlib import Path
@@ -40,10 +39,6 @@ def packages(bundle: Path) -> Path:
     return bundle / "DependenciesLayer" / "python"
 
 
-def files(folder: Path) -> Iterator[Path]:
-    return (path for path in sorted(folder.rglob("*")) if path.is_file())
-
-
 @pytest.mark.parametrize(
     ("part", "package"),
     [("PreSignFunction", "presign"), ("VerifyFunction", "verify"), ("CryptoLayer/python", "cmpassport")],
@@ -66,7 +61,6 @@ def test_the_layer_has_all_that_is_not_left_out_on_purpose_and_no_more(packages:
     shipped = [path.name.partition("-")[0] for path in packages.glob("*.dist-info")]
 
     assert not names & {"tests", "bin", "examples", "py.typed", "RECORD", "pip", "pycparser"}
-    assert not [name for name in names if name.endswith(".pyi")]
     data = packages / "botocore" / "data"
     assert {path.name for path in data.iterdir() if path.is_dir()} == {"dynamodb", "secretsmanager"}
     for name in shipped:
