@@ -1,20 +1,20 @@
 """The client as businesses take it in: its types and syntax, the npm package, the examples built and used."""
 
-import http.server
 import re
 import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterator
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
-from threading import Thread
 from typing import Final
 
 import pytest
+from werkzeug.exceptions import NotFound
+from werkzeug.middleware.shared_data import SharedDataMiddleware
 
 from local import ROOT
+from local.server import Server
 from local.stack import Options, Stack
 from tests.e2e.flows import Phone, other
 from tests.parts.engines import ENGINES, PACKAGES
@@ -46,10 +46,9 @@ VITE: Final = """
 
 def run(program: str, *arguments: str | Path, folder: Path = ROOT) -> str:
     """Run Node.js, npm, or a program of npm's."""
+    of_npm = PACKAGES / ".bin" / program
     with required():
-        path = command(
-            program if program in {"node", "npm"} else f"{PACKAGES / '.bin' / program}", "nodejs, npm; npm ci"
-        )
+        path = command(str(of_npm) if of_npm.exists() else program, "nodejs, npm; npm ci")
     finished = subprocess.run([path, *arguments], cwd=folder, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stdout + finished.stderr
     return finished.stdout
@@ -112,12 +111,9 @@ def stack(modules: Path) -> Iterator[Stack]:
     """A stack that knows the examples' pages, which are served beside its own."""
     site = modules.parent / "site"
     site.mkdir()
-    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(site))
+    files = SharedDataMiddleware(NotFound(), {"/": str(site)}, cache=False)
     with ExitStack() as cleanup:
-        server = cleanup.enter_context(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler))
-        Thread(target=server.serve_forever, daemon=True).start()
-        cleanup.callback(server.shutdown)
-        origin = f"http://127.0.0.1:{server.server_port}"
+        origin = cleanup.enter_context(Server(files)).url
         pages = tuple(f"{origin}/{name}/index.html" for name in EXAMPLES)
         stack = cleanup.enter_context(start(Options(pages=pages, log=modules.parent / "functions.log")))
         for name in EXAMPLES:
@@ -126,7 +122,6 @@ def stack(modules: Path) -> Iterator[Stack]:
             text = file.read_text(encoding="utf-8")
             text = text.replace("https://api.example.com", stack.api).replace("300000000000", stack.app_id)
             file.write_text(text.replace("https://www.cmpassport.com", stack.platform), encoding="utf-8")
-        (site / "home").mkdir()
         stack.page = origin
         yield stack
 
@@ -153,4 +148,4 @@ def test_the_example_refuses_and_signs_in(stack: Stack, tmp_path: Path, name: st
         engine.press("Backspace")
         engine.press(phone.sim[10])
         engine.tap("button")
-        phone.until("location.pathname === '/home/'")
+        phone.until("location.pathname === '/home'")

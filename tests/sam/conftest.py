@@ -4,7 +4,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import Any, Final
 import boto3
 import pytest
 import urllib3
-from werkzeug import Request, Response
 
 from benchmarks.emulator import Parts, find_parts
 from local import ROOT
@@ -59,14 +58,13 @@ def outside_aws() -> dict[str, str]:
 class Cloud:
     """AWS as MiniStack plays it, with an account in which an operator has stored the secrets.
 
-    `address` is where every service answers; `platform` is the simulator's, which the deployed functions
-    call; `front` answers as the deployed API does, as it names the API in the Host header; `arns` are the
-    secrets', by the parameter that takes each; `folder` is for logs.
+    `address` is where every service answers, and the deployed API where the Host header names it; `platform`
+    is the simulator's, which the deployed functions call; `arns` are the secrets', by the parameter that
+    takes each; `folder` is for logs.
     """
 
     address: str
     platform: str
-    front: str
     arns: dict[str, str]
     folder: Path
 
@@ -90,9 +88,16 @@ class Cloud:
         session = boto3.Session("operator", "operator", region_name=REGION)
         return session.client(service, endpoint_url=self.address)  # type: ignore[call-overload]  # any service
 
+    @property
+    def host(self) -> str:
+        """The name of the one HTTP API that there is."""
+        (api,) = self.client("apigatewayv2").get_apis()["Items"]
+        return f"{api['ApiId']}.execute-api.localhost:{self.address.rpartition(':')[2]}"
+
     def phone(self, sim: str) -> Phone:
         """Open the page on a phone."""
-        return Phone(api=self.front, page=PAGE, platform=self.platform, app_id=APP_ID, sim=sim)
+        addresses = {"api": self.address, "host": self.host, "platform": self.platform}
+        return Phone(**addresses, page=PAGE, app_id=APP_ID, sim=sim)
 
 
 @pytest.fixture(scope="session")
@@ -105,9 +110,8 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     with (
         ministack(folder) as address,
         Server(simulator) as platform,
-        Server(_front(address)) as front,
     ):
-        cloud = Cloud(address, platform.url, front.url, {}, folder)
+        cloud = Cloud(address, platform.url, {}, folder)
         verification = {"appKey": keys.app_key, "platformPublicKey": simulator.public_key}
         secrets = {
             "SigningSecretArn": json.dumps({"privateKey": keys.private_key}),
@@ -153,38 +157,11 @@ def ministack(folder: Path) -> Iterator[str]:
             process.terminate()
 
 
-def _front(address: str) -> Callable[..., Any]:
-    """Make the WSGI application that passes requests to the one HTTP API that there is."""
-    http = urllib3.PoolManager(maxsize=8, retries=False)
-    port = address.rpartition(":")[2]
-
-    @Request.application
-    def front(request: Request) -> Response:
-        found = http.request("GET", f"{address}/v2/apis").json()["items"]
-        headers = {name: value for name, value in request.headers.items() if name != "Host"}
-        (api,) = (each["apiId"] for each in found)
-        answer = http.request(
-            request.method,
-            address + request.full_path.rstrip("?"),
-            body=request.get_data(),
-            headers={**headers, "Host": f"{api}.execute-api.localhost:{port}"},
-        )
-        kept = [pair for pair in answer.headers.items() if pair[0].lower() not in {"content-length", "date"}]
-        return Response(answer.data, answer.status, kept)
-
-    return front
-
-
 def rewritten(bundle: Path, cloud: Cloud) -> Path:
-    """Write the built template with the simulator in the platform's place and the front in the API's.
-
-    Nothing that is deployed from it can reach the platform's own lines.
-    """
+    """Write the built template with the simulator in the place of the platform's lines."""
     text = (bundle / "template.yaml").read_text()
     text, lines = re.subn(rf"https?://[0-9a-z.]+{VERIFY_PATH}", cloud.platform + VERIFY_PATH, text)
     assert lines == 2
-    here = "https://${NumberVerificationApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}"
-    assert here in text
     path = bundle / "on-loopback.yaml"
-    path.write_text(text.replace(here, cloud.front))
+    path.write_text(text)
     return path

@@ -1,7 +1,6 @@
 """docs/openapi.yaml says what the code does: its refusals, and what each member of a request may be.
 
-That answers, and each refusal at its status, are as it says is checked wherever a test gets one
-(`tests.support.phone`).
+That answers are as it says is checked wherever a test gets one (`tests.support.phone`).
 """
 
 import re
@@ -51,6 +50,18 @@ def test_refusals_are_those_of_the_code() -> None:
         }
         for problem in Problem
     }
+
+
+def test_a_refusal_is_described_at_its_status() -> None:
+    found = set()
+    for path, operations in API["paths"].items():
+        (method,) = operations
+        for status, response in description.responses(method, path).items():
+            codes = set(re.findall(r"#/components/schemas/([a-z_]+)'", str(response)))
+            assert {SCHEMAS[code]["properties"]["status"]["const"] for code in codes} <= {int(status)}
+            found |= codes
+
+    assert found == {problem.code for problem in Problem}
 
 
 def accepts_pre_sign(text: str) -> bool:

@@ -48,13 +48,17 @@ class Ticket:
 
 @dataclass(kw_only=True)
 class Phone:
-    """A phone whose SIM has a number, with the page of a stack open: its addresses and appId."""
+    """A phone whose SIM has a number, with the page of a stack open: its addresses and appId.
+
+    `host` names the API where its address does not.
+    """
 
     api: str
     page: str
     platform: str
     app_id: str
     sim: str = "13999994444"
+    host: str = ""
 
     def __post_init__(self) -> None:
         plant(self.sim)
@@ -69,7 +73,8 @@ class Phone:
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
         """Post to the API as the page does; an empty value leaves a header out."""
-        sent = {"Origin": self.page, "Content-Type": "application/json", **(headers or {})}
+        own = {"Origin": self.page, "Content-Type": "application/json", "Host": self.host}
+        sent = {**own, **(headers or {})}
         response = self._http.request(
             "POST",
             self.api + path,
