@@ -87,6 +87,7 @@ def test_a_switch_turns_what_it_says(answers: dict[str, str], member: tuple[str,
 
 SETTINGS: Final = {name: name.replace("Function", "Settings") for name in FUNCTIONS}
 BEFORE: Final = {**RECEIPTS, **DOMAIN, "SubnetIds": "subnet-0a1b2c3d", "SecurityGroupIds": "sg-0a1b2c3d"}
+OF_EVERY_FUNCTION: Final = {"MemorySize": "512", "Architecture": "arm64", "Release": "2"}
 CHANGES: Final = {
     "DailyAttemptLimit": "8",
     "ClientHourlyLimit": "600",
@@ -102,7 +103,7 @@ CHANGES: Final = {
     "SubnetIds": "subnet-4e5f6a7b",
     "SecurityGroupIds": "sg-4e5f6a7b",
     "SnapStart": "on",
-    **(OF_EVERY_FUNCTION := {"MemorySize": "512", "Architecture": "arm64", "Release": "2"}),
+    **OF_EVERY_FUNCTION,
 }
 # What is no part of a function's version, or moves its alias by itself.
 OF_THE_API: Final = {"CertificateArn", "HostedZoneId", "DefaultEndpoint", "IpAddressType"}
