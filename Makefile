@@ -45,12 +45,12 @@ fuzz: .venv/dev .venv-fuzz/done  ## atheris on the readers, schemathesis on the 
 audit: .venv/dev .venv-audit/done  ## templates, advisories, secrets in the history; writes an SBOM into .local
 	@$(BIN)/python -m tests.security.audit
 
-bench: .venv/dev .venv/bench build .venv-runtime/done node-parts  ## speed against goals, docs/performance.md; ROUNDS=25
-	@$(WITH_PYTHON313) $(BIN)/python -m benchmarks --plot docs/performance.png $(if $(ROUNDS),--rounds $(ROUNDS))
+bench: .venv/dev build .venv-runtime/done node-parts  ## speed against goals, docs/performance.md; ROUNDS=25
+	@$(WITH_PYTHON313) $(BIN)/python -m benchmarks $(if $(ROUNDS),--rounds $(ROUNDS))
 
-docs: .venv/dev .venv/bench  ## docs/faults.md, and the figures and plots of docs/scaling.md
+docs: .venv/dev  ## docs/faults.md, and the figures of docs/scaling.md
 	@$(BIN)/python -m tests.faults
-	@$(BIN)/python -m benchmarks.scaling --plots docs/scaling
+	@$(BIN)/python -m benchmarks.scaling
 
 lock: .venv/demo  ## lock the newest versions, with hashes
 	@$(BIN)/uv lock --quiet --upgrade --default-index https://pypi.org/simple
@@ -89,7 +89,7 @@ PIN_UV = import tomllib; \
 	    --require-hashes --requirement /dev/stdin
 	@touch $@
 
-.venv/demo .venv/dev .venv/bench: .venv/%: .venv/bin/uv
+.venv/demo .venv/dev: .venv/%: .venv/bin/uv
 	$(call install,$*,--python $(BIN)/python)
 
 # Each in a virtual environment of its own, so that neither slows .venv nor ties its versions.

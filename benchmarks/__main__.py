@@ -1,19 +1,18 @@
-"""`python -m benchmarks [--rounds N] [--plot FILE]`: measures, prints tables and, last, one JSON line."""
+"""`python -m benchmarks [--rounds N]`: measures, prints tables and, last, one JSON line."""
 
 import argparse
 import json
-import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Final
 
 from benchmarks import cold, warm
 from benchmarks.emulator import PartMissingError
-from benchmarks.scene import BUILD, BenchmarkError, Scene, prepared
+from benchmarks.scene import BUILD, BenchmarkError, Scene
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +40,12 @@ def main() -> int:
     """Measure everything; 1 when a part is missing or a side fails, never for a goal that is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=15, help="cold starts of each side (15)")
-    parser.add_argument("--plot", type=Path, help="where to draw the cold starts")
     options = parser.parse_args()
     try:
-        with TemporaryDirectory() as folder, prepared(Path(folder)) as scene:
-            values = _measure(scene, options.rounds, options.plot)
+        with TemporaryDirectory() as folder:
+            values = _measure(Scene(Path(folder)), options.rounds)
     except (BenchmarkError, PartMissingError) as error:
         print(error, file=sys.stderr)
-        return 1
-    except subprocess.CalledProcessError as error:
-        print(f"{error}\n{(error.stderr or b'').decode()}", file=sys.stderr)
         return 1
     for figure in FIGURES:
         value = values[figure.key]
@@ -60,33 +55,28 @@ def main() -> int:
     return 0
 
 
-def _measure(scene: Scene, rounds: int, plot: Path | None) -> dict[str, float]:
+def _measure(scene: Scene, rounds: int) -> dict[str, float]:
     """Measure all of it; the warm ones first, as the cold ones heat the machine up."""
-    presign = warm.times(scene, scene.presign, rounds * 10)
-    verify = warm.times(scene, scene.verify, rounds * 3)
-    with_receipts = warm.times(scene, scene.verify_with_receipts, rounds * 3)
-    for name, times in (("presign", presign), ("verify", verify), ("verify with receipts", with_receipts)):
-        shown = {part: ns / 1000 for part, ns in times.items() if part != "AWS calls"}
+    presign = warm.measure(scene, scene.presign, rounds * 10)
+    verify = warm.measure(scene, scene.verify, rounds * 3)
+    naive = warm.measure(scene, scene.naive_verify, 2)
+    timed = ("ours", "signature", "encryption", "aws", "post")
+    for name, measured in (("presign", presign), ("verify", verify)):
+        shown = {part: measured[part] / 1000 for part in timed if part in measured}
         _show(f"warm {name}, µs of processor time", shown)
-    memory = {side.name: warm.peak_memory(scene, side) for side in (scene.verify, scene.naive_verify)}
+    memory = {"verify": verify["peak memory"], "naive verify": naive["peak memory"]}
     _show("peak memory, MiB", {side: kilobytes / 1024 for side, kilobytes in memory.items()})
-    sides = [scene.presign, scene.naive_presign, scene.verify, scene.naive_verify, scene.verify_with_receipts]
+    sides = [scene.presign, scene.naive_presign, scene.verify, scene.naive_verify]
     starts = cold.time_cold_starts(scene, sides, rounds) | cold.time_first_signatures(scene, rounds)
-    medians = _show_starts(starts)
-    for side in (scene.presign, scene.verify):
-        _show(f"a cold {side.name} apart, ms", cold.anatomy(scene, side))
-    if plot:
-        from benchmarks.plots import bars  # noqa: PLC0415 - the figures do without matplotlib
-
-        bars(plot, "From nothing to the first answer, ms", {"": medians})
-    bare = sum(verify[part] for part in ("signature", "encryption", "aws", "post"))
-    node = min(medians[f"naive Node.js presign, {how}"] for how in ("process", "bundled, process"))
+    medians = {name: 1000 * median(seconds) for name, seconds in starts.items()}
+    _show("cold starts, ms", medians)
+    bare = sum(verify[part] for part in timed[1:])
     return {
         "presign_warm": presign["ours"] / presign["signature"],
         "verify_warm": verify["ours"] / bare,
         "presign_cold": medians["presign"] / medians["naive presign"],
         "verify_cold": medians["verify"] / medians["naive verify"],
-        "presign_vs_node": medians["presign, process"] / node,
+        "presign_vs_node": medians["presign, process"] / medians["naive Node.js presign, process"],
         "package_mb": sum(path.stat().st_size for path in BUILD.glob("*/**/*") if path.is_file()) / 1e6,
         "verify_aws_calls": verify["AWS calls"],
         "peak_memory": memory["verify"] / memory["naive verify"],
@@ -95,15 +85,6 @@ def _measure(scene: Scene, rounds: int, plot: Path | None) -> dict[str, float]:
 
 def _show(title: str, parts: Mapping[str, float]) -> None:
     print(title, *(f"  {value:8.1f}  {name}" for name, value in parts.items()), sep="\n")
-
-
-def _show_starts(starts: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    """Print medians and quartiles, and return the medians, in milliseconds."""
-    print("cold starts, ms: median, middle half")
-    for name, seconds in starts.items():
-        low, middle, high = (1000 * value for value in quantiles(seconds, n=4))
-        print(f"  {middle:8.1f}  {low:6.1f} to {high:6.1f}  {name}")
-    return {name: 1000 * median(seconds) for name, seconds in starts.items()}
 
 
 if __name__ == "__main__":

@@ -6,25 +6,22 @@ the rest of the machine read-only, and an empty /tmp. What the bundle lacks is m
 to write it cannot. Linux only: the view is a mount namespace, which `unshare` makes.
 """
 
-import json
 import os
 import random
 import shutil
 import socket
 import subprocess
-import threading
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+import urllib3
 
 from local.environment import INHERITED, INIT_SECONDS, Function, FunctionError
-from local.template import Template
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from local.template import FUNCTION, Template
 
 _INVOKE_PATH: Final = "/2015-03-31/functions/function/invocations"
 _EMULATOR_PORT: Final = 18480
@@ -142,29 +139,30 @@ class Bundle:
         self._parts = parts
         self._folder = folder
         self._stage = folder / "stage"
-        self._lock = threading.Lock()
+        self._stage.mkdir(parents=True)
         if not self.template.is_file():
             raise PartMissingError("there is no bundle: make build makes it")
-        self._resources: Mapping[str, Any] = Template.read(self.template).document["Resources"]
+        resources = Template.read(self.template).document["Resources"]
+        self._functions = {
+            name: each["Properties"] for name, each in resources.items() if each["Type"] == FUNCTION
+        }
+        for layers in set(map(_layers, self._functions.values())):
+            for layer in layers:  # over each other, as Lambda does
+                content = build / resources[layer]["Properties"]["ContentUri"]
+                shutil.copytree(content, self._merged(layers), dirs_exist_ok=True)
 
     def start(self, function: Function, log: Path | None) -> "EmulatedEnvironment":
         """Start an environment of one of the bundle's functions."""
-        properties = self._resources[function.logical_id]["Properties"]
-        layers = tuple(layer["Ref"] for layer in properties.get("Layers", ()))
-        task = self.template.parent / properties["CodeUri"]
-        self._stage.mkdir(parents=True, exist_ok=True)
-        return EmulatedEnvironment(function, log, self._parts, task, self._merged(layers), self._stage)
+        properties = self._functions[function.logical_id]
+        task, opt = self.template.parent / properties["CodeUri"], self._merged(_layers(properties))
+        return EmulatedEnvironment(function, log, self._parts, task, opt, self._stage)
 
     def _merged(self, layers: tuple[str, ...]) -> Path:
-        """Unpack layers over each other, as Lambda does."""
-        merged = self._folder / "+".join(("opt", *layers))
-        with self._lock:
-            if not merged.exists():
-                merged.mkdir(parents=True)
-                for layer in layers:
-                    content = self._resources[layer]["Properties"]["ContentUri"]
-                    shutil.copytree(self.template.parent / content, merged, dirs_exist_ok=True)
-        return merged
+        return self._folder / "+".join(("opt", *layers))
+
+
+def _layers(properties: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(layer["Ref"] for layer in properties["Layers"])
 
 
 class EmulatedEnvironment:
@@ -220,21 +218,25 @@ class EmulatedEnvironment:
         FunctionError
             The handler did not start, raised, died or timed out.
         """
+        # The emulator keeps the function's own time; the first event has the import before it.
+        seconds, self._waits = self._function.timeout + self._waits + 5, 0.0
+        address = f"http://{self._host}:{_EMULATOR_PORT}{_INVOKE_PATH}"
         try:
-            status, text = self._post(json.dumps(event).encode())
-        except (OSError, HTTPException):
+            response = urllib3.request("POST", address, json=event, timeout=seconds, retries=False)
+        except urllib3.exceptions.HTTPError:
             self.stop()
             error = {"errorType": "Runtime.ExitError", "errorMessage": "the runtime emulator has ended"}
             raise FunctionError(self._function, error) from None
-        self._waits = 0.0
         try:
-            answer = json.loads(text)
+            answer = response.json()
         except ValueError:  # the emulator's own words: the function timed out
             self.stop()
-            raise FunctionError(self._function, {"errorMessage": f"{request_id} {text}"}) from None
-        if status != 200:  # noqa: PLR2004 - the function died or did not start
+            error = {"errorMessage": f"{request_id} {response.data.decode()}"}
+            raise FunctionError(self._function, error) from None
+        if response.status != 200:  # noqa: PLR2004 - the function died or did not start
             self.stop()
-        if status != 200 or (isinstance(answer, dict) and {"errorType", "errorMessage"} <= answer.keys()):  # noqa: PLR2004 - as above
+            raise FunctionError(self._function, answer)
+        if isinstance(answer, dict) and {"errorType", "errorMessage"} <= answer.keys():
             raise FunctionError(self._function, answer)
         return answer
 
@@ -249,17 +251,6 @@ class EmulatedEnvironment:
         self._process.wait()
         if self._process.stdin is not None:
             self._process.stdin.close()
-
-    def _post(self, event: bytes) -> tuple[int, str]:
-        # The emulator keeps the function's own time; the first event has the import before it.
-        seconds = self._function.timeout + self._waits + 5
-        connection = HTTPConnection(self._host, _EMULATOR_PORT, timeout=seconds)
-        try:
-            connection.request("POST", _INVOKE_PATH, event, {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            return response.status, response.read().decode()
-        finally:
-            connection.close()
 
     def _spawn(self, parts: Parts, log: Path | None, places: tuple[Path, ...]) -> "subprocess.Popen[bytes]":
         enter = ["sh", "-c", _ENTER, "enter", *map(str, places)]

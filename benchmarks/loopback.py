@@ -4,15 +4,14 @@ Every conditional write succeeds; of what is stored only the sets of attempts ar
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
 from typing import Any
 
 
-class Loopback:
-    """Answers by target.
+class Loopback(ThreadingHTTPServer):
+    """Answers by target, from the start on and until it is closed.
 
     Parameters
     ----------
@@ -20,11 +19,16 @@ class Loopback:
         Texts of the secrets by name.
     """
 
+    daemon_threads = True
+
     def __init__(self, secrets: Mapping[str, str]) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.address = f"http://127.0.0.1:{self.server_port}"
         self._secrets = secrets
         self._attempts: dict[str, dict[str, None]] = {}
         self._calls: list[tuple[str, Any]] = []
         self._lock = Lock()
+        Thread(target=self.serve_forever, daemon=True).start()
 
     def answer(self, target: str, message: Any) -> Any:
         """Answer a call of AWS's JSON protocol, or without a target a request to the platform."""
@@ -48,32 +52,20 @@ class Loopback:
             return {"Attributes": {"id": {"S": key}, "attempts": {"SS": list(attempts)}}}
 
 
-@contextmanager
-def serving(loopback: Loopback) -> Iterator[str]:
-    """Serve it; yields the address."""
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+    server: Loopback
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-        wbufsize = -1
+    def do_POST(self) -> None:
+        message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        answer = json.dumps(self.server.answer(self.headers.get("X-Amz-Target", ""), message)).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
 
-        def do_POST(self) -> None:
-            message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            answer = json.dumps(loopback.answer(self.headers.get("X-Amz-Target", ""), message)).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def log_message(self, *_: object) -> None:
-            """Log nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    def log_message(self, *_: object) -> None:
+        """Log nothing."""

@@ -1,10 +1,9 @@
-"""`python -m benchmarks.scaling [--plots FOLDER]`: what to set, what breaks first, and what a month costs.
+"""`python -m benchmarks.scaling`: what to set, what breaks first, and what a month costs.
 
 Plain formulae over scaling.toml, which says what was measured, what is assumed, and what AWS's quotas and
 list prices are. One verification is one login: a preSign is signed, a token fetched, a number verified.
 """
 
-import argparse
 import math
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -17,9 +16,6 @@ DAYS: Final = 30
 HTTP_API_TIER: Final = 300_000_000
 """Requests a month after which the API's second price holds."""
 
-Function = Mapping[str, float]
-"""A table of scaling.toml below `functions`: what one call takes."""
-
 
 @dataclass(frozen=True, slots=True)
 class Model:
@@ -29,7 +25,7 @@ class Model:
     traffic: Mapping[str, Any]
     latency: Mapping[str, Any]
     environment: Mapping[str, float]
-    functions: Mapping[str, Function]
+    functions: Mapping[str, Mapping[str, float]]
     stored: Mapping[str, float]
     quotas: Mapping[str, float]
     regions: Mapping[str, Mapping[str, Any]]
@@ -51,13 +47,6 @@ class Model:
         waits = function["writes"] * self.latency["dynamodb"] + (platform_ms if name == "verify" else 0)
         return float(self._at_work(function["own_ms"]) + waits)
 
-    def cold_ms(self) -> float:
-        """Return by how much a cold verify lasts longer than a warm one, after Lambda's own part."""
-        verify = self.functions["verify"]
-        own = verify["start_own_ms"] + verify["connections"] * self.environment["tls_own_ms"]
-        waits = verify["secrets"] * self.latency["secret"] + verify["connections"] * self.latency["tls"]
-        return float(self._at_work(own) + waits)
-
     def per_second(self, per_day: float) -> float:
         """Return the verifications a second in the busiest hour of a day with so many."""
         return float(per_day * self.traffic["peak_hour_share"] / 3600)
@@ -71,7 +60,7 @@ class Model:
         """Return the verifications a second that each limit lets through, the nearest first."""
         presigns, quotas, functions = self.traffic["presigns"], self.quotas, self.functions
         verify_ms = self.warm_ms("verify", platform_ms)
-        cold_s = (verify_ms + self.latency["environment_start"] + self.cold_ms()) / 1000
+        cold_s = (verify_ms + self.latency["environment_start"] + self.latency["cold"]) / 1000
         reads = functions["verify"]["secrets"] + presigns * functions["presign"]["secrets"]
         found = {
             "API, each route": self.template["ThrottleRate"] / presigns,
@@ -93,7 +82,7 @@ class Model:
         environments = self.environments(self.per_second(per_day), platform_ms)
         starts = min(environments * 86_400 / self.environment["life_seconds"] * DAYS, month + presigns)
         busy_ms = month * self.warm_ms("verify", platform_ms) + presigns * self.warm_ms("presign", 0)
-        seconds = (busy_ms + starts * self.cold_ms()) / 1000
+        seconds = (busy_ms + starts * self.latency["cold"]) / 1000
         first = DAYS * 86_400  # the first request of each second is traced
         traced = sum(min(x, first) + max(0, x - first) * self.quotas["xray_share"] for x in (month, presigns))
         stored_gb = per_day * self.environment["table_days"] * self.stored["item_bytes"] / 1e9
@@ -173,32 +162,11 @@ def cost_table(model: Model, region: str) -> str:
     return table([f"{name}, {currency}", *model.traffic["day"]], rows)
 
 
-def draw(model: Model, folder: Path) -> None:
-    """Draw the limits and the shares of the cost."""
-    from benchmarks.plots import bars, shares  # noqa: PLC0415 - the tables do without matplotlib
-
-    speeds = model.latency["platform"]
-    limits = {f"platform {name}, {ms} ms": model.limits(ms) for name, ms in speeds.items()}
-    folder.mkdir(exist_ok=True)
-    bars(folder / "limits.png", "Verifications a second that each limit lets through", limits, log=True)
-    costs = {
-        f"{region['name']}, {size}": model.cost(name, per_day, speeds["usual"])
-        for name, region in model.regions.items()
-        for size, per_day in model.traffic["day"].items()
-    }
-    shares(folder / "cost.png", "Where a month's money goes", costs)
-
-
 def main() -> None:
-    """Print the tables, and draw the plots where a folder is named."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__)
-    parser.add_argument("--plots", type=Path, help="folder for the plots")
-    options = parser.parse_args()
+    """Print the tables."""
     model = Model.read()
     tables = [sizes_table(model), limits_table(model), *(cost_table(model, name) for name in model.regions)]
     print("\n".join(tables))
-    if options.plots:
-        draw(model, options.plots)
 
 
 if __name__ == "__main__":

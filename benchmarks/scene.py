@@ -5,9 +5,8 @@ import os
 import secrets
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from itertools import count
@@ -15,10 +14,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.emulator import find_parts
-from benchmarks.loopback import Loopback, serving
+from benchmarks.loopback import Loopback
 from local import ROOT
 from local.aws import AwsCredentials
-from local.keys import CustomerKeys, ReceiptNumber, ReceiptSecrets
+from local.keys import CustomerKeys
 
 BUILD: Final = ROOT / ".aws-sam" / "build"
 NAIVE: Final = ROOT / "benchmarks" / "naive"
@@ -46,8 +45,6 @@ class Side:
         Folders that stand where Lambda has /var/task and /opt.
     new_event
         Makes an event that it has not seen.
-    settings
-        Variables of its own.
     """
 
     name: str
@@ -55,7 +52,6 @@ class Side:
     task: Path
     opt: Path
     new_event: Callable[[], dict[str, Any]]
-    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def module(self) -> str:
@@ -64,20 +60,19 @@ class Side:
 
 
 class Scene:
-    """Everything that the measurements need, prepared in a folder.
+    """Everything that the measurements need, prepared in an empty folder; AWS and the platform answer."""
 
-    Parameters
-    ----------
-    folder
-        An empty one.
-    keys
-        The customer's.
-    aws
-        Address of the stand-in for AWS and the platform.
-    """
-
-    def __init__(self, folder: Path, keys: CustomerKeys, aws: str) -> None:
-        self.folder, self.keys, self.aws = folder, keys, aws
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.keys = folder, CustomerKeys.fresh()
+        verification = {"appKey": self.keys.app_key, "platformPublicKey": CustomerKeys.fresh().public_key}
+        stand_in = Loopback(
+            {
+                "signing": json.dumps({"privateKey": self.keys.private_key}),
+                "verification": json.dumps(verification),
+                "pepper": secrets.token_hex(32),
+            }
+        )
+        self.aws = stand_in.address
         self.stage = folder / "stage"
         self.stage.mkdir()
         self.parts = find_parts(ROOT)
@@ -92,12 +87,10 @@ class Scene:
         sign, submit = self.new_presign, self.new_submission
         self.presign = Side("presign", "presign.app.handler", BUILD / "PreSignFunction", opt, sign)
         self.verify = Side("verify", "verify.app.handler", BUILD / "VerifyFunction", opt, submit)
-        receipts = {"RECEIPT_SECRET_ID": "receipts"}
-        self.verify_with_receipts = replace(self.verify, name="verify with receipts", settings=receipts)
         self.naive_presign = Side("naive presign", "handler.handler", self._compiled("presign"), naive, sign)
         self.naive_verify = Side("naive verify", "handler.handler", self._compiled("verify"), naive, submit)
 
-    def variables(self, **more: str) -> dict[str, str]:
+    def variables(self) -> dict[str, str]:
         """Return a function's environment, as the template and Lambda make it."""
         return {
             **AwsCredentials().variables(),
@@ -116,14 +109,13 @@ class Scene:
             "TABLE_NAME": "attempts",
             "PLATFORM_URL": f"{self.aws}/verifyVmMobileApi.htm",
             "DAILY_ATTEMPT_LIMIT": "1000",
-            **more,
         }
 
     def outside(self, side: Side) -> dict[str, str]:
         """Return the environment for running a side's handler without the emulator, read-only there too."""
         return {
             "PATH": os.environ["PATH"],
-            **self.variables(**side.settings),
+            **self.variables(),
             "PYTHONPATH": f"{side.task}:{side.opt / 'python'}",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
@@ -169,20 +161,3 @@ def _run(*command: str) -> None:
 def _sample(name: str) -> dict[str, Any]:
     event: dict[str, Any] = json.loads((ROOT / "events" / f"{name}.json").read_text())
     return event
-
-
-@contextmanager
-def prepared(folder: Path) -> Iterator[Scene]:
-    """Prepare the scene in a folder, with the stand-in running for as long as the block lasts."""
-    keys = CustomerKeys.fresh()
-    verification = {"appKey": keys.app_key, "platformPublicKey": CustomerKeys.fresh().public_key}
-    stand_in = Loopback(
-        {
-            "signing": json.dumps({"privateKey": keys.private_key}),
-            "verification": json.dumps(verification),
-            "pepper": secrets.token_hex(32),
-            "receipts": ReceiptSecrets.fresh(ReceiptNumber.HASH).text,
-        }
-    )
-    with serving(stand_in) as address:
-        yield Scene(folder, keys, address)

@@ -3,33 +3,31 @@
 import json
 import subprocess
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from benchmarks.scene import BenchmarkError, Scene, Side
 
 BLOCK: Final = 10
 """Calls of one side before it is the other's turn."""
-_INSIDE: Final = str(Path(__file__).with_name("inside.py"))
+
+BEFORE: Final = 100
+"""Calls after which memory is read, and before anything is timed."""
 
 
-def times(scene: Scene, side: Side, rounds: int) -> dict[str, float]:
-    """Time a warm call and what it is held against, in nanoseconds of processor time; count its AWS calls."""
-    measured: dict[str, float] = _inside(scene, side, 2 + rounds * BLOCK, rounds)
-    return measured
+def measure(scene: Scene, side: Side, rounds: int) -> dict[str, float]:
+    """Measure a handler from inside its process (`benchmarks.inside`).
 
-
-def peak_memory(scene: Scene, side: Side, invocations: int = 100) -> int:
-    """Return a handler's peak resident memory after some calls, in kB."""
-    peak: int = _inside(scene, side, invocations, rounds=0)
-    return peak
-
-
-def _inside(scene: Scene, side: Side, events: int, rounds: int) -> Any:
-    """Measure a handler from inside its process (`benchmarks.inside`)."""
+    Returns
+    -------
+    dict of str to float
+        Processor time of a warm call and of what it is held against, in nanoseconds; its AWS calls; the
+        peak of its resident memory, in kB.
+    """
     given, result = scene.folder / "arguments.json", scene.folder / "result.json"
     content = {
         "module": side.module,
-        "events": [side.new_event() for _ in range(events)],
+        "events": [side.new_event() for _ in range(BEFORE + 1 + rounds * BLOCK)],
+        "before": BEFORE,
         "key": scene.keys.private_key,
         "rounds": rounds,
         "block": BLOCK,
@@ -37,8 +35,9 @@ def _inside(scene: Scene, side: Side, events: int, rounds: int) -> Any:
     given.write_text(json.dumps(content))
     # Written through at once, as by Lambda's runtime client, to somebody who reads.
     variables = {**scene.outside(side), "PYTHONUNBUFFERED": "1"}
-    command = [scene.python, _INSIDE, str(given), str(result)]
+    command = [scene.python, str(Path(__file__).with_name("inside.py")), str(given), str(result)]
     run = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)  # noqa: S603 - Lambda's Python
     if run.returncode:
         raise BenchmarkError(f"{side.name}: {run.stderr}")
-    return json.loads(result.read_text())
+    measured: dict[str, float] = json.loads(result.read_text())
+    return measured

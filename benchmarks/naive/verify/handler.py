@@ -16,40 +16,34 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key, l
 secrets = boto3.client("secretsmanager")
 dynamodb = boto3.client("dynamodb")
 http = urllib3.PoolManager()
-keys: dict[str, Any] = {}
 
 
-def read_keys() -> None:
-    """Fetch the three secrets once."""
-    text = {
-        name: secrets.get_secret_value(SecretId=name)["SecretString"]
-        for name in ("signing", "verification", "pepper")
-    }
-    signing, verification = json.loads(text["signing"]), json.loads(text["verification"])
-    keys["pepper"] = text["pepper"]
-    keys["app key"] = verification["appKey"]
-    keys["signing"] = load_der_private_key(base64.b64decode(signing["privateKey"]), None)
-    keys["platform"] = load_der_public_key(base64.b64decode(verification["platformPublicKey"]))
+def read(name: str) -> str:
+    """Fetch a secret's text."""
+    return secrets.get_secret_value(SecretId=name)["SecretString"]
+
+
+pepper, verification = read("pepper"), json.loads(read("verification"))
+signing_key: Any = load_der_private_key(base64.b64decode(json.loads(read("signing"))["privateKey"]), None)
+platform_key: Any = load_der_public_key(base64.b64decode(verification["platformPublicKey"]))
 
 
 def handler(event: Any, context: Any) -> Any:  # noqa: ARG001 - Lambda's
     """Claim the token, count the attempt, ask the platform, store the outcome."""
-    if not keys:
-        read_keys()
     app_id, body, message_id = os.environ["APP_ID"], json.loads(event["body"]), str(uuid.uuid4())
     table, token = os.environ["TABLE_NAME"], {"id": {"S": body["token"]}}
     dynamodb.put_item(TableName=table, Item=token, ConditionExpression="attribute_not_exists(id)")
     dynamodb.update_item(
         TableName=table,
-        Key={"id": {"S": keys["pepper"] + body["phoneNum"]}},
+        Key={"id": {"S": pepper + body["phoneNum"]}},
         UpdateExpression="ADD attempts :one",
         ExpressionAttributeValues={":one": {"N": "1"}},
     )
     moment = f"{datetime.utcnow() + timedelta(hours=8):%Y%m%d%H%M%S%f}"[:17]  # noqa: DTZ003 - as one writes it
-    plain = body["phoneNum"] + keys["app key"] + moment
-    phone_num = base64.b64encode(keys["platform"].encrypt(plain.encode(), PKCS1v15())).decode()
+    plain = body["phoneNum"] + verification["appKey"] + moment
+    phone_num = base64.b64encode(platform_key.encrypt(plain.encode(), PKCS1v15())).decode()
     signed = app_id + message_id + phone_num + moment + body["token"] + "1.0"
-    sign = base64.b64encode(keys["signing"].sign(signed.encode(), PKCS1v15(), MD5())).decode()  # noqa: S303 - the platform's
+    sign = base64.b64encode(signing_key.sign(signed.encode(), PKCS1v15(), MD5())).decode()  # noqa: S303 - the platform's
     message = {
         "header": {"version": "1.0", "msgId": message_id, "timestamp": moment, "appId": app_id},
         "body": {
