@@ -118,14 +118,9 @@ def _up(arguments: argparse.Namespace) -> int:
         stack = cleanup.enter_context(Stack(options))
         cleanup.callback(state.remove, arguments.state)
         try:
-            running = state.write(arguments.state, stack)
+            state.write(arguments.state, stack)
         except OSError as error:
             raise StackError(f"{arguments.state}: {error.strerror}") from error
-        if running is not None:
-            _note(
-                f"another stack runs already, its page at {running}; `local invoke` and `tools doctor` keep "
-                "to it: for this one, start it with --state FILE and give them the same"
-            )
         if options.secrets is not None and options.platform_url is None:
             _note("the simulator keeps its own key pair; platformPublicKey of the secrets file is not used")
         if options.secrets is None and options.platform_url is not None:

@@ -1,7 +1,7 @@
 """`.local/stack.json`: where the running stack is, for `invoke`, for the tools and for whoever looks.
 
-Of several in one checkout it is the first: what others rely on does not change under their hands. It holds
-addresses, names, the functions' variables and the customer's public key; no secret's content.
+Of several in one checkout it is the last one started. It holds addresses, names, the functions' variables and
+the customer's public key; no secret's content.
 """
 
 import json
@@ -23,14 +23,8 @@ DEFAULT_FILE: Final = ROOT / ".local" / "stack.json"
 _PATIENCE: Final = 2.0
 
 
-def write(path: Path, stack: Stack) -> str | None:
-    """Write a stack down, in a file that its owner alone may read, whole or not at all.
-
-    Returns
-    -------
-    str or None
-        The page of another running stack, to which the file then still belongs; None when it was written.
-    """
+def write(path: Path, stack: Stack) -> None:
+    """Write a stack down, in a file that its owner alone may read, whole or not at all."""
     content = {
         "pid": os.getpid(),
         **stack.addresses(),
@@ -41,15 +35,10 @@ def write(path: Path, stack: Stack) -> str | None:
         "functions": {name: pool.function.to_json() for name, pool in stack.functions.items()},
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    found = _read(path)
-    # A stack whose port we have got is gone.
-    if found.get("pid") != os.getpid() and found.get("aws") != stack.aws and _answers(found):
-        return str(found["page"])
     new = path.with_name(f"{path.name}.{os.getpid()}")
     with open(new, "w", encoding="utf-8", opener=_own) as file:
         json.dump(content, file, indent=2)
     new.replace(path)
-    return None
 
 
 def remove(path: Path) -> None:
@@ -84,4 +73,4 @@ def _answers(content: Mapping[str, Any]) -> bool:
         socket.create_connection((address.hostname or "", address.port or 0), _PATIENCE).close()
     except (OSError, KeyError, TypeError, ValueError, AttributeError):
         return False
-    return "page" in content
+    return True

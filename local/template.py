@@ -21,7 +21,7 @@ SECRET: Final = "AWS::SecretsManager::Secret"  # noqa: S105 - a resource type
 _GLOBALS: Final = {FUNCTION: "Function", HTTP_API: "HttpApi"}
 """The sections of SAM's Globals, which are merged into every resource of a type."""
 
-_VARIABLE: Final = re.compile(r"\$\{(!?)([^}]+)\}")
+_VARIABLE: Final = re.compile(r"\$\{([^}]+)\}")
 _NO_VALUE: Final = object()
 _NUMBER: Final = r"[+-]?[0-9]+(\.[0-9]+)?"
 
@@ -280,9 +280,7 @@ def _sub(deployment: Deployment, argument: Any) -> str:
     variables = {name: deployment.evaluate(value) for name, value in given.items()}
 
     def replace(match: re.Match[str]) -> str:
-        literal, name = match.groups()
-        if literal:
-            return f"${{{name}}}"
+        name = match[1]
         if name in variables:
             return _text(variables[name])
         return deployment.get_att(name) if "." in name else _text(deployment.ref(name))

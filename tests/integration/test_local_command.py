@@ -82,14 +82,11 @@ def _status(pid: int) -> str:
 # --- up ---------------------------------------------------------------------------------------------------
 
 
-def test_a_stack_says_what_to_open_and_leaves_the_file_to_the_one_that_runs(stack: Stack, file: Path) -> None:
-    state.write(file, stack)
-    before = file.read_text()
-
+def test_a_stack_says_what_to_open_and_what_is_its_own_does_not_outlive_it(file: Path) -> None:
     with up(file, "--receipts=hash") as process:
         text = read_until(process, "Ctrl-C")
-        process.send_signal(signal.SIGTERM)
-        _, error = process.communicate(timeout=30)
+        children = children_of(process.pid)
+        process.kill()
 
     for said in (
         "Open  http://127.0.0.1:",
@@ -100,10 +97,8 @@ def test_a_stack_says_what_to_open_and_leaves_the_file_to_the_one_that_runs(stac
         "/business   logs in by receipt alone",
     ):
         assert said in text
-    assert process.returncode == 0
-    assert f"another stack runs already, its page at {stack.page};" in error
-    assert "--state FILE" in error
-    assert file.read_text() == before
+    assert len(children) >= 3
+    all_end(children)
 
 
 def test_addresses_are_one_line_of_json_and_of_the_file_of_a_killed_stack_nothing_stays(
@@ -147,7 +142,7 @@ def test_a_signal_in_the_middle_of_the_start_ends_it_cleanly(file: Path) -> None
             assert process.poll() is None
             time.sleep(0.01)  # between two looks
 
-        os.killpg(process.pid, signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
         out, error = process.communicate(timeout=30)
 
     assert (process.returncode, out, error) == (0, "", "")

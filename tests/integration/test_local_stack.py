@@ -95,6 +95,19 @@ def test_a_function_that_does_not_start_is_said_at_once_or_when_it_is_asked(tmp_
     assert log.read_text().startswith(f"local: {said}")
 
 
+def test_every_region_sees_what_the_stack_has_and_a_name_that_the_web_has_led_here_sees_nothing(
+    stack: Stack,
+) -> None:
+    elsewhere = boto3.client("dynamodb", region_name="us-east-1", endpoint_url=stack.aws)
+    assert elsewhere.describe_table(TableName=stack.table_name)["Table"]["TableArn"].startswith("arn:aws-cn:")
+
+    host = "127.0.0.1.evil.example:4566"
+    headers = {"X-Amz-Target": "secretsmanager.ListSecrets", "Host": host, "Origin": "https://evil.example"}
+    response = urllib3.request("POST", stack.aws, body=b"{}", headers=headers, retries=False)
+    assert response.status == 403
+    assert "access-control-allow-origin" not in response.headers
+
+
 # --- The demo's own -----------------------------------------------------------------------------------------
 
 

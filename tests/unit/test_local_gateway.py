@@ -196,17 +196,6 @@ def test_a_listed_origin_alone_gets_cors_headers_but_the_handler_runs_for_any(
 # --- Answers ----------------------------------------------------------------------------------------------
 
 
-def test_status_headers_and_body_of_an_answer_are_sent(client: Client, functions: Functions) -> None:
-    functions.answer = {"statusCode": 201, "headers": {"X-Number": 7}, "body": "号"}
-
-    response = post(client)
-
-    assert (response.status_code, response.text) == (201, "号")
-    assert response.headers["x-number"] == "7"
-    assert response.headers["content-type"] == "text/plain;charset=UTF-8"
-    assert response.headers["apigw-requestid"] == functions.events[0]["requestContext"]["requestId"]
-
-
 @pytest.mark.parametrize(
     ("answer", "status", "said"),
     [

@@ -1,60 +1,42 @@
-import base64
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from cmpassport.receipt_keys import ReceiptKeys
 from local.keys import CustomerKeys, ReceiptNumber, ReceiptSecrets, SecretsFileError
 
-KEY = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - what the tool class makes
-PKCS8 = KEY.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-SPKI = KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-PRIVATE, PUBLIC = base64.b64encode(PKCS8).decode(), base64.b64encode(SPKI).decode()
-PEM = KEY.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
+FRESH = CustomerKeys.fresh()
+PRIVATE, PUBLIC = FRESH.private_key, FRESH.public_key
 GOOD = {"privateKey": PRIVATE, "platformPublicKey": PUBLIC, "appKey": "APPKEY-OF-32-CHARACTERS-00000000"}
 
 
-@pytest.fixture
-def read(tmp_path: Path) -> Callable[[Any], CustomerKeys]:
-    def read(content: Any) -> CustomerKeys:
-        file = tmp_path / "secrets.json"
-        file.write_text(content if isinstance(content, str) else json.dumps(content))
-        return CustomerKeys.read(file)
+@pytest.mark.parametrize("form", ["{}", "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n"])
+def test_bare_base64_and_pem_are_read_and_the_public_half_is_bare(tmp_path: Path, form: str) -> None:
+    private, file = form.format(PRIVATE), tmp_path / "secrets.json"
+    file.write_text(json.dumps({**GOOD, "privateKey": private}))
 
-    return read
-
-
-@pytest.mark.parametrize("private", [PRIVATE, PEM])
-def test_bare_base64_and_pem_are_read_and_the_public_half_is_bare(
-    read: Callable[[Any], CustomerKeys], private: str
-) -> None:
-    keys = read({**GOOD, "privateKey": private})
-
-    assert (keys.private_key, keys.public_key) == (private.strip(), PUBLIC)
-    assert (keys.app_key, keys.platform_key) == (GOOD["appKey"], PUBLIC)
+    assert CustomerKeys.read(file) == CustomerKeys(private.strip(), PUBLIC, GOOD["appKey"], PUBLIC)
 
 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
         ("{", "not JSON"),
-        ({**GOOD, "appKey": ""}, "appKey is missing, empty or not a text"),
-        ({"privateKey": PRIVATE, "appKey": "x"}, "platformPublicKey is missing"),
-        ({**GOOD, "privateKey": PUBLIC}, "privateKey: "),
-        ({**GOOD, "platformPublicKey": PRIVATE}, "platformPublicKey: "),
+        (json.dumps({**GOOD, "appKey": ""}), "appKey is missing, empty or not a text"),
+        (json.dumps({**GOOD, "privateKey": PUBLIC}), "privateKey: "),
+        (json.dumps({**GOOD, "platformPublicKey": PRIVATE}), "platformPublicKey: "),
     ],
 )
 def test_a_wrong_file_is_one_line_that_names_the_field_and_no_value(
-    read: Callable[[Any], CustomerKeys], content: object, said: str
+    tmp_path: Path, content: str, said: str
 ) -> None:
+    file = tmp_path / "secrets.json"
+    file.write_text(content)
+
     with pytest.raises(SecretsFileError) as caught:
-        read(content)
+        CustomerKeys.read(file)
 
     text = str(caught.value)
     assert said in text

@@ -18,48 +18,37 @@ def client_of(site: Path, panel: Path | None, addresses: Addresses = ADDRESSES) 
     return Client(Request.application(Pages(site, panel, addresses).answer))
 
 
-@pytest.fixture
-def panel(tmp_path: Path) -> Path:
-    panel = tmp_path / "panel"
-    panel.mkdir()
-    (panel / "panel.js").write_text("// panel")
-    return panel
-
-
-@pytest.fixture
-def client(tmp_path: Path, panel: Path) -> Client:
-    site = tmp_path / "web"
-    (site / "deep").mkdir(parents=True)
-    (site / "client.js").write_text("// https://api.example.com")
-    (site / "deep" / "types.d.ts").write_text("export {}")
-    (site / ".hidden").write_text("hidden")
-    (tmp_path / "outside.txt").write_text("outside")
-    (site / "link.txt").symlink_to(tmp_path / "outside.txt")
-    return client_of(site, panel)
-
-
 @pytest.mark.parametrize(
-    ("target", "body", "content_type"),
+    ("target", "found"),
     [
-        ("/client.js", "// https://api.example.com", "text/javascript; charset=utf-8"),
-        ("/panel/panel.js", "// panel", "text/javascript; charset=utf-8"),
-        ("/deep/types.d.ts", "export {}", "text/plain; charset=utf-8"),
+        ("/number-verification.js", "text/javascript; charset=utf-8"),
+        ("/panel/panel.js", "text/javascript; charset=utf-8"),
+        ("/number-verification.d.ts", "text/plain; charset=utf-8"),
+        ("/%2e%2e/outside.txt", None),
+        ("/link.txt", None),
+        ("/.hidden", None),
+        ("/panel/../web/index.html", None),
+        ("/index.html%00", None),
     ],
 )
-def test_a_file_is_served_as_it_is_with_its_type(
-    client: Client, target: str, body: str, content_type: str
+def test_a_file_of_the_site_is_served_with_its_type_and_no_other_file(
+    tmp_path: Path, target: str, found: str | None
 ) -> None:
-    response = client.get(target)
+    site, panel = tmp_path / "web", tmp_path / "panel"
+    for folder in (site, panel):
+        folder.mkdir()
+    for name in ("number-verification.js", "number-verification.d.ts", ".hidden", "index.html"):
+        (site / name).write_text(ADDRESSES.api)
+    (panel / "panel.js").write_text(ADDRESSES.api)
+    (tmp_path / "outside.txt").write_text("outside")
+    (site / "link.txt").symlink_to(tmp_path / "outside.txt")
 
-    assert (response.text, response.headers["content-type"]) == (body, content_type)
-    assert response.headers["x-content-type-options"] == "nosniff"
+    response = client_of(site, panel).get(target)
 
-
-@pytest.mark.parametrize(
-    "target", ["/%2e%2e/outside.txt", "/link.txt", "/.hidden", "/panel/../web/client.js", "/client.js%00"]
-)
-def test_what_is_not_below_the_site_is_not_found(client: Client, target: str) -> None:
-    assert client.get(target).status_code == 404
+    assert response.status_code == (200 if found else 404)
+    if found:
+        assert (response.text, response.headers["content-type"]) == (ADDRESSES.api, found)
+        assert response.headers["x-content-type-options"] == "nosniff"
 
 
 @pytest.mark.parametrize(
@@ -67,9 +56,10 @@ def test_what_is_not_below_the_site_is_not_found(client: Client, target: str) ->
     [("?from=sms", None, True), ("?panel=off", None, False), ("?panel=off", "/b", True)],
 )
 def test_the_page_names_the_stack_and_asks_its_own_origin_for_the_panel_or_a_back_end_alone(
-    panel: Path, query: str, business: str | None, *, own: bool
+    query: str, business: str | None, *, own: bool
 ) -> None:
-    text = client_of(ROOT / "web", panel, replace(ADDRESSES, business=business)).get(f"/{query}").text
+    client = client_of(ROOT / "web", ROOT / "local" / "panel", replace(ADDRESSES, business=business))
+    text = client.get(f"/{query}").text
 
     assert ("connect-src 'self' http://api http://platform" in text) is own
     assert ("connect-src http://api http://platform" in text) is not own
