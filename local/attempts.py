@@ -57,9 +57,5 @@ def forget_attempts(endpoint: AwsEndpoint, table_name: str) -> None:
         "FilterExpression": "NOT contains(attempts, :sample)",
         "ExpressionAttributeValues": {":sample": {"S": SAMPLE_ATTEMPT}},
     }
-    page: dict[str, Any] = {"LastEvaluatedKey": None}
-    while "LastEvaluatedKey" in page:
-        start = {"ExclusiveStartKey": page["LastEvaluatedKey"]} if page["LastEvaluatedKey"] else {}
-        page = endpoint.call("DynamoDB_20120810.Scan", **table, **kept, **start)
-        for item in page["Items"]:
-            endpoint.call("DynamoDB_20120810.DeleteItem", **table, Key={"id": item["id"]})
+    for item in endpoint.call("DynamoDB_20120810.Scan", **table, **kept)["Items"]:
+        endpoint.call("DynamoDB_20120810.DeleteItem", **table, Key={"id": item["id"]})

@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
@@ -56,19 +56,13 @@ class Function:
     """Seconds for one event."""
 
     def to_json(self) -> dict[str, Any]:
-        """Write it down, but for its logical id."""
-        return {
-            "arn": self.arn,
-            "handler": self.handler,
-            "timeout": self.timeout,
-            "roots": [str(root) for root in self.roots],
-            "variables": dict(self.variables),
-        }
+        """Write it down."""
+        return {**asdict(self), "roots": [str(root) for root in self.roots]}
 
     @classmethod
-    def from_json(cls, logical_id: str, value: Mapping[str, Any]) -> Self:
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
         """Read what `to_json` wrote."""
-        return cls(logical_id, **{**value, "roots": tuple(map(Path, value["roots"]))})
+        return cls(**{**value, "roots": tuple(map(Path, value["roots"]))})
 
 
 class Environment(Protocol):

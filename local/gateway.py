@@ -64,9 +64,9 @@ class Cors:
 
     def headers(self, origin: str | None, given: Mapping[str, str]) -> list[tuple[str, str]]:
         """Return the headers that tell an origin what it may do; none for a stranger's."""
-        if origin is None or not self.origins & {origin, "*"}:
+        if origin is None or origin not in self.origins:
             return []
-        allowed = {"allow-origin": "*" if "*" in self.origins else origin, **given}
+        allowed = {"allow-origin": origin, **given}
         return [(f"access-control-{name}", value) for name, value in allowed.items() if value]
 
 

@@ -217,7 +217,7 @@ class Stack(AbstractContextManager["Stack"]):
             referers=frozenset({f"{self.page}/index.html", *_referers(self.origins, options.pages)}),
         )
         form = _signature_form(options.variables)
-        self.simulator = Simulator(customer, clock=options.now, samples=True, signature_form=form)
+        self.simulator = Simulator(customer, clock=options.now, signature_form=form)
         self.platform = cleanup.enter_context(Server(self.simulator, listener)).url
         return self.platform + VERIFY_PATH, self.simulator.public_key
 

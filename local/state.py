@@ -51,7 +51,7 @@ def find_functions(path: Path) -> Mapping[str, Function]:
     """Return the functions of the stack that the file names; none where that is gone."""
     found = _read(path)
     functions = found["functions"] if _answers(found) else {}
-    return {name: Function.from_json(name, value) for name, value in functions.items()}
+    return {name: Function.from_json(value) for name, value in functions.items()}
 
 
 def _own(path: str, flags: int) -> int:

@@ -17,17 +17,6 @@ const WORDS = {
   },
 };
 
-/** What a refusal's code means: Chinese and English. */
-const REASONS = {
-  bad_signature: ['签名对不上', 'the signature does not fit'],
-  unknown_key: ['不是 API 的密钥', "not a key of the API's"],
-  wrong_algorithm: ['算法不对', 'the wrong algorithm'],
-  wrong_nonce: ['不是这次会话的 nonce', "not this session's nonce"],
-  expired: ['已过期', 'expired'],
-  replayed: ['用过了', 'used already'],
-  keys_unavailable: ['后端取不到公钥', 'no public keys to judge by'],
-};
-
 /** The back end forgives clocks this many seconds, and its own may differ by one. */
 const LEEWAY = 6;
 
@@ -115,18 +104,13 @@ export function receiptBoard({ h, api, business, ask }) {
   function tell({ answer, outcome }) {
     if (!answer) return;
     const { status, code } = answer;
-    const reason = REASONS[code]?.[second];
     outcome.dataset.state = status === 200 ? 'accepted' : status ? 'refused' : 'unreachable';
-    outcome.textContent = status === 200 ? words.accepted : status ? [status, code, reason].filter(Boolean).join(' · ') : words.unreachable;
+    outcome.textContent = status === 200 ? words.accepted : status ? `${status} · ${code}` : words.unreachable;
   }
 
-  const list = (values) => h('dl', { class: 'values' }, ...Object.entries(values).flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, legible(name, value))]));
-
-  /** Times as a clock shows them, and of an encrypted number its beginning. */
-  function legible(name, value) {
-    if (name === 'iat' || name === 'exp') return `${value} · ${new Date(value * 1000).toLocaleTimeString('zh-CN', { hour12: false })}`;
-    return value.length > 80 ? `${value.slice(0, 64)}… (${value.length})` : value;
-  }
+  /** Of an encrypted number its beginning. */
+  const legible = (value) => (value.length > 80 ? `${value.slice(0, 64)}… (${value.length})` : value);
+  const list = (values) => h('dl', { class: 'values' }, ...Object.entries(values).flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, legible(value))]));
 
   function render() {
     none.hidden = !!held;

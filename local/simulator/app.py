@@ -61,15 +61,15 @@ class _Answer:
 class Simulator:
     """A faithful double of the platform for one customer's app. A WSGI application, safe for threads.
 
+    Tokens that begin with ``VM_SAMPLE`` are evergreen: never too old, never used up, of the SIM 13999994444,
+    with the userInformation ``sample%2Bfingerprint%3D%3D``.
+
     Parameters
     ----------
     customer
         What the business entered in the open platform. The attribute may be set anew at any time, as there.
     clock
         The platform's clock; returns an aware datetime.
-    samples
-        Honour the evergreen tokens ``VM_SAMPLE…``: never too old, never used up, SIM 13999994444,
-        userInformation ``sample%2Bfingerprint%3D%3D``.
     key_bits
         Size of the platform's key pair in bits.
     signature_form
@@ -81,7 +81,6 @@ class Simulator:
         customer: Customer,
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        samples: bool = False,
         key_bits: int = DEFAULT_KEY_BITS,
         signature_form: SignatureForm = SignatureForm(),  # noqa: B008 - immutable
     ) -> None:
@@ -90,7 +89,7 @@ class Simulator:
         self.journal: Final = Journal()
         self._clock = clock
         self._key = PlatformKey(key_bits)
-        self._desk = TokenDesk(samples=samples)
+        self._desk = TokenDesk()
         self._tokens = TokenService(self._desk, signature_form)
         self._verifier = Verifier(self._desk, signature_form)
         self._work: Final = {
@@ -103,7 +102,6 @@ class Simulator:
             "faults": self.faults.clear,
             "journal": self.journal.clear,
             "tokens": self._desk.expire,
-            "attempts": self.forget_attempts,
         }
         self._controls: Final[dict[tuple[str, str], Callable[[Request], dict[str, Any]]]] = {
             ("GET", "public-key"): lambda _: {"publicKey": self.public_key},

@@ -62,15 +62,9 @@ class Customer:
 
     def describe(self) -> dict[str, Any]:
         """Return what was entered, without the appKey."""
-        return {
-            "appId": self.app_id,
-            "publicKey": self.public_key,
-            "origins": sorted(self.origins),
-            "referers": sorted(self.referers),
-            "addresses": sorted(self.addresses),
-            "dailyLimit": self.daily_limit,
-            "limitRule": self.limit_rule.value,
-        }
+        entered = {name: getattr(self, attribute) for name, (attribute, _) in _ENTERED.items()}
+        sets = {name: sorted(value) for name, value in entered.items() if isinstance(value, frozenset)}
+        return {"appId": self.app_id, **entered, **sets}
 
     def changed(self, entered: Mapping[str, Any]) -> Self:
         """Enter other values, such as a new public key, under the names of `describe`.

@@ -33,8 +33,8 @@ def handler(event, context):
 """
 
 
-NAMES = ("FUNCTION_NAME", "FUNCTION_VERSION", "FUNCTION_MEMORY_SIZE", "LOG_GROUP_NAME", "LOG_STREAM_NAME")
-VARIABLES = {"OWN": "value", **{f"AWS_LAMBDA_{name}": "demo-Echo" for name in NAMES}}
+NAMES = ("NAME", "VERSION", "MEMORY_SIZE")
+VARIABLES = {"OWN": "value", **{f"AWS_LAMBDA_FUNCTION_{name}": "demo-Echo" for name in NAMES}}
 
 
 @pytest.fixture
