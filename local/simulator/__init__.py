@@ -21,6 +21,7 @@ By hand, on a running local stack::
     curl -d '{"fault": "unavailable", "on": "sdk"}' localhost:8090/simulator/faults
     curl -X DELETE localhost:8090/simulator/faults             # times 0 = until cleared
     curl -X DELETE localhost:8090/simulator/tokens             # all tokens so far are older than a minute
+    curl -X DELETE localhost:8090/simulator/attempts           # all numbers have their day's limit again
     curl localhost:8090/simulator/customer                     # what is entered in the open platform
     curl -d '{"publicKey": "MIIB…"}' localhost:8090/simulator/customer          # a rotation, rehearsed
     curl -d '{"limitRule": "24h"}' localhost:8090/simulator/customer            # 121011 by the other rule

@@ -102,6 +102,7 @@ class Simulator:
             "faults": self.faults.clear,
             "journal": self.journal.clear,
             "tokens": self._desk.expire,
+            "attempts": self.forget_attempts,
         }
         self._controls: Final[dict[tuple[str, str], Callable[[Request], dict[str, Any]]]] = {
             ("GET", "public-key"): lambda _: {"publicKey": self.public_key},

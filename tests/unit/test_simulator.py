@@ -265,7 +265,7 @@ def test_the_eleventh_verdict_of_a_number_on_one_day_is_refused(world: World) ->
 
     assert sorted(codes) == ["001"] * 10 + ["121011"] * 14
     assert world.verify("13800000001") == "001"
-    world.simulator.forget_attempts()
+    world.client.delete("/simulator/attempts")
     assert world.verify("13800000000") == "001"
 
 
