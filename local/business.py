@@ -19,7 +19,6 @@ from werkzeug import Request, Response
 from local.pages import BUSINESS_PATH
 
 _COOKIE: Final = "business_session"
-_MAX_SESSIONS: Final = 1000
 _MAX_BODY: Final = 16 * 1024
 _LEEWAY_SECONDS: Final = 5
 _JWE: Final = ["RSA-OAEP-256", "A256GCM"]
@@ -29,9 +28,6 @@ _REASONS: Final[Mapping[type[Exception], str]] = {
     errors.InvalidKeyIdError: "unknown_key",
     errors.UnsupportedAlgorithmError: "wrong_algorithm",
 }
-
-Account = dict[str, str]
-"""Who logged in: one member, named like the receipt's claim, `phoneNum` where it was encrypted."""
 
 
 class Business:
@@ -93,14 +89,13 @@ class Business:
         return _answer(account, self._open({"account": account}))  # a new id: the old one was known before
 
     def _open(self, session: dict[str, Any]) -> str:
-        """Open a session, in the place of the oldest where there are too many; returns its name."""
-        if len(self._sessions) >= _MAX_SESSIONS:
-            self._sessions.pop(next(iter(self._sessions)), None)
+        """Open a session; returns its name."""
         name = secrets.token_urlsafe(24)
         self._sessions[name] = session
         return name
 
-    def _check(self, receipt: str, nonce: str) -> Account:
+    def _check(self, receipt: str, nonce: str) -> dict[str, str]:
+        """Return who logged in: one member, named like the receipt's claim, `phoneNum` where encrypted."""
         with urllib.request.urlopen(f"{self._api}/.well-known/jwks.json", timeout=3) as answer:  # noqa: S310 - our API
             keys = KeySet.import_key_set(json.load(answer))
         token = jwt.decode(receipt, keys, algorithms=["ES256"])

@@ -20,9 +20,6 @@ _WORKER: Final = Path(__file__).with_name("worker.py")
 INIT_SECONDS: Final = 60.0
 """What a slow machine may need for the imports; Lambda itself allows 10 s."""
 
-_EXIT_SECONDS: Final = 2.0
-"""What a process may need to end once its channel is closed."""
-
 INHERITED: Final = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "SYSTEMROOT")
 """What a process needs from this machine; the rest of the developer's environment stays outside."""
 
@@ -140,15 +137,8 @@ class WorkerEnvironment:
             self.stop()
             return None
         except (OSError, ValueError):  # the process has ended, or another thread has ended it
-            return {"errorType": "Runtime.ExitError", "errorMessage": f"exit status {self._status()}"}
+            return {"errorType": "Runtime.ExitError", "errorMessage": f"exit status {self._process.wait()}"}
         return answer
-
-    def _status(self) -> int:
-        try:
-            return self._process.wait(_EXIT_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            return self._process.wait()
 
 
 class Pool:

@@ -33,7 +33,7 @@ class PortInUseError(Exception):
     """A port is unavailable; says which."""
 
 
-def listen(port: int, host: str = HOST) -> socket.socket:
+def listen(port: int) -> socket.socket:
     """Take a port, 0 for a free one.
 
     Raises
@@ -42,7 +42,7 @@ def listen(port: int, host: str = HOST) -> socket.socket:
         Somebody else has it.
     """
     try:
-        return socket.create_server((host, port), backlog=256)
+        return socket.create_server((HOST, port), backlog=256)
     except PermissionError as error:
         raise PortInUseError(f"port {port} needs rights that this user does not have") from error
     except OSError as error:

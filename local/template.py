@@ -46,14 +46,11 @@ class Pseudo:
     def values(self) -> dict[str, Any]:
         """Return what `Ref` and `Sub` find under the names that begin with AWS::."""
         suffix = "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
-        place = f"arn:{self.partition}:cloudformation:{self.region}:{self.account_id}"
         return {
             "AWS::AccountId": self.account_id,
             "AWS::NoValue": _NO_VALUE,
-            "AWS::NotificationARNs": [],
             "AWS::Partition": self.partition,
             "AWS::Region": self.region,
-            "AWS::StackId": f"{place}:stack/{self.stack_name}/local",
             "AWS::StackName": self.stack_name,
             "AWS::URLSuffix": suffix,
         }

@@ -25,20 +25,9 @@
   var loaded = timestamp(new Date());
   var last = null; // what the last getSign was made of
 
-  function digits(number, width) {
-    return ("000" + number).slice(-width);
-  }
-
   function timestamp(date) {
-    return (
-      date.getFullYear() +
-      digits(date.getMonth() + 1, 2) +
-      digits(date.getDate(), 2) +
-      digits(date.getHours(), 2) +
-      digits(date.getMinutes(), 2) +
-      digits(date.getSeconds(), 2) +
-      digits(date.getMilliseconds(), 3)
-    );
+    var there = new Date(date.getTime() - date.getTimezoneOffset() * 60000);
+    return there.toISOString().replace(/[^0-9]/g, "");
   }
 
   function identifier() {

@@ -7,7 +7,6 @@ collected it, URI-encoded; the platform knows it since getMobile.htm, and wants 
 import base64
 import secrets
 import threading
-from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -17,8 +16,6 @@ from local.simulator.protocol import RefusedError
 
 TOKEN_LIFE: Final = timedelta(minutes=1)
 ARRIVAL_LIFE: Final = timedelta(minutes=1)
-# An expired or used token is remembered a while longer, only so that the journal can name the reason.
-_MEMORY: Final = timedelta(minutes=10)
 
 SAMPLE_PREFIX: Final = "VM_SAMPLE"
 SAMPLE_NUMBER: Final = "13999994444"
@@ -47,17 +44,14 @@ class TokenDesk:
     """All arrivals and tokens, in memory, safe for threads."""
 
     def __init__(self) -> None:
-        self._arrivals: OrderedDict[tuple[str, str], Arrival] = OrderedDict()
-        self._tokens: OrderedDict[str, _Token] = OrderedDict()
+        self._arrivals: dict[tuple[str, str], Arrival] = {}
+        self._tokens: dict[str, _Token] = {}
         self._lock = threading.Lock()
 
     def arrive(self, app_id: str, msg_id: str, arrival: Arrival) -> None:
         """Note what getMobile.htm brought, until getToken.htm asks for it."""
         with self._lock:
-            while self._arrivals and arrival.at - next(iter(self._arrivals.values())).at > _MEMORY:
-                self._arrivals.popitem(last=False)
             self._arrivals[app_id, msg_id] = arrival
-            self._arrivals.move_to_end((app_id, msg_id))
 
     def arrival(self, app_id: str, msg_id: str, now: datetime) -> Arrival:
         """Return what getMobile.htm brought for this msgId; nothing at all if that is long ago."""
@@ -72,8 +66,6 @@ class TokenDesk:
         name = f"VM_{secrets.token_hex(16)}"
         token = _Token(number, user_information or _made_up_user_information(), now)
         with self._lock:
-            while self._tokens and now - next(iter(self._tokens.values())).issued > _MEMORY:
-                self._tokens.popitem(last=False)
             self._tokens[name] = token
         return name, token.user_information
 

@@ -197,20 +197,15 @@ def test_without_a_stack_that_answers_one_is_started_for_the_event(
     assert len(json.loads(response["body"])["keys"]) == 1  # which this function alone needs
 
 
-def test_a_running_stack_is_used_with_the_variables_of_a_file(
-    stack: Stack, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_running_stack_is_the_one_that_is_asked(
+    stack: Stack, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     state.write(file, stack)
-    content = json.loads((EVENTS / "presign-good.json").read_text())
-    content["headers"]["origin"] = "https://other.example"
-    event, env = tmp_path / "event.json", tmp_path / "env.json"
-    event.write_text(json.dumps(content))
-    own = {"ALLOWED_ORIGINS": "https://other.example"}
-    env.write_text(json.dumps({"Parameters": {"PRESIGN_WINDOW_HOURS": "0"}, "PreSignFunction": own}))
 
-    assert run("invoke", f"--state={file}", "PreSignFunction", event, "--env", env) == 0
+    assert run("invoke", f"--state={file}", "ReceiptKeysFunction", EVENTS / "receipt-keys.json") == 0
 
-    assert json.loads(capsys.readouterr().out)["statusCode"] == 200
+    published = urllib3.request("GET", f"{stack.api}/.well-known/jwks.json", retries=False)
+    assert json.loads(json.loads(capsys.readouterr().out)["body"]) == published.json()
 
 
 def test_what_fails_is_one_line_and_an_exit_status(

@@ -81,29 +81,21 @@ def browser(business: Business, api: str, clock: FakeClock) -> Browser:
     return Browser(business, api, clock)
 
 
-def test_a_receipt_for_the_nonce_of_the_session_logs_in(browser: Browser) -> None:
-    assert browser.account() == (401, "not_logged_in")
-    receipt = browser.receipt()
-    before = browser.cookie
-
-    assert browser.log_in(receipt) == (200, MASKED)
-
-    assert before.value != browser.cookie.value
-    assert (browser.cookie.http_only, browser.cookie.same_site) == (True, "Strict")
-
-
 def test_a_nonce_and_so_a_receipt_is_good_for_one_attempt_of_one_browser(
     browser: Browser, business: Business, api: str, clock: FakeClock
 ) -> None:
     thief = Browser(business, api, clock)
     first, stolen = browser.receipt(), browser.receipt()
     thief.receipt()
+    assert browser.account() == (401, "not_logged_in")
 
     assert thief.log_in(stolen) == (401, "wrong_nonce")
     assert browser.log_in(first) == (401, "wrong_nonce")  # a newer nonce has taken its place
     assert browser.log_in(stolen) == (401, "wrong_nonce")  # and that attempt has spent it
-    good = browser.receipt()
+    good, before = browser.receipt(), browser.cookie
     assert browser.log_in(good) == (200, MASKED)
+    assert before.value != browser.cookie.value
+    assert (browser.cookie.http_only, browser.cookie.same_site) == (True, "Strict")
     assert browser.log_in(good) == (401, "wrong_nonce")
 
 

@@ -44,15 +44,9 @@ def handler(event: Any, context: Any) -> Any:  # noqa: ARG001 - Lambda's
     phone_num = base64.b64encode(platform_key.encrypt(plain.encode(), PKCS1v15())).decode()
     signed = app_id + message_id + phone_num + moment + body["token"] + "1.0"
     sign = base64.b64encode(signing_key.sign(signed.encode(), PKCS1v15(), MD5())).decode()  # noqa: S303 - the platform's
-    message = {
-        "header": {"version": "1.0", "msgId": message_id, "timestamp": moment, "appId": app_id},
-        "body": {
-            "phoneNum": phone_num,
-            "token": body["token"],
-            "sign": sign,
-            "userInformation": body["userInformation"],
-        },
-    }
+    header = {"version": "1.0", "msgId": message_id, "timestamp": moment, "appId": app_id}
+    sent = {"token": body["token"], "userInformation": body["userInformation"]}
+    message = {"header": header, "body": {**sent, "phoneNum": phone_num, "sign": sign}}
     answer = http.request("POST", os.environ["PLATFORM_URL"], json=message).json()
     dynamodb.update_item(
         TableName=table,
