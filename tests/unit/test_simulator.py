@@ -174,6 +174,7 @@ def test_a_number_is_judged_and_the_journal_tells_what_the_platform_saw(
 @pytest.mark.parametrize("body", [b"{", b"[]", b"\xff\xfe", b'{"header": NaN}', b"[" * 60_000])
 def test_what_is_not_a_standard_json_object_cannot_be_parsed(world: World, body: bytes) -> None:
     assert code(read(world.client.post(VERIFY, data=body, content_type="application/json"))) == "130032"
+    assert code(read(world.client.post(VERIFY, data=json.dumps(world.message())))) == "130032"  # of no type
 
 
 @pytest.mark.parametrize("value", ["", None])
@@ -195,6 +196,7 @@ WRONG: list[tuple[Any, str, str]] = [
     ({"timestamp": "2026112312000000"}, "105112", "17 digits"),
     ({"timestamp": "20261323120000000"}, "105112", "calendar"),
     ({"key": OTHER_KEY}, "130018", "customer's key"),
+    ({"sign": "AA\nAA"}, "130018", "on one line"),
     ({"phoneNum": SIM}, "130016", "Base64"),
     (cipher(SIM + APP_KEY + "20261123120000000", bare(OTHER_KEY)), "130016", "phoneNum"),
     (cipher(SIM + APP_KEY + "20261123120000001"), "130016", "timestamp"),
@@ -273,12 +275,12 @@ def test_the_eleventh_verdict_of_a_number_on_one_day_is_refused(world: World) ->
 def test_a_numbers_verdicts_are_forgotten_at_midnight_in_shanghai_or_a_day_after_the_first(
     world: World, rule: LimitRule, hours: int
 ) -> None:
-    world.simulator.customer = replace(CUSTOMER, daily_limit=1, limit_rule=rule)
+    world.simulator.customer = replace(CUSTOMER, daily_limit=2, limit_rule=rule)
     no_verdicts = (world.verify(sign="AAAA"), world.verify(token="VM_made_up", userInformation="x"))
     assert no_verdicts == ("130018", "120020")
     assert world.verify() == "000"  # at noon
 
-    for seconds, expected in ((hours * 3600 - 1, "121011"), (1, "000")):
+    for seconds, expected in ((1, "000"), (hours * 3600 - 2, "121011"), (1, "000")):
         world.clock.advance(seconds)
         assert world.verify() == expected
 
