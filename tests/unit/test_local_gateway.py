@@ -69,10 +69,6 @@ def client(functions: Functions) -> Client:
     return Client(Gateway(read_api(TEMPLATE), functions, lambda: NOW), use_cookies=False)
 
 
-def post(client: Client, origin: str = PAGE) -> TestResponse:
-    return client.post("/echo", data=b"{}", headers={"Origin": origin})
-
-
 def cors(response: TestResponse) -> dict[str, str]:
     start = "access-control-"
     headers = ((name.lower(), value) for name, value in response.headers)
@@ -140,25 +136,34 @@ def test_a_body_comes_as_text_or_as_base64_by_its_type(
     assert (base64.b64decode(event["body"]).decode() if binary else event["body"]) == "号"
 
 
-# --- Routes -----------------------------------------------------------------------------------------------
+# --- Refusals ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "body", "status", "said"),
+    ("method", "path", "answer", "status", "said"),
     [
-        ("GET", "/echo", b"", 404, "Not Found"),
-        ("POST", "/echo/", b"", 404, "Not Found"),
-        ("POST", "//echo", b"", 404, "Not Found"),
-        ("POST", "/echo", b" " * (MAX_BODY + 1), 413, "Request Entity Too Large"),
+        ("GET", "/echo", None, 404, "Not Found"),
+        ("POST", "/echo/", None, 404, "Not Found"),
+        ("POST", "//echo", None, 404, "Not Found"),
+        ("POST", "/echo", FAILED, 500, "Internal Server Error"),
+        ("POST", "/echo", BusyError("Echo"), 503, "Service Unavailable"),
+        ("POST", "/echo", {"statusCode": "fine"}, 500, "Internal Server Error"),
     ],
 )
-def test_an_unknown_route_and_a_body_over_ten_megabytes_reach_no_function(
-    client: Client, functions: Functions, method: str, path: str, body: bytes, status: int, said: str
+def test_an_unknown_route_and_a_failure_are_the_gateways_own_refusals(
+    client: Client, functions: Functions, method: str, path: str, answer: object, status: int, said: str
 ) -> None:
-    response = client.open(path, method=method, data=body, headers={"Origin": PAGE})
+    functions.answer = answer
+
+    response = client.open(path, method=method, headers={"Origin": PAGE})
 
     assert (response.status_code, response.json) == (status, {"message": said})
     assert cors(response)["allow-origin"] == PAGE
+    assert bool(functions.events) is (answer is not None)
+
+
+def test_a_body_over_ten_megabytes_reaches_no_function(client: Client, functions: Functions) -> None:
+    assert client.post("/echo", data=b" " * (MAX_BODY + 1)).status_code == 413
     assert not functions.events
 
 
@@ -189,27 +194,5 @@ def test_a_listed_origin_alone_gets_cors_headers_but_the_handler_runs_for_any(
         "max-age": "600",
     }
     assert (preflight.status_code, cors(preflight)) == (204, {})
-    assert cors(post(client, origin)) == {}
+    assert cors(client.post("/echo", headers={"Origin": origin})) == {}
     assert len(functions.events) == 1
-
-
-# --- Answers ----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("answer", "status", "said"),
-    [
-        (FAILED, 500, "Internal Server Error"),
-        (BusyError("Echo"), 503, "Service Unavailable"),
-        ({"statusCode": "fine"}, 500, "Internal Server Error"),
-    ],
-)
-def test_a_failure_is_the_gateways_own_refusal(
-    client: Client, functions: Functions, answer: object, status: int, said: str
-) -> None:
-    functions.answer = answer
-
-    response = post(client)
-
-    assert (response.status_code, response.json) == (status, {"message": said})
-    assert cors(response)["allow-origin"] == PAGE
