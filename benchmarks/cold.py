@@ -25,13 +25,13 @@ def time_first_signatures(scene: Scene, rounds: int) -> dict[str, list[float]]:
     """Time our presign and the naive one in Node.js from the start of the process to the first signature."""
     ours = [scene.python, str(ROOT / "benchmarks" / "first.py"), scene.presign.module]
     # Without warnings, so that the SDK's about the age of this Node.js costs nothing.
-    node = ["node", "--no-warnings", str(NAIVE / "node" / "node_modules" / "bundled.cjs")]
-    sides = {
-        "presign, process": partial(_first_byte, scene, ours, scene.outside(scene.presign)),
-        "naive Node.js presign, process": partial(
-            _first_byte, scene, node, {"PATH": os.environ["PATH"], **scene.variables()}
-        ),
-    }
+    naive = NAIVE / "node"
+    scripts = {"": naive / "presign.cjs", "bundled, ": naive / "node_modules" / "bundled.cjs"}
+    elsewhere = {"PATH": os.environ["PATH"], **scene.variables()}
+    sides = {"presign, process": partial(_first_byte, scene, ours, scene.outside(scene.presign))}
+    for how, script in scripts.items():
+        command = ["node", "--no-warnings", str(script)]
+        sides[f"naive Node.js presign, {how}process"] = partial(_first_byte, scene, command, elsewhere)
     return _take_turns(sides, rounds)
 
 

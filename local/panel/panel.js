@@ -75,6 +75,7 @@ const WORDS = {
     platform: '平台', fault: '接下来', times: '次数', once: '下一次', thrice: '接下来三次', always: '一直', arm: '设置', clear: '恢复正常',
     normal: '一切正常', armed: '已设置', expire: '让 token 过期', expired: '已发出的 token 都过期了',
     reset: '重置今天的次数', afresh: '所有号码今天的次数都恢复了，可以再登录', notReset: '次数没有恢复：本地环境没有回应',
+    sheet: '开放平台填报单', publicKey: '公钥', referers: 'referer 地址', origins: 'origin 地址', addresses: '出口 IP', dailyLimit: '每号每天次数',
     steps: '十六步', lanes: ['页面', '业务服务端', 'JS SDK', '平台'], receiptSteps: '收据：业务后端只认它', receiptLanes: ['页面', '业务后端', '业务服务端'], open: '开发者面板', waiting: '尚未发生', again: '第 {n} 次', skipped: '这版 SDK 没有这个方法',
     groups: ['本机校验', '加载 SDK', '取 token'],
   },
@@ -85,6 +86,7 @@ const WORDS = {
     platform: 'The platform', fault: 'Next', times: 'How often', once: 'once', thrice: 'three times', always: 'always', arm: 'Arm', clear: 'Back to normal',
     normal: 'All is well', armed: 'Armed', expire: 'Expire the token', expired: 'All tokens so far are too old now',
     reset: "Reset today's attempts", afresh: 'All numbers have their whole day again: sign in', notReset: 'Not reset: the local stack does not answer',
+    sheet: 'What is entered in the open platform', publicKey: 'Public key', referers: 'Referers', origins: 'Origins', addresses: 'Outgoing addresses', dailyLimit: 'Attempts per number and day',
     steps: 'The sixteen steps', lanes: ['Page', 'Business server', 'JS SDK', 'Platform'], receiptSteps: 'The receipt: what the back end goes by', receiptLanes: ['Page', 'Back end', 'Business server'], open: "Developer's panel", waiting: 'Not yet', again: '× {n}', skipped: 'This SDK has no such method',
     groups: ['Verification', 'Loading the SDK', 'Fetching the token'],
   },
@@ -396,6 +398,14 @@ const network = h('fieldset', { class: 'segments' }, t('legend', {}, 'network'),
     return h('span', {}, input, t('label', { for: `panel-${value}` }, value));
   }));
 
+/** What the simulator knows of the business: as it is to be pasted into the open platform. */
+const sheet = h('dl', { class: 'values' });
+control('GET', 'customer').then((customer) => {
+  const fields = ['publicKey', 'referers', 'origins', 'addresses', 'dailyLimit'];
+  sheet.replaceChildren(...fields.flatMap((name) => [t('dt', {}, name), h('dd', {}, String(customer[name]))]));
+  speak();
+});
+
 const fault = h('select', { id: 'panel-fault' });
 const times = h('select', { id: 'panel-times' },
   ...[['1', 'once'], ['3', 'thrice'], ['0', 'always']].map(([value, key]) => t('option', { value }, key)));
@@ -464,6 +474,7 @@ const inside = h('div', { class: 'panel-body', id: 'panel-body' },
         t('button', { type: 'button', onclick: resetAttempts }, 'reset')))),
   t('h3', {}, 'steps'),
   diagramOf(LANES, 'lanes', rows.slice(0, STEPS.length)),
+  h('details', { class: 'sheet' }, t('summary', {}, 'sheet'), sheet),
   ...(receipts ? [t('h3', {}, 'receiptSteps'), diagramOf(RECEIPT_LANES, 'receiptLanes', rows.slice(STEPS.length)), receipts.board] : []));
 
 const handle = h('button', { type: 'button', class: 'panel-handle', 'aria-controls': 'panel-body', 'aria-expanded': 'false' });
