@@ -112,6 +112,7 @@ class ClientBudget:
 
     def _remember(self, key: str, count: int) -> None:
         self._seen[key] = count
+        self._seen.move_to_end(key)
         if len(self._seen) > _KNOWN_NETWORKS:
             self._seen.popitem(last=False)
 
