@@ -145,10 +145,6 @@ class LoginPage(Phone):
         """The field of the number."""
         return self.page.locator("#phone")
 
-    def says(self, selector: str, text: str) -> None:
-        """Wait until an element says this, among other things."""
-        expect(self.page.locator(selector)).to_contain_text(text)
-
     def hang(self, pattern: str) -> None:
         """Have requests to these addresses get no answer."""
         self.page.route(pattern, lambda _: None)

@@ -121,9 +121,7 @@ const ANSWERS = [
   ['refused mismatch 1 1', MISMATCH],
   ['use_other_method unexpected_answer 1 1', { verified: true, action: 'login' }],
   ['use_other_method unexpected_answer 1 1', { verified: true, resultCode: '001', action: 'login' }],
-  ['use_other_method unexpected_answer 1 1', { verified: false, resultCode: '000', action: 'login' }],
   ['use_other_method unexpected_answer 1 1', { verified: true, resultCode: '000', action: 'constructor' }],
-  ['use_other_method unexpected_answer 1 1', {}],
   ['use_other_method unexpected_answer 1 1', { text: '<html>' }],
   ['use_other_method unexpected_answer 1 1', { status: 400, body: MATCH }],
   ['use_other_method unexpected_answer 1 1', { status: 403, text: 'x' }],
@@ -186,10 +184,6 @@ const SCENARIOS = {
       loaded.push(s.scripts);
     }
     return [loaded, [0, 1]];
-  },
-  async 'a verdict in the answer to a preSign signs nobody in'(s) {
-    s.answers['/presign'] = [MATCH];
-    return [(await s.verify()).kind, 'use_other_method'];
   },
   async 'a getConnection that is missing, fails, hangs or tells nothing is no obstacle'(s) {
     const kinds = await s.each([undefined, down, never, () => 'wifi?', () => null], async (getConnection) => {

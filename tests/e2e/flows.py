@@ -188,17 +188,6 @@ def sdk_failure(phone: Phone) -> None:
     phone.signed_in()
 
 
-def token_ageing(phone: Phone) -> None:
-    """A token that grows too old while the user types is replaced, unnoticed."""
-    phone.open()
-    phone.ready()
-    phone.engine.run("void (Date.now = ((now) => () => now() + 51000)(Date.now))")
-    phone.sign_in(phone.sim)
-    phone.signed_in()
-
-    assert len(phone.journal("getToken")) == 2
-
-
 def editing_at_every_caret(phone: Phone) -> None:
     """At every caret a key changes the digit that it should, and the caret stays between the same digits."""
     phone.open()
@@ -277,7 +266,7 @@ def large_fonts(phone: Phone) -> None:
 FLOWS: Final[dict[str, Callable[[Phone], None]]] = {
     flow.__name__: flow
     for flow in (
-        *(match, newer_sdk, mismatch, wifi, vpn, sdk_failure, token_ageing),
+        *(match, newer_sdk, mismatch, wifi, vpn, sdk_failure),
         *(editing_at_every_caret, outage, without_its_script, large_fonts),
     )
 }

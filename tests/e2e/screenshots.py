@@ -29,7 +29,7 @@ def ready(phone: LoginPage) -> None:
 def mismatch(phone: LoginPage) -> None:
     phone.agree()
     phone.enter(other(SIM_NUMBER))
-    phone.says("#phone-error", "这不是本机号码")
+    phone.shows("#phone-error", "这不是本机号码")
 
 
 def signed_in(phone: LoginPage, query: str = "?panel=off") -> None:
@@ -63,12 +63,11 @@ PICTURES: Final[dict[str, tuple[Callable[[LoginPage], None], ViewportSize]]] = {
 }
 
 
-def main() -> int:
-    """Make all pictures; 0 when they are there."""
+def main() -> None:
+    """Make all pictures."""
     path = find_chromium()
     if path is None:
-        print("screenshots: no Chromium here; CHROMIUM=/path/to/one names it", file=sys.stderr)  # noqa: T201
-        return 1
+        sys.exit("screenshots: no Chromium here; CHROMIUM=/path/to/one names it")
     options = Options(receipts=ReceiptNumber.ENCRYPTED, log=Path("/dev/null"))
     with start(options) as stack, chromium(path) as browser:
         for name, (play, size) in PICTURES.items():
@@ -84,8 +83,7 @@ def main() -> int:
                 phone.control("DELETE", "attempts")
                 play(phone)
                 phone.page.screenshot(path=FOLDER / f"{name}.png", animations="disabled", caret="hide")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -30,7 +30,7 @@ def refusal(code: str, action: str, **more: object) -> dict[str, Any]:
 def test_nothing_leaves_the_phone_without_consent(phone: LoginPage, sim: str) -> None:
     phone.show()
     phone.enter(sim)
-    phone.says("#consent-error", "请先阅读并同意")
+    phone.shows("#consent-error", "请先阅读并同意")
     expect(phone.page.locator("#consent")).to_be_focused()
     assert {urlsplit(request.url).netloc for request in phone.requests} == {urlsplit(phone.stack.page).netloc}
 
@@ -76,7 +76,7 @@ def test_without_a_back_end_the_verdict_signs_in_and_consent_may_have_been_given
     phone.show(business=None, consent=False)
     phone.ready()
     expect(phone.page.locator("#consent")).to_be_hidden()
-    phone.says("#terms", "登录即表示您同意《用户协议》《隐私政策》和《中国移动认证服务条款》")
+    phone.shows("#terms", "登录即表示您同意《用户协议》《隐私政策》和《中国移动认证服务条款》")
     phone.enter(sim)
     phone.signed_in()
 
@@ -90,19 +90,10 @@ def test_without_a_back_end_the_verdict_signs_in_and_consent_may_have_been_given
 
 def test_back_from_the_settings_the_page_looks_again(phone: LoginPage, sim: str) -> None:
     phone.show()
-    phone.page.evaluate(
-        """document.addEventListener('number-verification:other-method', (event) => {
-             window.told = event.detail;
-             event.preventDefault();
-           })"""
-    )
-    for network, inserted, reason in (("wifi", sim, "wifi"), ("unknown", "", "token_unavailable")):
+    for network, inserted in (("wifi", sim), ("unknown", "")):
         phone.choose(network=network, sim=inserted)
         phone.page.check("#consent")
-        phone.says("#notice", "关闭 Wi-Fi")
-        phone.page.click("#other")
-        assert phone.page.evaluate("told") == {"reason": reason}
-        expect(phone.page.locator("#sms")).to_be_hidden()
+        phone.shows("#notice", "关闭 Wi-Fi")
 
         phone.choose(network="cellular", sim=sim)
         phone.page.evaluate("steps = [], document.dispatchEvent(new Event('visibilitychange'))")
@@ -115,12 +106,12 @@ def test_an_sdk_that_hangs_is_given_up_and_one_that_is_none_is_recognised(phone:
     phone.hang("**/jssdk.min.js")
     phone.show(timeouts={"sdk": 200})
     phone.page.check("#consent")
-    phone.says("#notice", "安全组件没有加载成功")
+    phone.shows("#notice", "安全组件没有加载成功")
 
     phone.page.route("**/jssdk.min.js", lambda route: route.fulfill(body="/* maintenance */"))
     phone.page.reload()
     phone.page.check("#consent")
-    phone.says("#notice", "安全组件没有加载成功")
+    phone.shows("#notice", "安全组件没有加载成功")
 
 
 def test_offline_the_page_waits_for_the_network(phone: LoginPage, sim: str) -> None:
@@ -129,7 +120,7 @@ def test_offline_the_page_waits_for_the_network(phone: LoginPage, sim: str) -> N
     phone.ready()
     phone.page.context.set_offline(offline=True)
     phone.enter(sim)
-    phone.says("#notice", "网络已断开")
+    phone.shows("#notice", "网络已断开")
 
     phone.page.context.set_offline(offline=False)
     expect(phone.page.locator("#notice")).to_be_empty()
@@ -160,7 +151,7 @@ def test_what_the_api_says_is_said_in_a_sentence_without_a_code(phone: LoginPage
     for status, body, said, first in SENTENCES:
         phone.answer(status, body)
         phone.enter(sim)
-        phone.says("#sign-in", said)
+        phone.shows("#sign-in", said)
         shown = phone.page.inner_text("body").replace(sim, "")
         assert re.findall(r"_|\b\d{6}\b|KNq|AllowedOrigins|undefined", shown) == []
         for place in ("#actions > [data-main]", "#actions > :first-child"):
@@ -170,7 +161,7 @@ def test_what_the_api_says_is_said_in_a_sentence_without_a_code(phone: LoginPage
 
     phone.answer(429, refusal("attempts_exhausted", "use_other_method"))
     phone.page.get_by_role("button", name="重试").click()
-    phone.says("#notice", "这个号码今天的核对次数已用完")
+    phone.shows("#notice", "这个号码今天的核对次数已用完")
     phone.number.fill(other(sim))
     expect(phone.page.locator("#notice")).to_be_empty()
 
@@ -185,7 +176,7 @@ def test_a_page_of_an_origin_that_was_not_reported_offers_sms_and_tells_its_deve
     for address in (phone.stack.page.replace("127.0.0.1", "localhost") + "/?panel=off", from_disk.as_uri()):
         phone.engine.open(address)
         phone.page.check("#consent")
-        phone.says("#notice", "暂时无法核对号码")
+        phone.shows("#notice", "暂时无法核对号码")
         assert "AllowedOrigins" not in phone.page.inner_text("body")
         (told,) = phone.complaints
         phone.complaints.clear()
@@ -205,29 +196,20 @@ NO_LOGIN = [
 ]
 
 
-def test_nobody_is_signed_in_but_by_the_back_end_and_the_business_takes_over(
-    phone: LoginPage, sim: str
-) -> None:
+def test_nobody_is_signed_in_but_by_the_back_end(phone: LoginPage, sim: str) -> None:
     phone.tolerated = (FAILED_REQUEST,)
     phone.agree()
     for pattern, status, body, said in NO_LOGIN:
         phone.answer(status, body, pattern)
         phone.enter(sim)
-        phone.says("#notice", said)
+        phone.shows("#notice", said)
         expect(phone.page.locator("#signed-in")).to_be_hidden()
         phone.page.unroute_all()
     assert len(phone.posted("/verify")) == 3  # without a nonce nothing is sent
     assert phone.page.evaluate("fetch('/business/session').then(({ ok }) => ok)") is False
 
-    phone.page.evaluate(
-        """document.addEventListener('number-verification:logged-in', (event) => {
-             window.account = event.detail;
-             event.preventDefault();
-           })"""
-    )
     phone.page.click("#submit")
-    phone.until(f"window.account && account.phoneNum === '{sim}'")
-    expect(phone.page.locator("#signed-in")).to_be_hidden()
+    phone.signed_in()
 
 
 def test_without_any_script_every_link_works(browser: Browser, stack: Stack) -> None:
@@ -269,7 +251,7 @@ def test_a_number_is_grouped_and_read_by_the_apis_rule_or_left_as_it_is(phone: L
             expect(phone.number).to_have_value(shown)
             if len(shown) != len("139 1234 5678"):
                 phone.page.click("#submit")
-                phone.says("#phone-error", "请填写 11 位手机号")
+                phone.shows("#phone-error", "请填写 11 位手机号")
                 expect(phone.number).to_be_focused()
     assert phone.posted("/verify") == []
 

@@ -187,22 +187,11 @@ def scene(
     runtime: Runtime = InProcess,
     timeout: float = 20,
 ) -> Iterator[Scene]:
-    """Run a scene on a stack.
+    """Run a scene on the stack of a ledger, whose simulator, secrets and table it uses.
 
-    Parameters
-    ----------
-    ledger
-        The table of the stack whose simulator, secrets and table are used.
-    folder
-        Where the function's output goes.
-    address
-        Where the function looks for the platform; None for the simulator.
-    variables
-        Those that have another value here than in the template.
-    runtime
-        In this process, or in one of its own, which may die.
-    timeout
-        The function's, in seconds.
+    The function's output goes into the folder. It looks for the platform at the address, else at the
+    simulator's; variables are those that have another value than in the template. In a runtime of its own it
+    may die; the timeout is in seconds.
     """
     stack, log, aws = ledger.stack, folder / "verify.log", AwsFaults()
     log.touch()

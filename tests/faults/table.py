@@ -185,15 +185,8 @@ _WAY: Final = Part(
     (
         Row("connection refused", Cause(address=_REFUSED), _unreachable("NewConnectionError")),
         Row("no such name in DNS", Cause(address=_NO_NAME), _unreachable("NameResolutionError")),
-        *(
-            _platform(f"connection reset {moment}", "reset", _silent("ProtocolError"), when=when)
-            for moment, when in (
-                ("before the request is read", "before"),
-                ("after the verdict, before the answer", "after"),
-            )
-        ),
+        _platform("connection reset after the verdict", "reset", _silent("ProtocolError"), when="after"),
         _platform("no answer", "delay", _silent("ReadTimeoutError"), seconds=10),
-        _platform("headers byte by byte", "dripHeaders", _silent("ReadTimeoutError"), seconds=0.05),
         _platform("body byte by byte", "drip", _silent("the answer did not end in time"), seconds=0.05),
     ),
 )
@@ -204,30 +197,17 @@ _ANSWER: Final = Part(
     " back.",
     (
         *(
-            _platform(name, fault, _bad_answer(f"the answer {reason}"))
+            _platform(name, fault, _bad_answer(f"the answer{reason}"))
             for name, fault, reason in (
-                ("connection closed in the middle of the body", "cut", "is cut off"),
-                ("JSON cut in two", "truncated", "is not JSON"),
-                ("a body of 1 MiB", "oversized", "has more than 65536 bytes"),
-                ("an HTML page with status 200", "html", "is not JSON"),
-                ("no resultCode", "missingResultCode", "has no resultCode"),
+                ("connection closed in the middle of the body", "cut", " is cut off"),
+                ("a body of 1 MiB", "oversized", " has more than 65536 bytes"),
+                ("an HTML page with status 200", "html", " is not JSON"),
+                ("no resultCode", "missingResultCode", " has no resultCode"),
+                ("another request's msgId", "wrongMsgId", "'s msgId is not the request's"),
+                ("another app's appId", "wrongAppId", "'s appId is not the configured one"),
             )
         ),
-        _platform(
-            "another request's msgId", "wrongMsgId", _bad_answer("the answer's msgId is not the request's")
-        ),
-        _platform(
-            "another app's appId", "wrongAppId", _bad_answer("the answer's appId is not the configured one")
-        ),
-        *(
-            _platform(
-                f"HTTP status {status}",
-                "status",
-                _bad_answer(f"the answer has HTTP status {status}"),
-                status=status,
-            )
-            for status in (204, 302, 404, 503)
-        ),
+        _platform("HTTP status 503", "status", _bad_answer("the answer has HTTP status 503"), status=503),
     ),
 )
 
@@ -235,7 +215,6 @@ _REJECTED: Final = ("502 platform_rejected use_other_method", Attempt.GIVEN_BACK
 _ERROR: Final = ("ERROR", "502 platform_error retry", Attempt.UNJUDGED, "PlatformCode PlatformError")
 _OPERATORS: Final = ("103605", "130010", "130016", "130018", "130032", "110022", "110023", "110025")
 _OPERATORS_TOO: Final = ("110027", "110004", "111075", "170001")
-_UNKNOWN: Final = ("000000", "105112", "424242")
 
 _CODES: Final = Part(
     "The platform's return codes",
@@ -254,8 +233,7 @@ _CODES: Final = Part(
             _code(code, "ERROR", *_REJECTED, "OperatorCode PlatformRejected")
             for code in (*_OPERATORS, *_OPERATORS_TOO)
         ),
-        _code("999999", *_ERROR),
-        *(_code(code, *_ERROR) for code in _UNKNOWN),
+        *(_code(code, *_ERROR) for code in ("999999", "424242")),
     ),
 )
 
@@ -274,12 +252,8 @@ _DYNAMODB: Final = Part(
     " the answer counts. A call that arrives once more, however late, changes nothing.",
     (
         *(
-            _aws(f"{step}: {words}", step, failure, _verified(), times=1)
+            _aws(f"{step}: the answer lost once", step, Failure.LOST, _verified(), times=1)
             for step in (Step.CLAIM, Step.RESERVATION, Step.SETTLEMENT)
-            for failure, words in (
-                (Failure.DOWN, "down for one call"),
-                (Failure.LOST, "the answer lost once"),
-            )
         ),
         *(
             Row(f"{step}: once more when all is over", Cause(duplicate=step), _verified())
@@ -293,9 +267,8 @@ _DYNAMODB: Final = Part(
             duplicate=Step.RELEASE,
         ),
         *(
-            _aws(f"{step} {failure.value}", step, failure, _internal(f"{_UNEXPECTED} ({error})"))
-            for step in (Step.CLAIM, Step.RESERVATION)
-            for failure, error in _ERRORS.items()
+            _aws(f"{step} {failure.value}", step, failure, _internal(f"{_UNEXPECTED} ({_ERRORS[failure]})"))
+            for step, failure in ((Step.CLAIM, Failure.SILENT), (Step.RESERVATION, Failure.THROTTLED))
         ),
         *(
             _aws(f"{step}: the answer lost twice", step, Failure.LOST, effect)
@@ -315,19 +288,16 @@ _DYNAMODB: Final = Part(
                 metrics="AttemptNotSettled",
             ),
         ),
-        *(
-            _aws(
-                f"{Step.SETTLEMENT} {failure.value}",
-                Step.SETTLEMENT,
-                failure,
-                _verified(
-                    f"{_NOT_SETTLED} ({error})",
-                    attempt=Attempt.IN_FLIGHT,
-                    again=Again.HELD,
-                    metrics="AttemptNotSettled",
-                ),
-            )
-            for failure, error in _ERRORS.items()
+        _aws(
+            f"{Step.SETTLEMENT} down",
+            Step.SETTLEMENT,
+            Failure.DOWN,
+            _verified(
+                f"{_NOT_SETTLED} {_DOWN}",
+                attempt=Attempt.IN_FLIGHT,
+                again=Again.HELD,
+                metrics="AttemptNotSettled",
+            ),
         ),
         _aws(
             f"connection refused, and {Step.RELEASE} down",
@@ -378,15 +348,12 @@ _SECRETS: Final = Part(
             moment=Moment.COLD,
             text="short",
         ),
-        *(
-            _aws(
-                f"Secrets Manager {failure.value} at the refresh",
-                SECRETS,
-                failure,
-                _verified(f"{_STALE} ({error})", metrics="SecretStale"),
-                moment=Moment.REFRESH,
-            )
-            for failure, error in _ERRORS.items()
+        _aws(
+            "Secrets Manager down at the refresh",
+            SECRETS,
+            Failure.DOWN,
+            _verified(f"{_STALE} {_DOWN}", metrics="SecretStale"),
+            moment=Moment.REFRESH,
         ),
         _aws(
             "a signing secret with a broken key at the refresh",

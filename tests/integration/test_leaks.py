@@ -1,5 +1,6 @@
 """No number, token, userInformation, key, preSign or signature in any output or stored item."""
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -78,5 +79,6 @@ def test_nothing_personal_or_secret_is_written_or_stored(
     assert not leaks(output, [*secrets, "planted-in-a-secret", "1351234"])
     items = json.dumps(client_of(stack, "dynamodb").scan(TableName=stack.table_name)["Items"], default=str)
     assert "attempts" in items
-    assert not leaks(items, [*secrets, "1351234"])
+    hashes = [hashlib.new(name, SIM.encode()).hexdigest() for name in ("md5", "sha1", "sha256")]
+    assert not leaks(items, [*secrets, "1351234", stage.phone(SIM).network, *hashes])
     assert leaks(output + SIM), "the search finds nothing"

@@ -2,12 +2,13 @@
 
 import importlib.util
 import json
+import os
 from types import ModuleType
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from local import ROOT
+from local import IMPORT_ROOTS, ROOT
 from tests.support.receipt_secrets import bare, public_pem
 
 APP_ID: Final = "000340"
@@ -22,6 +23,18 @@ VERIFY_ENVIRONMENT: Final = {
     "TABLE_NAME": "attempts",
     "PLATFORM_URL": "http://127.0.0.1:1/verify",
 }
+LAMBDA_ENVIRONMENT: Final = {
+    **VERIFY_ENVIRONMENT,
+    "AWS_LAMBDA_FUNCTION_NAME": "function",
+    "AWS_REGION": "cn-north-1",
+    "AWS_DEFAULT_REGION": "cn-north-1",
+    "POWERTOOLS_SERVICE_NAME": "number-verification-test",
+    "POWERTOOLS_METRICS_NAMESPACE": "NumberVerification",
+    "PATH": os.environ["PATH"],
+    "PYTHONPATH": os.pathsep.join(map(str, (*IMPORT_ROOTS, ROOT))),
+    "PYTHONDONTWRITEBYTECODE": "1",  # code is read-only on Lambda
+}
+"""Of a function that starts in a process of its own, less its credentials."""
 
 
 def event(body: str | None = "{}", **headers: str | None) -> dict[str, Any]:

@@ -1,11 +1,9 @@
 """The budget of a number: never above the limit, never counted twice, and its owner's."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from botocore.exceptions import ClientError
 
 from cmpassport.clock import SHANGHAI
 from verify.budget import (
@@ -57,13 +55,8 @@ class Day:
 
 
 @pytest.fixture
-def days(table: "DynamoDBClient") -> Callable[[int], Day]:
-    return lambda limit: Day(table, limit)
-
-
-@pytest.fixture
-def day(days: Callable[[int], Day]) -> Day:
-    return days(LIMIT)
+def day(table: "DynamoDBClient") -> Day:
+    return Day(table, LIMIT)
 
 
 # The limit.
@@ -125,21 +118,15 @@ def test_an_ending_counts_once_however_often_it_is_written(
     assert sizes == {"attempts": attempts, "unjudged": unjudged}
     assert not [name for name in item if name.startswith(("flight", "slot"))]
     assert day.budget.outcome(KEY, "attempt 1") == {"result_code": "号"}
-
-
-def test_an_attempt_without_an_outcome_has_none(day: Day) -> None:
-    day.attempt(Ending.GIVEN_BACK)
-
-    assert day.budget.outcome(KEY, "attempt 1") is None
+    assert day.budget.outcome(KEY, "attempt 2") is None
     assert day.budget.outcome("another key", "attempt 1") is None
 
 
 # Once, however often botocore sends it.
 
 
-@pytest.mark.parametrize("limit", [1, LIMIT])
-def test_a_reservation_that_is_sent_twice_counts_once(days: Callable[[int], Day], limit: int) -> None:
-    day = days(limit)
+def test_a_reservation_that_is_sent_twice_counts_once(table: "DynamoDBClient") -> None:
+    day = Day(table, 1)
     first, second = day.reserve(attempt_id="same"), day.reserve(attempt_id="same")
 
     assert first == second
@@ -180,9 +167,9 @@ def test_one_network_has_one_attempt_in_flight_which_is_waited_for_unless_many_c
 
 
 def test_the_place_that_somebody_waits_for_is_kept_for_a_second_from_whom_rejections_follow(
-    days: Callable[[int], Day],
+    table: "DynamoDBClient",
 ) -> None:
-    day = days(1)
+    day = Day(table, 1)
     day.attempt(Ending.GIVEN_BACK, STRANGER)
     flight = day.reserve(STRANGER)
     with pytest.raises(AttemptsInFlightError) as refusal:
@@ -204,9 +191,9 @@ def test_the_place_that_somebody_waits_for_is_kept_for_a_second_from_whom_reject
     "caller", [Caller(STRANGER.network, "another sim"), Caller("another network", STRANGER.fingerprint)]
 )
 def test_mismatches_of_one_network_or_sim_are_a_share_of_the_attempts(
-    days: Callable[[int], Day], limit: int, share: int, caller: Caller
+    table: "DynamoDBClient", limit: int, share: int, caller: Caller
 ) -> None:
-    day = days(limit)
+    day = Day(table, limit)
 
     left = [day.attempt(Ending.MISMATCH, STRANGER).mismatches_left for _ in range(share)]
 
@@ -240,35 +227,13 @@ def test_what_is_left_is_the_callers_own(day: Day) -> None:
 # Functions that died.
 
 
-def test_a_flight_that_has_lapsed_makes_place_and_is_unjudged(days: Callable[[int], Day]) -> None:
-    day = days(1)
-    day.reserve(STRANGER)
-    day.now += timedelta(seconds=FLIGHT_SECONDS)
-
-    assert day.reserve(OWNER).attempts_left == 0
-
-    assert day.item()["attempts"]["SS"] == ["attempt 2"]
-    assert day.item()["unjudged"]["SS"] == ["attempt 1"]
-
-
-def test_a_flight_is_kept_to_its_last_millisecond(days: Callable[[int], Day]) -> None:
-    day = days(1)
-    day.reserve(STRANGER)
-    day.now += timedelta(seconds=FLIGHT_SECONDS, milliseconds=-1)
-
-    with pytest.raises(AttemptsInFlightError) as refusal:
-        day.reserve(OWNER)
-
-    assert refusal.value.retry_after == 1
-
-
-def test_somebody_else_may_have_cleared_it(
-    days: Callable[[int], Day], monkeypatch: pytest.MonkeyPatch
+def test_a_flight_that_has_lapsed_makes_place_and_is_unjudged_whoever_clears_it(
+    table: "DynamoDBClient", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    day = days(1)
+    day = Day(table, 1)
     day.reserve(STRANGER)
     day.now += timedelta(seconds=FLIGHT_SECONDS)
-    clear = day.budget._clear  # noqa: SLF001 - the other environment's, first
+    clear = day.budget._clear  # noqa: SLF001 - once by another environment, first
 
     def clear_twice(*args: Any) -> None:
         clear(*args)
@@ -277,11 +242,16 @@ def test_somebody_else_may_have_cleared_it(
     monkeypatch.setattr(day.budget, "_clear", clear_twice)
 
     assert day.reserve(OWNER).attempts_left == 0
+    assert day.item()["attempts"]["SS"] == ["attempt 2"]
     assert day.item()["unjudged"]["SS"] == ["attempt 1"]
 
 
-def test_another_failure_of_the_table_is_raised_as_it_is(table: "DynamoDBClient") -> None:
-    budget = AttemptBudget(table, "no-such-table", LIMIT)
+def test_a_flight_is_kept_to_its_last_millisecond(table: "DynamoDBClient") -> None:
+    day = Day(table, 1)
+    day.reserve(STRANGER)
+    day.now += timedelta(seconds=FLIGHT_SECONDS, milliseconds=-1)
 
-    with pytest.raises(ClientError, match="ResourceNotFound"):
-        budget.reserve(KEY, "attempt 1", OWNER, NOON)
+    with pytest.raises(AttemptsInFlightError) as refusal:
+        day.reserve(OWNER)
+
+    assert refusal.value.retry_after == 1

@@ -19,8 +19,6 @@ from cmpassport.signing import SignatureScheme
 Numbers = dict[str, int]
 Damage = Callable[[Numbers], Numbers]
 
-REFUSED: Final = "the private key is damaged: its numbers do not belong together"
-
 
 def numbers_of(key: RSAPrivateKey) -> Numbers:
     private = key.private_numbers()
@@ -101,11 +99,3 @@ def test_a_damaged_key_signs_correctly_or_is_refused(
 
     for message in ("", "a preSign", "3000000000002026" * 8):
         assert SignatureScheme().sign(key, message) == SignatureScheme().sign(good, message)
-
-
-@pytest.mark.parametrize("kind", ["an even modulus", "a composite prime", "p and d", "dp and d"])
-def test_a_key_that_cannot_sign_is_refused_with_its_reason(
-    rsa_key: Callable[[int], RSAPrivateKey], kind: str
-) -> None:
-    with pytest.raises(KeyFormatError, match=f"^{REFUSED}$"):
-        load_private_key(text_of(DAMAGES[kind](numbers_of(rsa_key(2048)))))

@@ -26,11 +26,7 @@ def test_a_device_is_recognised_by_its_identifier_in_an_opaque_text() -> None:
     assert issue() == issue()
     assert len(base64.urlsafe_b64decode(issue())) == 33
     assert DEVICES.recognise(PEPPER, NUMBER, issue(), NOON) == SEED[:28]
-
-
-def test_a_known_device_keeps_its_identifier() -> None:
     renewed = issue(device="0f" * 14)
-
     assert DEVICES.recognise(PEPPER, NUMBER, renewed, NOON) == "0f" * 14
 
 
@@ -41,24 +37,26 @@ def test_a_device_is_known_for_its_days(days: int, known: bool) -> None:  # noqa
     assert (found is not None) is known
 
 
-@pytest.mark.parametrize(
-    ("pepper", "number"), [(b"q" * 64, NUMBER), (PEPPER, "b" * 64)], ids=["another pepper", "another number"]
-)
-def test_a_device_is_one_numbers(pepper: bytes, number: str) -> None:
-    assert DEVICES.recognise(pepper, number, issue(), NOON) is None
-
-
-@pytest.mark.parametrize("index", range(33))
-def test_a_changed_byte_is_noticed(index: int) -> None:
+def changed(index: int) -> str:
     data = bytearray(base64.urlsafe_b64decode(issue()))
     data[index] ^= 1
+    return base64.urlsafe_b64encode(data).decode()
 
-    assert DEVICES.recognise(PEPPER, NUMBER, base64.urlsafe_b64encode(data).decode(), NOON) is None
+
+OTHERS: Final[dict[str, tuple[bytes, str, str | None]]] = {
+    "another pepper": (b"q" * 64, NUMBER, issue()),
+    "another number": (PEPPER, "b" * 64, issue()),
+    **{f"byte {index}": (PEPPER, NUMBER, changed(index)) for index in range(33)},
+    **{
+        f"the text {text!r}": (PEPPER, NUMBER, text)
+        for text in (None, "", "A" * 43, "A" * 44, "号", "\ud800", f"{issue()}!")
+    },
+}
 
 
-@pytest.mark.parametrize("text", [None, "", "A" * 43, "A" * 44, "号", "\ud800", f"{issue()}!"])
-def test_any_other_text_is_as_none(text: str | None) -> None:
-    assert DEVICES.recognise(PEPPER, NUMBER, text, NOON) is None
+@pytest.mark.parametrize(("pepper", "number", "text"), OTHERS.values(), ids=OTHERS)
+def test_any_other_text_is_as_none(pepper: bytes, number: str, text: str | None) -> None:
+    assert DEVICES.recognise(pepper, number, text, NOON) is None
 
 
 def test_where_devices_are_off_none_is_issued_or_recognised() -> None:

@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from botocore.exceptions import ClientError
 
 from tests.support.fakes import FakeClock
 from verify.once import Claim, TokenReusedError, Tokens
@@ -30,14 +29,6 @@ def test_a_free_token_is_claimed_and_whatever_repeats_the_request_gets_that_clai
     assert claims == [CLAIM] * 3
 
 
-def test_another_request_is_refused(tokens: Tokens, clock: FakeClock) -> None:
-    tokens.claim(CLAIM, clock.now())
-
-    with pytest.raises(TokenReusedError) as refusal:
-        tokens.claim(ANOTHER, clock.now())
-    assert refusal.value.retry_after is None
-
-
 @pytest.mark.parametrize(("seconds", "holder"), [(299, CLAIM), (300, REPEAT)])
 def test_a_token_is_held_for_five_minutes(
     tokens: Tokens, clock: FakeClock, seconds: int, holder: Claim
@@ -58,12 +49,3 @@ def test_a_released_token_is_free_and_a_late_release_leaves_anothers_claim(
 
     with pytest.raises(TokenReusedError):
         tokens.claim(CLAIM, clock.now())
-
-
-def test_a_failure_of_the_table_is_raised_as_it_is(table: "DynamoDBClient", clock: FakeClock) -> None:
-    tokens = Tokens(table, "no-such-table")
-
-    with pytest.raises(ClientError, match="ResourceNotFound"):
-        tokens.claim(CLAIM, clock.now())
-    with pytest.raises(ClientError, match="ResourceNotFound"):
-        tokens.release(CLAIM)

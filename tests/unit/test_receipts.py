@@ -15,8 +15,9 @@ from joserfc.jwk import KeySet, RSAKey
 from cmpassport.receipt_keys import ReceiptKeys
 from cmpassport.secret_cache import SecretFormatError
 from cmpassport.settings import SettingsError
+from cmpassport.telemetry import metrics
 from tests.support.fakes import FakeClock
-from tests.support.receipt_secrets import HASH_KEY, LONG_AGO, new_key, part, public_pem, secret
+from tests.support.receipt_secrets import LONG_AGO, new_key, part, public_pem, secret
 from verify.outcome import Outcome
 from verify.receipt import Login, Receipts, parse_keys
 from verify.settings import NumberForm, ReceiptSettings
@@ -55,6 +56,7 @@ def test_a_receipt_says_who_what_for_whom_and_how_long(clock: FakeClock) -> None
 
     receipt = issue(receipts, outcome, nonce="n-1")
 
+    assert metrics.metric_set.keys() == {"ReceiptIssued"}
     assert part(receipt, 0) == {"alg": "ES256", "typ": "number-verification+jwt", "kid": keys.signing[0].kid}
     claims = {
         "iss": ISSUER,
@@ -86,12 +88,13 @@ def test_a_verdict_that_is_given_again_has_the_same_receipt_until_its_end_and_no
 
 
 def test_a_hash_is_one_that_the_business_can_make(clock: FakeClock) -> None:
-    text = secret((new_key(), LONG_AGO), hashKey=HASH_KEY)
+    hash_key = "k" * 32
+    text = secret((new_key(), LONG_AGO), hashKey=hash_key)
     receipts, _ = make(clock, text, replace(SETTINGS, number_form=NumberForm.HASH))
 
     claims = part(issue(receipts, verdict(clock)), 1)
 
-    assert claims["phoneNumHash"] == hmac.new(HASH_KEY.encode(), NUMBER.encode(), hashlib.sha256).hexdigest()
+    assert claims["phoneNumHash"] == hmac.new(hash_key.encode(), NUMBER.encode(), hashlib.sha256).hexdigest()
     assert not {"phoneNumMasked", "phoneNumJwe"} & set(claims)
     assert NUMBER not in str(claims)
 

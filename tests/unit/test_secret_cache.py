@@ -1,12 +1,9 @@
 """The secret cache: parsed once, refreshed by age or on demand, the last good one kept."""
 
-import json
 import threading
 import traceback
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
 
 import boto3
 import pytest
@@ -21,7 +18,6 @@ from cmpassport.secret_cache import (
     fetcher,
     read_fields,
 )
-from cmpassport.telemetry import secret_is_stale
 from tests.support.fakes import FakeClock
 
 MAX_AGE = 300.0
@@ -78,12 +74,11 @@ def test_a_secret_is_fetched_again_when_it_is_as_old_as_allowed(
     assert secret.get() == "version 2"
 
 
-@pytest.mark.parametrize("elapsed", [MAX_AGE, 3 * 86400])
 def test_the_last_good_secret_is_kept_when_a_refresh_fails_which_is_tried_again_after_ten_seconds(
-    source: Source, secret: CachedSecret[str], clock: FakeClock, elapsed: float
+    source: Source, secret: CachedSecret[str], clock: FakeClock
 ) -> None:
     source.error = Unavailable("planted")
-    clock.advance(elapsed)
+    clock.advance(3 * 86400)
     assert (secret.get(), source.fetched) == ("version 1", 2)
 
     clock.advance(9.999)
@@ -126,15 +121,14 @@ def test_refreshes_on_demand_happen_at_the_next_use_and_every_ten_seconds_at_mos
     assert (secret.get(), source.fetched, len(source.told)) == ("version 2", 3, 1)
 
 
-@pytest.mark.parametrize(("age", "refreshed"), [(MAX_AGE, 10), (0, MAX_AGE)])
 def test_a_refresh_that_is_put_off_happens_ten_seconds_later_and_none_earlier(
-    secret: CachedSecret[str], clock: FakeClock, age: float, refreshed: float
+    secret: CachedSecret[str], clock: FakeClock
 ) -> None:
-    clock.advance(age)
-
+    secret.put_off()  # is not due for long yet
+    clock.advance(MAX_AGE)
     secret.put_off()
 
-    clock.advance(refreshed - 0.001)
+    clock.advance(9.999)
     assert secret.get() == "version 1"
     clock.advance(0.001)
     assert secret.get() == "version 2"
@@ -168,17 +162,6 @@ def test_without_a_last_good_secret_a_failure_is_an_error_that_quotes_nothing(
     assert source.told == []
     source.error = None
     assert secret.get() == "version 2"
-
-
-def test_a_failed_refresh_is_logged_without_the_errors_text(
-    logged: Callable[[], list[dict[str, Any]]],
-) -> None:
-    secret_is_stale(Unavailable("planted"))
-
-    (line,) = logged()
-    assert line["level"] == "WARNING"
-    assert line["error"] == "Unavailable"
-    assert "planted" not in json.dumps(line)
 
 
 def test_many_threads_that_find_the_secret_too_old_fetch_it_once(clock: FakeClock) -> None:
@@ -219,7 +202,6 @@ def test_many_threads_that_find_the_secret_too_old_fetch_it_once(clock: FakeCloc
         ('"planted"', "the secret is not a JSON object"),
         ("null", "the secret is not a JSON object"),
         ('{"appKey": "  \\n"}', "the secret has no appKey"),
-        ('{"appKey": null}', "the secret has no appKey"),
         ('{"appKey": 17}', "the secret has no appKey"),
         ('{"appKey": "planted"}', "the secret has no platformPublicKey"),
     ],

@@ -1,7 +1,6 @@
 """SnapStart: what a snapshot may hold, and a function that was restored from one."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,13 +14,13 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cmpassport.start import begin
 from cmpassport.clock import utc_now
 from cmpassport.signing import SignatureScheme
-from tests.support.functions import APP_ID, VERIFY_ENVIRONMENT, event, signing_secret
+from local import ROOT
+from tests.support.functions import APP_ID, LAMBDA_ENVIRONMENT, event, signing_secret
 from tests.support.receipt_secrets import LONG_AGO, new_key, secret
 from tests.support.secrets_manager import CREDENTIALS_TOKEN, SecretsManager, secrets_manager
 from tests.support.signatures import verify
 from verify.message import format_timestamp
 
-ROOT: Final = Path(__file__).parents[2]
 SNAP_START: Final = {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}
 
 
@@ -68,20 +67,12 @@ def server(rsa_key: Callable[[int], RSAPrivateKey]) -> Iterator[SecretsManager]:
 def environment(server: SecretsManager) -> dict[str, str]:
     """Lambda's environment under SnapStart: no credentials, but where to get some."""
     return {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": os.pathsep.join(map(str, (ROOT / "functions", ROOT / "layers" / "crypto", ROOT))),
-        "PYTHONDONTWRITEBYTECODE": "1",  # code is read-only on Lambda
-        "AWS_LAMBDA_FUNCTION_NAME": "function",
-        "AWS_REGION": "cn-north-1",
-        "AWS_DEFAULT_REGION": "cn-north-1",
+        **LAMBDA_ENVIRONMENT,
+        **SNAP_START,
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{server.url}/credentials",
         "AWS_CONTAINER_AUTHORIZATION_TOKEN": CREDENTIALS_TOKEN,
         "AWS_ENDPOINT_URL": server.url,
-        "POWERTOOLS_SERVICE_NAME": "number-verification-test",
-        "POWERTOOLS_METRICS_NAMESPACE": "NumberVerification",
-        **VERIFY_ENVIRONMENT,
         "RECEIPT_SECRET_ID": "receipts",
-        **SNAP_START,
     }
 
 
