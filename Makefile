@@ -114,5 +114,5 @@ node-parts: $(patsubst %/package-lock.json,%/node_modules/done,$(shell git ls-fi
 $(JOSE4J):
 	-@mvn --quiet --batch-mode dependency:get -Dartifact=org.bitbucket.b_c:jose4j:0.9.6
 
-%/node_modules/done: %/package-lock.json
+%/node_modules/done: %/package.json %/package-lock.json
 	-@npm ci --silent --prefix $* && touch $@

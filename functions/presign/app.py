@@ -14,7 +14,7 @@ from cmpassport.keys import load_private_key
 from cmpassport.members import check_members
 from cmpassport.problems import Problem, ProblemError
 from cmpassport.secret_cache import CachedSecret, read_fields
-from cmpassport.telemetry import Metric, count, logger, secret_is_stale
+from cmpassport.telemetry import logger, secret_is_stale
 from presign.grammar import PreSignGrammar, PreSignRejectedError
 from presign.settings import Settings
 
@@ -39,9 +39,7 @@ def sign_presign(request: Request) -> Mapping[str, Any]:
     except PreSignRejectedError as error:
         logger.warning("a preSign was rejected", reason=str(error))
         raise ProblemError(Problem.PRESIGN_REJECTED, str(error)) from None
-    sign = _settings.common.scheme.sign(_key.get(), pre_sign)
-    count(Metric.PRESIGN_SIGNED)
-    return {"sign": sign}
+    return {"sign": _settings.common.scheme.sign(_key.get(), pre_sign)}
 
 
 handler = Endpoint(sign_presign, _settings.common.allowed_origins)

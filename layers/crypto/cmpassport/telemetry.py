@@ -24,13 +24,15 @@ metrics: Final = Metrics(namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE"
 class Metric(StrEnum):
     """Metric names; beside these, each refusal is counted under its code's name, as in `TokenRejected`.
 
+    A preSign that is signed counts nowhere: Lambda counts the calls, and a line for each would cost as much
+    processor time as all that is checked of it.
+
     A repeated request that gets a refusal again counts that again. Once for each call to the platform count
     its latency, verdicts, the four that end in `_CODE` (other answers, by who can fix them), no answer in
     time, and answers that are not the protocol's.
     """
 
     COLD_START = "ColdStart"
-    PRESIGN_SIGNED = "PreSignSigned"
     NUMBER_VERIFIED = "NumberVerified"
     NUMBER_REFUSED = "NumberRefused"
     OPERATOR_CODE = "OperatorCode"
