@@ -20,10 +20,12 @@ demo: .venv/demo  ## the whole flow on this machine, in a browser; Ctrl-C ends i
 	@exec $(BIN)/python -m local up --receipts encrypted $(ARGS)
 
 venv: .venv/demo  ## only .venv, for the operator's tools: .venv/bin/python -m tools
+	@echo "ready: .venv/bin/python -m tools"
 
 build: .venv-sam/done  ## check the template and build the bundle into .aws-sam; ARCHITECTURE=arm64 for arm64
 	@$(SAM) validate --lint
 	@$(SAM) build --parameter-overrides Architecture=$(or $(ARCHITECTURE),x86_64)
+	@echo "Next: sam deploy, without --guided, which would rewrite samconfig.toml."
 
 ##@ To change it
 test: .venv/dev  ## all tests that need nothing but pip's packages and a Chromium
