@@ -15,6 +15,7 @@ from botocore.session import get_session
 
 from local import ROOT
 from local.template import TemplateError
+from tests.support import parts
 from tests.support.templates import APPLICATION, asked, make, read
 from tools.commands import parser
 from tools.findings import UseError
@@ -66,15 +67,21 @@ def anchors(text: str) -> set[str]:
     return made
 
 
+def blocks() -> Iterator[tuple[str, str]]:
+    """Return the page and the text of each block of commands."""
+    for path in PAGES:
+        for language, block in _FENCE.findall(path.read_text(encoding="utf-8")):
+            if language == "sh":
+                yield name(path), block
+
+
 def commands() -> Iterator[Command]:
     """Return each command line of the pages: those of blocks, line by line, and those in a text."""
+    for page, block in blocks():
+        for line in block.replace("\\\n", " ").splitlines():
+            yield Command(page, line.strip().removesuffix(" &&"))
     for path in PAGES:
-        text = path.read_text(encoding="utf-8")
-        for language, block in _FENCE.findall(text):
-            if language == "sh":
-                for line in block.replace("\\\n", " ").splitlines():
-                    yield Command(name(path), line.strip())
-        for span in _SPAN.findall(without_fences(text)):
+        for span in _SPAN.findall(without_fences(path.read_text(encoding="utf-8"))):
             yield Command(name(path), span)
 
 
@@ -101,13 +108,22 @@ def test_every_link_of_a_page_leads_to_a_file_and_a_heading(path: Path) -> None:
             assert unquote(anchor) in anchors(other.read_text(encoding="utf-8")), target
 
 
-@pytest.mark.parametrize("path", PAGES, ids=name)
-def test_every_block_of_commands_is_one_that_a_shell_can_read(path: Path) -> None:
-    for language, block in _FENCE.findall(path.read_text(encoding="utf-8")):
-        if language == "sh":
-            read = subprocess.run(["sh", "-n"], input=block, capture_output=True, text=True, check=False)
-            assert (read.returncode, read.stderr) == (0, ""), block
-            assert not re.search(r"(^|\s)#", block, re.MULTILINE), "zsh takes no comments where one pastes"
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_every_block_of_commands_is_one_that_a_shell_can_read(shell: str) -> None:
+    with parts.required():
+        program = parts.command(shell, shell)
+    for page, block in blocks():
+        read = subprocess.run([program, "-n"], input=block, capture_output=True, text=True, check=False)
+        assert (read.returncode, read.stderr) == (0, ""), f"{page}: {block}"
+        assert not re.search(r"(^|\s)#", block, re.MULTILINE), "zsh takes no comments where one pastes"
+
+
+def test_a_block_that_is_pasted_deploys_nothing_after_a_build_or_an_import_that_failed() -> None:
+    """SAM CLI would deploy sources without packages, or make a new table beside the one that was kept."""
+    joined = [block.partition("sam deploy") for _, block in blocks() if "make build" in block]
+    assert [before for before, deploys, _ in joined if deploys and not re.search(r"&&\n *\S*$", before)] == []
+    assert any(deploys for _, deploys, _ in joined)
+    assert [page for page, block in blocks() if "change-set" in block and "sam deploy" in block] == []
 
 
 @pytest.mark.parametrize(
