@@ -44,6 +44,8 @@ def main(
     except ToolError as error:
         output.fail(error.text)
         return error.exit_code
+    except ModuleNotFoundError as error:
+        output.fail(text("package-missing", name=error.name))
     except KeyboardInterrupt:
         print(f"\n{output.words(text('stopped'))}", file=sys.stderr)
     except BrokenPipeError:  # the reader, such as head, has had enough

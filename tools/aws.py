@@ -26,8 +26,6 @@ _NONE: Final[Mapping[str, str]] = {}
 
 _AWS_ERRORS: Final = (BotoCoreError, ClientError, ResponseParserError, ValueError)
 """What a call of AWS raises; an endpoint that is not an address is a ValueError."""
-EVERYWHERE: Final = frozenset({"aws-unreachable", "aws-credentials", "aws-no-region", "aws-clock"})
-"""What the next call to the same service would meet too."""
 
 _NO_CREDENTIALS: Final = (
     exceptions.NoCredentialsError,
@@ -44,21 +42,19 @@ _BY_TYPE: Final[tuple[tuple[tuple[type[Exception], ...], str], ...]] = (
     ((BotoCoreError,), "refused"),
     ((ResponseParserError, ValueError), "unreachable"),
 )
-_OLD: Final = "ExpiredToken(Exception)?|InvalidAccessKeyId|InvalidClientTokenId|UnrecognizedClientException"
-_UNSIGNED: Final = "IncompleteSignature|MissingAuthenticationToken"
-_SIGNATURE: Final = "InvalidSignatureException|SignatureDoesNotMatch"
+_NOT_ACCEPTED: Final = (
+    "ExpiredToken(Exception)?|InvalidAccessKeyId|InvalidClientTokenId|UnrecognizedClientException"
+    "|IncompleteSignature|MissingAuthenticationToken|InvalidSignatureException|SignatureDoesNotMatch"
+    "|RequestExpired|RequestTimeTooSkewed|RequestInTheFuture"
+)
 _BY_CODE: Final = (
     ("UnknownOperation", "", "unreachable"),
-    ("AccessDenied(Exception)?", "kms", "kms-denied"),
-    ("AccessDenied(Exception)?|UnauthorizedOperation", "", "denied"),
-    ("DecryptionFailure|KMS.*", "", "kms-denied"),
+    ("AccessDenied(Exception)?|UnauthorizedOperation|DecryptionFailure|KMS.*", "", "denied"),
     ("ResourceNotFoundException", "staging label", "empty"),
     ("ResourceNotFoundException", "", "not-found"),
     ("ValidationError", "does not exist", "not-found"),  # CloudFormation's way to say so
     ("InvalidRequestException", "delet", "deleted"),
-    ("RequestExpired|RequestTimeTooSkewed|RequestInTheFuture", "", "clock"),
-    (_SIGNATURE, "expired|not yet current", "clock"),
-    (f"{_SIGNATURE}|{_OLD}|{_UNSIGNED}", "", "credentials"),
+    (_NOT_ACCEPTED, "", "credentials"),
 )
 """An error's code, words in its text, and the kind; the first that fits."""
 
@@ -77,7 +73,7 @@ class Aws:
         with errors_in_words():
             region = options.region or variables.get("AWS_REGION")
             self._session = boto3.Session(profile_name=options.profile, region_name=region, **keys)
-        if self._session.region_name is None:
+        if not self._session.region_name:
             raise UseError("aws-no-region", subject="AWS", name="-")
         self.region = str(self._session.region_name)
 

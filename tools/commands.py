@@ -31,7 +31,7 @@ _COMMANDS: Final[dict[str, tuple[str, SecretKind | None, str]]] = {
     "keys receipts rotate": ("tools.keys.receipts:rotate", _RECEIPTS, "--now --secret"),
     "keys receipts encryption-key": ("tools.keys.receipts:encryption_key", _RECEIPTS, "file --secret"),
     "keys receipts check": ("tools.keys.receipts:check", _RECEIPTS, "--secret"),
-    "doctor": ("tools.doctor:run", None, "--stack|--state --page --public --address-service --probe"),
+    "doctor": ("tools.doctor:run", None, "--stack|--state --page --address-service --probe"),
     "explain": ("tools.explain:run", None, "code|--list --stack|--state"),
     "plan": ("tools.plan:run", None, "parameters --config-env"),
 }
@@ -82,27 +82,28 @@ def parser(output: Output) -> Parser:
         epilog=output.words(text("help-end")),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    _add_option("--lang", whole, output)
     title = output.words(text("commands"))
     groups = {"": _subcommands(whole, title)}
     for words in (*_GROUPS, *_COMMANDS):
         above, _, name = words.rpartition(" ")
         about, rest = output.halves(text(f"help-{words.replace(' ', '-')}"))
         made = groups[above].add_parser(name, help=about, description=rest or about)
+        _add_option("--lang", made, output)
         if words in _GROUPS:
             groups[words] = _subcommands(made, title)
             continue
         run, kind, options = _COMMANDS[words]
-        for each in (
-            *options.split(),
-            *(("--profile", "--region") if words != "plan" else ()),
-            "--lang",
-        ):
+        for each in (*options.split(), *(("--profile", "--region") if words != "plan" else ())):
             exclusive = made.add_mutually_exclusive_group() if "|" in each else made
             for option in each.split("|"):
-                about = output.words(text(f"option-{option.lstrip('-')}"))
-                exclusive.add_argument(option, help=about, **_OPTIONS[option])
+                _add_option(option, exclusive, output)
         made.set_defaults(run=run, kind=kind)
     return whole
+
+
+def _add_option(option: str, to: "argparse._ActionsContainer", output: Output) -> None:
+    to.add_argument(option, help=output.words(text(f"option-{option.lstrip('-')}")), **_OPTIONS[option])
 
 
 def _subcommands(above: Parser, title: str) -> "argparse._SubParsersAction[Parser]":

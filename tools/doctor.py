@@ -6,20 +6,19 @@ verification unless --probe asks for it.
 
 import argparse
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from functools import cache
-from html.parser import HTMLParser
 from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
+
+from urllib3 import Timeout
 
 from cmpassport.keys import KeyFormatError
 from cmpassport.secret_cache import SecretFormatError
 from cmpassport.settings import SettingsError
 from jwks.settings import Settings as ReceiptKeysSettings
 from presign.settings import Settings as PreSignSettings
-from tools import ROOT
 from tools.aws import errors_in_words
 from tools.examination import (
     PEPPER,
@@ -44,13 +43,12 @@ from tools.findings import (
     unknown,
     warning,
 )
-from tools.given import read_file
 from tools.key_text import bare_public
 from tools.messages import Text, text
 from tools.output import Output
 from tools.secret_text import examine_together
 from tools.signed_probe import probe
-from tools.web import Fetched, fetch, is_page, origin_of, referer_of
+from tools.web import Fetched, fetch, is_page, origin_of, referer_of, tls_of_the_functions
 from verify.keyring import MIN_PEPPER_CHARACTERS
 from verify.receipt import parse_keys
 from verify.settings import Settings as VerifySettings
@@ -60,80 +58,57 @@ _SETTINGS: Final[dict[str, Any]] = {
     VERIFY: VerifySettings,
     RECEIPT_KEYS: ReceiptKeysSettings,
 }
-_SHARED: Final = (
-    *("APP_ID", "ALLOWED_ORIGINS", "SIGNATURE_ALGORITHM", "SIGNATURE_ENCODING"),
-    *("SIGNING_SECRET_ID", "RECEIPT_SECRET_ID"),
-)
-"""What the functions that have it read alike."""
 LINES: Final = {
     "test": "http://120.197.235.102/NumberAbility/h5/verifyVmMobileApi.htm",
     "production": "https://www.cmpassport.com/NumberAbility/h5/verifyVmMobileApi.htm",
 }
 """Addresses of the platform's two lines; an appId has 6 digits on the test line, 12 in production."""
+_SHARED: Final = ("APP_ID", "ALLOWED_ORIGINS", "SIGNATURE_ALGORITHM", "SIGNATURE_ENCODING", SIGNING, RECEIPTS)
+"""What the functions that have it read alike."""
 _PLATFORMS_DAILY_LIMIT: Final = 10
 """Verifications of a number in a day that the platform takes, unless the app has another limit there."""
-
-
-@cache
-def parameter(variable: str) -> str:
-    """Return the template's parameter behind a variable; empty where there is none."""
-    parameters, _, resources = (ROOT / "template.yaml").read_text(encoding="utf-8").partition("\nResources:")
-    found = re.search(rf"^ +{variable}: .*?!Ref (\w+)", resources, re.MULTILINE)
-    return found[1] if found and f"\n  {found[1]}:\n" in parameters else ""
-
-
-def _where_to_set(variable: str) -> Text:
-    """Say where a variable gets its value, as the beginning of a fix."""
-    name = parameter(variable)
-    return text("set-parameter" if name else "set-by-template", variable=variable, parameter=name)
+_LAST_POLICY: Final = re.compile(
+    r"""(?is).*<meta\b(?=[^>]*\bname=["']?referrer\b)[^>]*\bcontent=["']?\s*([a-z-]+)"""
+)
+"""The referrer policy that a page sets: the last one counts."""
 
 
 def _settings(examination: Examination) -> Iterator[Finding]:
-    """Say which variables the functions refuse, and which differ between them."""
-    variables = examination.variables
-    for function, own in variables.items():
+    """Say which variables the functions refuse, and hold the appId against the line (guide section 3.1)."""
+    for function, own in examination.variables.items():
         try:
             _SETTINGS[function].from_environment(own)
         except SettingsError as error:
-            yield fault("setting-wrong", function=function, reason=error, where=_where_to_set(error.name))
+            yield fault("setting-wrong", function=function, reason=error)
         else:
             yield fine("settings", function=function)
     for name in _SHARED:
-        holders = [function for function, own in variables.items() if name in own]
-        if len({variables[function][name] for function in holders}) > 1:
-            functions = ", ".join(holders)
-            yield fault("settings-differ", variable=name, functions=functions, where=_where_to_set(name))
-    verify, name = examination.settings, "DAILY_ATTEMPT_LIMIT"
-    if verify and verify.daily_attempt_limit >= _PLATFORMS_DAILY_LIMIT:
-        limits = {"limit": verify.daily_attempt_limit, "platforms": _PLATFORMS_DAILY_LIMIT}
-        yield warning("daily-limit-high", where=_where_to_set(name), variable=name, **limits)
-
-
-def _line(examination: Examination) -> Iterator[Finding]:
-    """Hold the appId's form against the line (guide section 3.1)."""
+        held = {each: own[name] for each, own in examination.variables.items() if name in own}
+        if len({*held.values()}) > 1:
+            yield fault("settings-differ", variable=name, functions=", ".join(held))
     if examination.settings is None:
         return
+    if (limit := examination.settings.daily_attempt_limit) >= _PLATFORMS_DAILY_LIMIT:
+        yield warning("daily-limit-high", limit=limit, platforms=_PLATFORMS_DAILY_LIMIT)
     app_id, url = examination.settings.common.app_id, examination.settings.platform_url
     host = urlsplit(url).hostname
-    own = {6: "test", 12: "production"}.get(len(app_id))
+    line = {6: "test", 12: "production"}.get(len(app_id))
     asked = next((name for name, each in LINES.items() if urlsplit(each).hostname == host), None)
-    values = {"app_id": app_id, "own": own, "line": asked, "host": host}
-    if own is None:
-        yield fault("app-id-form", digits=len(app_id), where=_where_to_set("APP_ID"))
-    elif asked is None:
-        yield fine("line-of-another", **values)
+    values = {"app_id": app_id, "own": line, "line": asked, "host": host}
+    if line is None:
+        yield fault("app-id-form", digits=len(app_id))
     else:
-        yield fine("line", **values) if asked == own else fault("line-mixed", **values)
+        yield fine("line", **values) if asked in {line, None} else fault("line-mixed", **values)
 
 
 def _pages(examination: Examination) -> Iterator[Finding]:
     """Hold allowed origins and pages against the guide's rules (section 2.3)."""
-    allowed, where = examination.origins, _where_to_set("ALLOWED_ORIGINS")
+    allowed = examination.origins
     yield fine("origins", origins=", ".join(allowed))
     url = examination.settings.platform_url if examination.settings else ""
     for origin in allowed if url == LINES["production"] else ():
         if origin.startswith("http:") and not _is_loopback(urlsplit(origin).hostname):
-            yield warning("origin-plain-http", origin=origin, where=where)
+            yield warning("origin-plain-http", origin=origin)
     if not examination.pages:
         yield unknown("page")
     for page in examination.pages:
@@ -141,7 +116,7 @@ def _pages(examination: Examination) -> Iterator[Finding]:
         if values["origin"] in allowed:
             yield fine("page-origin", **values)
         else:
-            yield fault("page-origin-not-allowed", where=where, **values)
+            yield fault("page-origin-not-allowed", **values)
         yield _judge_page(page, fetch("GET", page.partition("#")[0]))
 
 
@@ -155,115 +130,74 @@ def _is_loopback(host: str | None) -> bool:
 def _judge_page(url: str, page: Fetched) -> Finding:
     """Tell whether a page lets its whole address go out as the referer (return code 170001)."""
     address = referer_of(url)
-    if page.status // 100 == 3:  # noqa: PLR2004 - 3xx
-        return warning("page-redirects", page=address, status=page.status)
     if page.status != 200:  # noqa: PLR2004 - OK
         return warning("page-unreachable", page=address, why=page.why)
-    metas = _Metas()
-    metas.feed(page.body.decode("utf-8", "replace"))
-    if metas.policy in {"always", "unsafe-url"}:  # the guide's word, and the standard's for the same
+    found = _LAST_POLICY.match(page.body.decode("utf-8", "replace"))
+    if found and found[1].lower() in {"always", "unsafe-url"}:  # the guide's word, and the standard's
         return fine("page-referrer", page=address)
-    severity = Severity.FAULT if url.lower().startswith("https:") else Severity.WARNING
-    return Finding(severity, text("page-no-referrer", page=address))
-
-
-class _Metas(HTMLParser):
-    """Finds the referrer policy that a page sets: the last one counts."""
-
-    policy: str | None = None
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note a meta element's policy."""
-        given = {name: (value or "").strip().lower() for name, value in attrs}
-        if tag == "meta" and given.get("name") == "referrer":
-            self.policy = given.get("content", "")
+    return fault("page-no-referrer", page=address)
 
 
 def _platform(examination: Examination) -> Iterator[Finding]:
-    """Say how far reaching the platform from here came."""
-    contact, verify = examination.contact, examination.settings
-    if contact is None or verify is None:
+    """Say whether the platform answers here, and from where it is called (return code 110004)."""
+    if examination.settings is None:
         return
-    host, limits = urlsplit(verify.platform_url).hostname, verify.limits
-    values = {"host": host, "why": contact.why, "connect": f"{limits.connect:g}", "read": f"{limits.read:g}"}
+    url, limits = examination.settings.platform_url, examination.settings.limits
+    timeout = Timeout(connect=limits.connect, read=limits.read)
+    contact = fetch("GET", url, timeout, tls_of_the_functions())
+    values = {"host": urlsplit(url).hostname, "why": contact.why, "stage": contact.stage}
     if contact.status:
         yield fine("platform", **values)
-    elif examination.is_local:
-        yield fault(f"platform-{contact.stage}", **values)
-    else:
-        yield warning("platform-not-from-here", **values)
+    else:  # the functions of a deployment have a way of their own
+        severity = Severity.FAULT if examination.is_local else Severity.WARNING
+        yield Finding(severity, text("platform-unreachable", **values))
+    if examination.egress:
+        yield fine("egress", addresses=", ".join(examination.egress))
+    elif not examination.is_local:
+        yield warning("egress-not-known")
+    elif not _is_loopback(values["host"]):
+        yield unknown("egress-not-asked")
 
 
 def _address_by(service: str) -> tuple[str, ...]:
     """Ask a service for the address from which this machine goes out."""
-    answer = fetch("GET", service).body[:1000].decode("ascii", "replace")
-    for word in re.findall(r"[0-9A-Fa-f.:]{3,45}", answer):
-        with suppress(ValueError):
-            if (address := ip_address(word.strip(".:"))).is_global:
-                return (str(address),)
+    with suppress(ValueError):
+        return (str(ip_address(fetch("GET", service).body[:100].decode("ascii", "replace").strip())),)
     return ()
 
 
-def _address(examination: Examination) -> Iterator[Finding]:
-    """Say from where the platform is called, so that it can be reported (return code 110004)."""
-    url = examination.settings.platform_url if examination.settings else ""
-    if examination.egress:
-        yield fine("egress", addresses=", ".join(examination.egress))
-    elif not examination.is_local:
-        own_network = examination.own_network
-        yield unknown("egress-own-network") if own_network else warning("egress-not-fixed")
-    elif _is_loopback(urlsplit(url).hostname):
-        yield fine("egress-none")
-    else:
-        yield unknown("egress-not-asked")
-
-
 def _secrets(examination: Examination) -> Iterator[Finding]:
-    """Say of each secret whether it can be read."""
+    """Say of each secret whether it can be read, and what is wrong with the keys in them."""
     for variable in (SIGNING, VERIFICATION, PEPPER):
         yield _secret(examination, variable)
+    keys = examination.keys
+    yield from (*keys.findings, *examine_together(keys.own, None, keys.platform))
 
 
 def _secret(examination: Examination, variable: str) -> Finding:
     found, name = examination.secret(variable), examination.secret_name(variable)
-    title = text(f"secret-of-{variable}")
     if found is None:
-        return unknown("not-checked", what=title)
+        return unknown("not-checked", what=name)
     if isinstance(found, Text):
         return Finding(Severity.FAULT, found)
     if variable == PEPPER and len(found.strip()) < MIN_PEPPER_CHARACTERS:
         return fault("pepper-short", name=name, least=MIN_PEPPER_CHARACTERS)
-    return fine("secret", title=title, name=name)
-
-
-def _keys(examination: Examination) -> Iterator[Finding]:
-    """Say what is in the two secrets, and hold the keys against each other."""
-    own, (reported, found) = examination.keys, examination.reported
-    for variable in (SIGNING, VERIFICATION):
-        if not isinstance(examination.secret(variable), str):
-            yield unknown("not-checked", what=text(f"secret-of-{variable}"))
-    yield from (*own.findings, *found)
-    if reported is None and not found:
-        yield unknown("pair-unknown")
-    yield from examine_together(own.own, reported, own.platform)
+    return fine("secret", name=name)
 
 
 def _table(examination: Examination) -> Iterator[Finding]:
     """Describe the table of attempts; whoever runs the doctor is not the function, so nothing is written."""
-    if examination.settings is None or examination.secret(PEPPER) is None:
-        yield unknown("not-checked", what=text("step-table"))
+    if examination.settings is None:
         return
     name, aws = examination.settings.table_name, examination.aws
     try:
-        with errors_in_words(name, aws.region):
+        with errors_in_words(f"table {name}", aws.region):
             status = aws.client("dynamodb").describe_table(TableName=name)["Table"]["TableStatus"]
     except ToolError as error:
         yield Finding(Severity.FAULT, error.text)
-        return
-    if status in {"ACTIVE", "UPDATING"}:
-        yield fine("table", table=name, status=status)
     else:
-        yield warning("table-status", table=name, status=status)
+        good = status in {"ACTIVE", "UPDATING"}
+        yield (fine if good else warning)("table" if good else "table-status", table=name, status=status)
 
 
 def _receipts(examination: Examination) -> Iterator[Finding]:
@@ -290,15 +224,10 @@ def _receipts(examination: Examination) -> Iterator[Finding]:
     if signing.kid in published:
         yield fine("receipt-keys", url=url)
     else:
-        yield fault(
-            "receipt-keys-other" if any(published) else "receipt-keys-missing", url=url, why=answer.why
-        )
+        yield fault("receipt-keys-missing", url=url, why=answer.why)
 
 
-_STEPS: Final[tuple[Callable[[Examination], Iterable[Finding]], ...]] = (
-    *(_settings, _line, _pages, _platform),
-    *(_secrets, _keys, _table, _receipts, _address),
-)
+_STEPS: Final = (_settings, _pages, _platform, _secrets, _table, _receipts)
 """In an order in which causes come before their consequences."""
 
 
@@ -307,8 +236,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     for url in filter(None, (*options.page, options.address_service)):
         if not is_page(url):
             raise UseError("not-an-address")
-    public_key = read_file(options.public).strip() if options.public else ""
-    examination = find(options, tuple(options.page), public_key)
+    examination = find(options, tuple(options.page))
     if examination.is_local and options.address_service:
         examination.egress = _address_by(options.address_service)
     output.given = {**output.given, **examination.shown_secrets()}

@@ -4,26 +4,19 @@ import argparse
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from urllib3 import Timeout
-
-from cmpassport.secret_cache import SecretFormatError, read_fields
 from cmpassport.settings import SettingsError
 from local import state
-from tools.aws import EVERYWHERE, Aws, errors_in_words
-from tools.findings import Finding, ToolError, UseError, fault, fine, warning
+from tools.aws import Aws, errors_in_words
+from tools.findings import Finding, ToolError, UseError, fine, warning
 from tools.given import SecretKind, is_name, of_secrets
 from tools.messages import Text, text
-from tools.secret_text import APP_KEY, Keys, examine_reported, examine_signing, examine_verification
+from tools.secret_text import Keys, examine_signing, examine_verification
 from tools.store import Store
-from tools.web import Fetched, fetch, tls_of_the_functions
-from verify.message import Credentials
 from verify.settings import Settings
 
 PRESIGN: Final = "PreSignFunction"
@@ -36,6 +29,8 @@ PEPPER: Final = "PEPPER_SECRET_ID"
 RECEIPTS: Final = "RECEIPT_SECRET_ID"
 
 _ARN: Final = re.compile(r"arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:(.+?)(?:-[A-Za-z0-9]{6})?")
+_RELEASE: Final = re.compile(r"\bRelease ([A-Za-z0-9._-]+), settings .*")
+"""How a description of template.yaml ends: a version has no more, $LATEST has words before it."""
 _STACK: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,127}|arn:[a-z-]+:cloudformation:[A-Za-z0-9:/-]+")
 
 
@@ -49,12 +44,8 @@ class Examination:
         The functions' environment variables, by logical id.
     api
         The API's base address, without a trailing slash; empty where there is none to call.
-    reported_key
-        The customer's public key as reported to the open platform; empty where it is not known.
     egress
-        The addresses from which the platform is called; empty where they are not fixed or not known.
-    own_network
-        Whether a deployment runs in a VPC, whose addresses the stack does not know.
+        The addresses from which the platform is called; empty where they are not known.
     """
 
     name: Text
@@ -63,11 +54,9 @@ class Examination:
     aws: Aws
     now: Callable[[], datetime]
     api: str
-    reported_key: str
     pages: tuple[str, ...]
     findings: tuple[Finding, ...] = ()
     egress: tuple[str, ...] = ()
-    own_network: bool = False
     _secrets: dict[str, str | Text] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -100,14 +89,9 @@ class Examination:
         return of_secrets(dict(zip(SecretKind, map(self.secret_name, variables), strict=True)))
 
     def secret(self, variable: str) -> str | Text | None:
-        """Return a secret's text, or what is said where there is none; None where it was not asked for.
-
-        After an error that the next secret would meet too, no other is asked for.
-        """
+        """Return a secret's text, or what is said where there is none; None where none is named."""
         name = self.secret_id(variable)
         if variable not in self._secrets and name:
-            if any(isinstance(each, Text) and each.key in EVERYWHERE for each in self._secrets.values()):
-                return None
             try:
                 self._secrets[variable] = Store(self.aws).read(name)
             except ToolError as error:
@@ -125,41 +109,16 @@ class Examination:
             theirs = examine_verification(verification, self.secret_name(VERIFICATION))
         return Keys(own.own, theirs.platform, (*own.findings, *theirs.findings))
 
-    @cached_property
-    def reported(self) -> tuple[RSAPublicKey | None, tuple[Finding, ...]]:
-        """The public key that the open platform has, None where not known, and what is wrong with it."""
-        return examine_reported(self.reported_key, text("reported-key")) if self.reported_key else (None, ())
-
-    def credentials(self) -> Credentials | None:
-        """Return what a request is signed and encrypted with; None where any of it is wrong."""
-        own, theirs, settings = self.keys.own, self.keys.platform, self.settings
-        try:
-            (app_key,) = read_fields(str(self.secret(VERIFICATION)), APP_KEY)
-        except SecretFormatError:
-            return None
-        if own is None or theirs is None or settings is None:
-            return None
-        return Credentials(settings.common.app_id, app_key, theirs, own, settings.common.scheme)
-
-    @cached_property
-    def contact(self) -> Fetched | None:
-        """The platform's answer to a request that asks for nothing, in the functions' time and TLS."""
-        if self.settings is None:
-            return None
-        limits = self.settings.limits
-        timeout = Timeout(connect=limits.connect, read=limits.read)
-        return fetch("GET", self.settings.platform_url, timeout, tls_of_the_functions())
-
 
 def is_named(options: argparse.Namespace) -> bool:
     """Tell whether the command line names a stack."""
     return options.stack is not None or options.state is not None
 
 
-def find(options: argparse.Namespace, pages: tuple[str, ...] = (), public_key: str = "") -> Examination:
+def find(options: argparse.Namespace, pages: tuple[str, ...] = ()) -> Examination:
     """Find what the command line names: by default the running local stack."""
     if options.stack is not None:
-        return _deployed(options, pages, public_key)
+        return _deployed(options, pages)
     path = options.state or state.DEFAULT_FILE
     functions = state.find_functions(path)
     if not functions:
@@ -172,12 +131,11 @@ def find(options: argparse.Namespace, pages: tuple[str, ...] = (), public_key: s
         aws=Aws(options, {**functions[VERIFY].variables, "AWS_REGION": content["region"]}),
         now=options.clock,
         api=content["api"],
-        reported_key=public_key or content["customerPublicKey"],
         pages=pages or (f"{content['page']}/",),
     )
 
 
-def _deployed(options: argparse.Namespace, pages: tuple[str, ...], public_key: str) -> Examination:
+def _deployed(options: argparse.Namespace, pages: tuple[str, ...]) -> Examination:
     """See what CloudFormation says of a stack, and what Lambda runs of its functions."""
     if not _STACK.fullmatch(options.stack):  # which is not shown: it may be anything
         raise UseError("no-stack-name")
@@ -186,18 +144,11 @@ def _deployed(options: argparse.Namespace, pages: tuple[str, ...], public_key: s
     with errors_in_words(f"stack {options.stack}", aws.region):
         stack = aws.client("cloudformation").describe_stacks(StackName=options.stack)["Stacks"][0]
         outputs = {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", ())}
-        parameters = {item["ParameterKey"]: item["ParameterValue"] for item in stack.get("Parameters", ())}
-        status = status_of(stack["StackStatus"], where)
+        status = _status_of(stack["StackStatus"], where)
         running = {name: _function(aws, options.stack, name) for name in (PRESIGN, VERIFY)}
         receipts = running[VERIFY]["Variables"]
-        if receipts.get("RECEIPT_SECRET_ID") and receipts.get("RECEIPTS", "on") != "off":
+        if receipts.get(RECEIPTS) and receipts.get("RECEIPTS", "on") != "off":
             running[RECEIPT_KEYS] = _function(aws, options.stack, RECEIPT_KEYS)
-    broken = [
-        fault("function-failed", function=name, state=state, reason=each.get(f"{state}ReasonCode", "-"))
-        for name, each in running.items()
-        for state in ("State", "LastUpdateStatus")
-        if each.get(state) == "Failed"
-    ]
     return Examination(
         name=text("target-stack", **where),
         is_local=False,
@@ -205,58 +156,46 @@ def _deployed(options: argparse.Namespace, pages: tuple[str, ...], public_key: s
         aws=aws,
         now=options.clock,
         api=outputs.get("ApiUrl", "").rstrip("/"),
-        reported_key=public_key,
         pages=pages,
-        findings=(status, *_releases(running, settled=status.text.key != "stack-in-progress"), *broken),
-        egress=tuple(filter(None, re.split(r"[,\s]+", outputs.get("EgressAddresses", "")))),
-        own_network=bool(parameters.get("SubnetIds")),
+        findings=(status, *_releases(running, settled="IN_PROGRESS" not in stack["StackStatus"])),
     )
 
 
-def status_of(status: str, where: Mapping[str, Any]) -> Finding:
+def _status_of(status: str, where: Mapping[str, Any]) -> Finding:
     """Say how far a deployment is; a ToolError where it was never whole."""
     if status in {"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"}:
         return fine("stack-found", status=status, **where)
-    if status in {"UPDATE_ROLLBACK_COMPLETE", "IMPORT_ROLLBACK_COMPLETE"}:
-        return warning("stack-rolled-back", status=status, **where)
-    if status.endswith("_IN_PROGRESS"):
-        return warning("stack-in-progress", status=status, **where)
+    if status.endswith(("UPDATE_ROLLBACK_COMPLETE", "IMPORT_ROLLBACK_COMPLETE", "_IN_PROGRESS")):
+        return warning("stack-unsettled", status=status, **where)
     raise ToolError("stack-unfinished", status=status, **where)
 
 
 def _function(aws: Aws, stack: str, logical_id: str) -> dict[str, Any]:
-    """Return the configuration of what runs, with its variables: of the alias `live` where there is one."""
-    functions: Any = aws.client("lambda")
-    try:
-        with errors_in_words(f"function {logical_id}", aws.region):
-            resource = aws.client("cloudformation").describe_stack_resource(
-                StackName=stack, LogicalResourceId=logical_id
-            )
-            name = resource["StackResourceDetail"]["PhysicalResourceId"]
-            found = latest = functions.get_function_configuration(FunctionName=name)
-            with suppress(functions.exceptions.ResourceNotFoundException):
-                found = functions.get_function_configuration(FunctionName=name, Qualifier="live")
-    except ToolError as error:
-        if error.text.key != "aws-not-found":
-            raise
-        raise ToolError("function-missing", stack=stack, function=logical_id) from None
+    """Return what runs, the alias `live`, which the API calls; `Latest` describes what was deployed last."""
+    with errors_in_words(f"{stack}, {logical_id}", aws.region):
+        resource = aws.client("cloudformation").describe_stack_resource(
+            StackName=stack, LogicalResourceId=logical_id
+        )
+        name = resource["StackResourceDetail"]["PhysicalResourceId"]
+        functions = aws.client("lambda")
+        latest = functions.get_function_configuration(FunctionName=name)
+        found = functions.get_function_configuration(FunctionName=name, Qualifier="live")
     environment = found.get("Environment", {})
     if "Error" in environment:
-        raise ToolError("aws-kms-denied", subject=logical_id, name=environment["Error"].get("ErrorCode"))
+        raise ToolError("aws-denied", subject=logical_id, name=environment["Error"].get("ErrorCode"))
     return {**found, "Variables": environment.get("Variables", {}), "Latest": latest.get("Description", "")}
 
 
 def _releases(running: Mapping[str, Mapping[str, Any]], *, settled: bool) -> Iterator[Finding]:
     """Say which release runs, by the description of its version; and whether it is the one deployed last."""
     for function, each in running.items():
-        runs, latest = _release(each.get("Description", "")), _release(each["Latest"])
-        said = {"function": function, "release": runs, "version": each["Version"]}
-        if settled and latest and each.get("Description", "") != each["Latest"]:
-            yield warning("release-set-back", latest=latest, **said)
-        elif runs:
+        runs, latest = (_RELEASE.search(each.get(name, "")) for name in ("Description", "Latest"))
+        if runs is None:
+            continue
+        said = {"function": function, "release": runs[1], "version": each["Version"]}
+        if not settled or latest is None or latest[0] == runs[0]:
             yield fine("release", **said)
-
-
-def _release(description: str) -> str:
-    found = re.search(r"\bRelease ([A-Za-z0-9._-]+)", description)
-    return found[1] if found else ""
+        elif latest[1] == runs[1]:
+            yield warning("release-former-settings", **said)
+        else:
+            yield warning("release-set-back", latest=latest[1], **said)

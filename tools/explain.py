@@ -22,11 +22,6 @@ CODES: Final = tuple(key.removeprefix("code-") for key in table() if key.startsw
 _UNKNOWN: Final = look_up("").description
 _SDK: Final = frozenset({"500", "170001", "111002"})
 """Codes that the page gets from the SDK, before this service is asked anything."""
-_BACK_END: Final = frozenset(
-    {"unknown_key", "wrong_iss", "wrong_aud", "wrong_nonce", "wrong_type", "wrong_algorithm"}
-    | {"expired", "already_used", "malformed", "bad_signature", "keys_unavailable"}
-)
-"""Why a business's back end refuses a receipt."""
 _RETURN_CODE: Final = re.compile(r"[0-9]{1,10}", re.ASCII)
 _WIDTH: Final = 16
 
@@ -54,8 +49,7 @@ def explain(code: str, output: Output) -> Iterator[str]:
     if _RETURN_CODE.fullmatch(code) and (code in CODES or not refusals):
         yield from _return_code(code, output)
     elif code in CODES and not refusals:  # what the client in a page, or a back end, reports
-        source = "source-back-end" if code in _BACK_END else "source-page"
-        yield from _lines(code, output, {"source": text(source)}, {})
+        yield from _lines(code, output, {}, {})
     elif not refusals:  # it is not repeated: it may be a key
         raise UseError("no-such-code", near=_near(code))
     if refusals and code.isdigit():

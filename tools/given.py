@@ -6,13 +6,11 @@ A line that is copied acts on the same secret, in the same place.
 import re
 import shlex
 import sys
-import tomllib
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
-from tools import ROOT
 from tools.findings import ToolError, UseError
 from tools.messages import Text, text
 
@@ -62,11 +60,9 @@ def secret_name(word: str) -> str:
 def given(options: Mapping[str, Any]) -> dict[str, str]:
     """Return what completes a shown command, each after a blank; empty where nothing was named.
 
-    `aws` has --profile and --region, `at` the deployment, `deploy`, `env` and `stack_at` the stack that
-    a secret's name suggests; see `of_secrets` for the others.
+    `aws` has --profile and --region, `at` the deployment, `stack_at` the stack that a secret's name
+    suggests; see `of_secrets` for the others.
     """
-    if [*options.values()].count(_STANDARD_INPUT) > 1:
-        raise UseError("standard-input-twice")
     kind, secret = options.get("kind"), options.get("secret") or ""
     secrets = {kind: secret or None}
     base, _, last = secret.rpartition("/")
@@ -75,10 +71,7 @@ def given(options: Mapping[str, Any]) -> dict[str, str]:
         secrets = {each: f"{base}/{each.name.lower()}" for each in SecretKind}
     if options.get("verification_secret"):
         secrets[SecretKind.VERIFICATION] = options["verification_secret"]
-    environment = _written(config_env=_environment(of_stack))
     return {
-        "env": environment,
-        "deploy": environment or _written(stack_name=of_stack),
         "stack_at": _written(stack=of_stack or SecretKind.SIGNING.value.partition("/")[0]),
         "aws": _written(profile=options.get("profile"), region=options.get("region")),
         "at": _written(stack=options.get("stack"), state=options.get("state")),
@@ -92,17 +85,6 @@ def of_secrets(secrets: Mapping[Any, str | None]) -> dict[str, str]:
     both = {"secret": SecretKind.SIGNING, "verification_secret": SecretKind.VERIFICATION}
     check = _written(**{option: secrets.get(kind) for option, kind in both.items()}) if named else ""
     return {**{kind.name.lower(): _written(secret=named.get(kind)) for kind in SecretKind}, "check": check}
-
-
-def _environment(stack: str) -> str:
-    """Return a stack's environment of samconfig.toml; empty for the default or none."""
-    document = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
-    for name, each in document.items():
-        if stack and name != "default" and isinstance(each, dict):
-            parameters = each.get("global", {}).get("parameters", {})
-            if parameters.get("stack_name") == stack:
-                return name
-    return ""
 
 
 def _written(**options: Any) -> str:

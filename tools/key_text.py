@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
@@ -109,12 +110,12 @@ def _examine(content: str, name: Name, load: Callable[[str], _K], owner: str) ->
             break
     if key is not None and not met:
         return Examined(key, (_size(key, name, owner),), key)
-    values: dict[str, Any] = {each: text(f"{each}-{owner}") for each in ("again", "exposed")}
-    values["name"] = name
+    values: dict[str, Any] = {"name": name, "again": text(f"again-{owner}")}
     certain = key is not None or instead is not None
     wrong = [(each.code, values) for each in met if certain or not each.tentative]
     if instead is not None:
-        wrong.append((instead[0], {**values, **instead[1]}))
+        at_home = load is load_public_key or instead[0] != "certificate"
+        wrong.append((instead[0] if at_home else "certificate-for-private", {**values, **instead[1]}))
     elif key is None:
         wrong.append((_damage(plain), values))
     taken = all(each.taken for each in met)
@@ -211,24 +212,25 @@ def _named(code: str, loaded: Any, wanted: str) -> _Named | None:
 # What often happens to a key on its way, and how it is undone.
 
 
-def _json(content: str) -> Any:
-    try:
-        return json.loads(content)
-    except ValueError:
-        return None
-
-
 def _without_quotes(content: str) -> str:
-    inner = _json(content)
-    if isinstance(inner, str):
-        return inner
+    if content.startswith('"'):
+        with suppress(ValueError):
+            return str(json.loads(content))
     return re.sub(r"""^\s*(['"`])(.+)\1\s*$""", r"\2", content, flags=re.DOTALL)
 
 
 def _out_of_json(content: str) -> str:
-    inner = _json(content)
-    values = [each for each in inner.values() if isinstance(each, str)] if isinstance(inner, dict) else []
-    return max(values, key=len, default=content)
+    with suppress(ValueError, AttributeError):
+        values = [each for each in json.loads(content).values() if isinstance(each, str)]
+        return max(values, key=len, default=content)
+    return content
+
+
+def _out_of_base64(content: str) -> str:
+    with suppress(ValueError):
+        inner = base64.b64decode("".join(content.split()), validate=True).decode("ascii")
+        return inner if inner.startswith(("-----BEGIN", "MI")) else content
+    return content
 
 
 def _out_of_xml(content: str) -> str:
@@ -242,14 +244,6 @@ def _out_of_xml(content: str) -> str:
         return bare_private(rsa.RSAPrivateNumbers(p, q, d, dp, dq, inverse, public).private_key())
     except (KeyError, ValueError):
         return content
-
-
-def _out_of_base64(content: str) -> str:
-    try:
-        inner = base64.b64decode("".join(content.split()), validate=True).decode("ascii")
-    except ValueError:
-        return content
-    return inner if inner.startswith(("-----BEGIN", "MI")) else content
 
 
 def _padded(content: str) -> str:

@@ -4,6 +4,7 @@ A message that tells what to do has it after an arrow: `what is wrong → what t
 values; those of `tools.given` complete the commands that are shown.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 ARROW: Final = " → "
+_BETWEEN_HAN: Final = re.compile("(?<=[\u4e00-\u9fff]) (?=[\u4e00-\u9fff])")
+"""The blank that a name beside Chinese has, where the name is Chinese too."""
 
 
 class Language(StrEnum):
@@ -36,14 +39,15 @@ class Text:
             name: value.say(language, given) if isinstance(value, Text) else value
             for name, value in self.values.items()
         }
-        return table()[self.key][language].format_map(_Known({**given, **values}))
+        said = table()[self.key][language].format_map(_Known({**given, **values}))
+        return _BETWEEN_HAN.sub("", said)
 
 
 class _Known(dict[str, Any]):
     """Values by name; an option that the command line did not name is left out of a shown command."""
 
     def __missing__(self, name: str) -> str:
-        return "python -m tools" if name == "tools" else ""
+        return ".venv/bin/python -m tools" if name == "tools" else ""
 
 
 def text(key: str, /, **values: Any) -> Text:

@@ -1,6 +1,5 @@
 """What people read and are asked: findings in groups, no command broken over lines, no secret echoed."""
 
-import os
 import re
 import shutil
 import sys
@@ -18,12 +17,7 @@ _WIDE: Final = re.compile("[\u2e80-\uffef]")
 """What takes two columns of a terminal, roughly: Chinese and its punctuation."""
 _COMMAND: Final = re.compile(r"`[^`]*`")
 _HELD: Final = "\N{NO-BREAK SPACE}"
-_MARKS: Final = {
-    Severity.OK: ("✓", "32"),
-    Severity.UNKNOWN: ("·", "2"),
-    Severity.WARNING: ("!", "33"),
-    Severity.FAULT: ("✗", "31"),
-}
+_MARKS: Final = dict(zip(Severity, "✓·!✗", strict=True))
 
 
 class Output:
@@ -70,12 +64,8 @@ class Output:
             print(f"\n{self.words(text(title))}")
         for finding in found:
             self._counts[finding.severity] += 1
-            mark, colour = _MARKS[finding.severity]
             said, fix = self.halves(finding.text)
-            line = wrapped(said, f"  {mark} ")
-            if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
-                line = line.replace(mark, f"\x1b[{colour}m{mark}\x1b[0m", 1)
-            print(line)
+            print(wrapped(said, f"  {_MARKS[finding.severity]} "))
             if fix:
                 print(wrapped(fix, "    → "))
         return found

@@ -99,20 +99,13 @@ def examine_together(
 ) -> Iterator[Finding]:
     """Examine how keys belong together; None for what is not there or is not a key."""
     own = None if private_key is None else private_key.public_key()
-    if own is not None and reported is not None and reported == platform_key != own:
-        yield fault("platforms-key-reported", line=bare_public(own))
-        return
-    if own is not None and reported is not None:
+    if reported is not None and reported == platform_key != own:
+        yield fault("platforms-key-reported")
+    elif own is not None and reported is not None:
         prints = {"own": fingerprint(own), "reported": fingerprint(reported), "line": bare_public(own)}
         yield fine("pair", **prints) if own == reported else fault("no-pair", **prints)
-    if platform_key is None:
-        return
-    if own is None and platform_key == reported:
-        yield fault("one-key-in-both-places")
-    elif platform_key == own:
+    if platform_key is not None and platform_key == own:
         yield fault("own-key-as-platforms")
-    elif own is not None:
-        yield fine("platform-key-apart")
 
 
 # The text and its fields.
@@ -139,7 +132,7 @@ def _wrong_text(content: str, name: Name, missing: str, kind: SecretKind) -> Fin
     try:
         document = read_object(content)
     except SecretFormatError:
-        return fault("bare-key" if _is_key_alone(content) else "not-json", **words)
+        return fault("not-json", **words)
     others = {each for members in _MEMBERS.values() for each in members if each not in wanted} & {*document}
     if others and not {*wanted} & {*document}:
         return fault("secrets-swapped", field=missing, held=", ".join(sorted(others)), **words)
@@ -155,6 +148,6 @@ def _app_key(app_key: str, name: Name, platform_key: RSAPublicKey | None) -> Fin
         return fault("app-key-long", name=name, length=length, room=room)
     if _USUAL_APP_KEY.fullmatch(app_key):
         return fine("app-key", name=name)
-    is_app_id = re.fullmatch(r"[0-9]{6}|[0-9]{12}", app_key)
-    kind = "app-id" if is_app_id else "twice" if half * 2 == app_key else "unusual"
-    return warning(f"app-key-{kind}", name=name, length=length)
+    if re.fullmatch(r"[0-9]{6}|[0-9]{12}", app_key):
+        return fault("app-key-app-id", name=name, length=length)
+    return warning(f"app-key-{'twice' if half * 2 == app_key else 'unusual'}", name=name, length=length)

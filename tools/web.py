@@ -7,36 +7,26 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from urllib3 import PoolManager, Timeout
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    NameResolutionError,
-    NewConnectionError,
-    SSLError,
-)
+from urllib3 import PoolManager, Timeout, exceptions
 
 _PAGE_BYTES: Final = 1 << 20
-_STAGES: Final[tuple[tuple[type[Exception], str], ...]] = (
-    (NameResolutionError, "name"),
-    (NewConnectionError, "connection"),
-    (ConnectTimeoutError, "connection"),
-    (SSLError, "tls"),
-    (Exception, "http"),
-)
+_STAGES: Final[Mapping[type[Exception], str]] = {
+    exceptions.NameResolutionError: "DNS",
+    exceptions.NewConnectionError: "TCP",
+    exceptions.ConnectTimeoutError: "TCP",
+    exceptions.SSLError: "TLS",
+    Exception: "HTTP",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """An HTTP answer, or the stage at which there was none: name, connection, tls or http.
-
-    `headers` have their names in lower case; `why` is the status or the kind of failure, in short.
-    """
+    """An HTTP answer, or the `stage` at which there was none; `why` is its status or the failure."""
 
     why: str
     status: int = 0
-    headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = field(default=b"", repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
     stage: str = ""
 
     def document(self) -> dict[str, Any]:
@@ -63,12 +53,11 @@ def fetch(
         )
         body = response.read(_PAGE_BYTES, decode_content=True)
         response.close()
-    except (HTTPError, OSError) as error:
-        stage = next(stage for kind, stage in _STAGES if isinstance(error, kind))
+    except (exceptions.HTTPError, OSError) as error:
         certificate = getattr(error.args[0] if error.args else None, "verify_message", "")
+        stage = next(stage for kind, stage in _STAGES.items() if isinstance(error, kind))
         return Fetched(certificate.rstrip(".") or type(error).__name__, stage=stage)
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    return Fetched(f"HTTP {response.status}", response.status, headers, body)
+    return Fetched(f"HTTP {response.status}", response.status, body, response.headers)
 
 
 def tls_of_the_functions() -> ssl.SSLContext:

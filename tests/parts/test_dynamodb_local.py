@@ -66,7 +66,7 @@ def attempts(client: "DynamoDBClient", key: str) -> set[str]:
 
 
 def caller(index: int) -> Caller:
-    return Caller(f"network {index}", f"sim {index}")
+    return Caller(f"{index:03x} network", f"sim {index}")
 
 
 @pytest.mark.parametrize(

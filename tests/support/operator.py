@@ -2,13 +2,14 @@
 
 import base64
 import json
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 import pytest
 from botocore.loaders import create_loader
@@ -18,9 +19,6 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key, l
 from tools.__main__ import main
 from tools.key_text import bare_private, bare_public
 
-if TYPE_CHECKING:
-    from wsgiref.types import StartResponse, WSGIApplication
-
 VECTORS: Final = Path(__file__).parents[1] / "vectors"
 _JDK: Final = json.loads((VECTORS / "jdk.json").read_text())["keys"]
 
@@ -29,11 +27,16 @@ def _pem(bits: int) -> RSAPrivateKey:
     return cast("RSAPrivateKey", load_pem_private_key((VECTORS / f"rsa-{bits}.pem").read_bytes(), None))
 
 
+def _jdk(bits: str) -> RSAPrivateKey:
+    return cast("RSAPrivateKey", load_der_private_key(base64.b64decode(_JDK[bits]["privateKey"]), None))
+
+
 OWN: Final = _pem(2048)
 SMALL: Final = _pem(1024)
 BIG: Final = _pem(4096)
-OTHER: Final = cast("RSAPrivateKey", load_der_private_key(base64.b64decode(_JDK["2048"]["privateKey"]), None))
+OTHER, OTHER_SMALL = _jdk("2048"), _jdk("1024")
 PRIVATE: Final = bare_private(OWN)
+_PRIVATE: Final = tuple(map(bare_private, (OWN, SMALL, OTHER_SMALL, BIG, OTHER)))
 PUBLIC: Final = bare_public(OWN.public_key())
 PLATFORM_KEY: Final = bare_public(OTHER.public_key())
 APP_KEY: Final = "AA03E6C60D0B0D14320B9A3F0B5AAD99"
@@ -57,28 +60,20 @@ class Shown:
 Run = Callable[..., Shown]
 
 
-def replying(status: int, body: bytes) -> "WSGIApplication":
-    """Return what gives one answer to everything."""
-
-    def reply(_: object, start: "StartResponse") -> list[bytes]:
-        start(f"{status} planted", [("Content-Length", str(len(body)))])
-        return [body]
-
-    return reply
-
-
 _loader: Final = cache(create_loader)
 """Reads botocore's descriptions of the services once, not at each command."""
 
 
 def runner(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Return what runs a command of the tools, with what stands on its standard input."""
+    """Return what runs a command of the tools, with its standard input; no private key is ever shown."""
     monkeypatch.setattr("botocore.session.create_loader", _loader)
 
     def run(*arguments: object, given: str = "", **clock: Any) -> Shown:
         monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(given.encode())))
         code = main([str(each) for each in arguments], **clock)
-        shown = capsys.readouterr()
-        return Shown(code, shown.out, shown.err)
+        out, err = capsys.readouterr()
+        assert not re.search("[A-Za-z0-9+/]{740,}", out + err)  # a public key of 4096 bits has 736
+        assert not [private for private in _PRIVATE if private[:64] in out + err]
+        return Shown(code, out, err)
 
     return run

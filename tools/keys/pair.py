@@ -6,7 +6,6 @@ before it is stored.
 
 import argparse
 import json
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -67,13 +66,13 @@ def put_verification(options: argparse.Namespace, output: Output) -> int:
         refuse_foreign(store.read(name), name, SecretKind.VERIFICATION)
     else:
         store.refuse_taken(name, "verification-taken")
-        output.tell("will-hold", secret=name, region=store.region)
+        output.tell("writing-secret", secret=name, region=store.region)
     app_key = files[0] or output.ask_secretly("ask-app-key")
     platform_key = files[1] or output.ask_secretly("ask-platform-key")
     content = json.dumps({APP_KEY: app_key.strip(), PLATFORM_KEY: platform_key.strip()})
     found = output.group("what-you-gave", examine_verification(content, text("what-you-gave")).findings)
     output.summary()
-    doubtful = any(each.text.key in {"app-key-app-id", "app-key-twice"} for each in found)
+    doubtful = any(each.text.key == "app-key-twice" for each in found)
     if failed(found) or (doubtful and not output.is_confirmed("ask-store-anyway")):
         output.tell("nothing-stored")
         return FOUND
@@ -82,8 +81,8 @@ def put_verification(options: argparse.Namespace, output: Output) -> int:
     else:
         store.create(name, content, _VERIFICATION, options.kms_key, "verification-taken")
     there = store.describe(name)
-    show_parameter("VerificationSecretArn", there.arn, options.kms_key or there.kms_key, output)
-    output.steps("next-deploy-or-wait", "next-check")
+    show_parameter("VerificationSecretArn", there.arn, options.kms_key or there.kms_key)
+    output.steps("next-deploy", "next-check")
     return 0
 
 
@@ -129,7 +128,7 @@ def check(options: argparse.Namespace, output: Output) -> int:
     if options.public:
         reported, found = examine_reported(read_file(options.public), name_of(options.public))
     together = examine_together(own.own, reported, theirs.platform)
-    findings = output.group("step-keys", [*own.findings, *found, *theirs.findings, *together])
+    findings = output.group("step-secrets", [*own.findings, *found, *theirs.findings, *together])
     output.summary()
     if not options.public and own.own is not None:
         output.tell("pair-not-checked")
@@ -169,7 +168,6 @@ def make_key(bits: int, output: Output) -> RSAPrivateKey:
     """Make a private key; say why a small one is for a platform that takes no other."""
     if bits < SAFE_BITS:
         output.tell("why-not-1024")
-    output.tell("making-pair", bits=bits)
     return rsa.generate_private_key(public_exponent=65537, key_size=bits)
 
 
@@ -185,16 +183,14 @@ def show_public_half(key: RSAPublicKey, output: Output) -> None:
     print(f"\n{bare_public(key)}\n\nSHA-256           {fingerprint(key)}")
 
 
-def show_parameter(name: str, arn: str, kms_key: str | None, output: Output) -> None:
+def show_parameter(name: str, arn: str, kms_key: str | None) -> None:
     """Print what the deployment's parameters are set to."""
     print(f"\n{name:<17} {arn}")
-    if kms_key and kms_key.startswith("arn:"):
+    if kms_key:
         print(f"KmsKeyArn         {kms_key}")
-    elif kms_key:
-        output.show("kms-parameter", key=shlex.quote(kms_key))
 
 
 def _show_stored(key: RSAPrivateKey, arn: str, options: argparse.Namespace, output: Output) -> None:
     show_public_half(key.public_key(), output)
-    show_parameter("SigningSecretArn", arn, options.kms_key, output)
+    show_parameter("SigningSecretArn", arn, options.kms_key)
     output.steps("next-paste", "next-verification", "next-deploy", "next-check")

@@ -21,7 +21,7 @@ from cmpassport.errors import CmpassportError
 from cmpassport.receipt_keys import MAX_KEYS, PUBLISHED_MAX_AGE, ReceiptKeys
 from cmpassport.secret_cache import read_object
 from cmpassport.settings import MAX_SECRET_AGE
-from tools.findings import FOUND, Finding, ToolError, UseError, failed, fault, fine, unknown, warning
+from tools.findings import FOUND, Finding, ToolError, UseError, failed, fault, fine, warning
 from tools.given import SecretKind, name_of, read_file
 from tools.key_text import examine_public
 from tools.keys.pair import show_parameter
@@ -54,8 +54,8 @@ def new(options: argparse.Namespace, output: Output) -> int:
     store = Store.reach(options)
     arn = store.create(name, json.dumps(content), _DESCRIPTION, options.kms_key, "receipts-taken")
     output.show("receipts-signs-now", kid=made.kid)
-    show_parameter("ReceiptSecretArn", arn, options.kms_key, output)
-    output.steps("next-deploy-receipts", "next-hash-key", "next-rotate-receipts", secret=name)
+    show_parameter("ReceiptSecretArn", arn, options.kms_key)
+    output.steps("next-deploy", "next-hash-key", secret=name)
     return 0
 
 
@@ -78,10 +78,9 @@ def rotate(options: argparse.Namespace, output: Output) -> int:
         if taken_over is None or taken_over > now - KEPT
     ]
     last = _begins(members[-1])
-    if last > now:
-        raise ToolError("next-key-waits", secret=name, since=_shown(last))
-    if len(kept) >= MAX_KEYS:
-        raise ToolError("keys-all-needed", secret=name, until=_shown(_begins(kept[1]) + KEPT))
+    if last > now or len(kept) >= MAX_KEYS:
+        until = last if last > now else _begins(kept[1]) + KEPT
+        raise ToolError("too-soon", secret=name, until=_shown(until))
     content["keys"] = [*kept, _new_key(now + LEAD)]
     made = _replace(store, name, content)
     following, dropped = made.signing[-1], len(members) - len(kept)
@@ -103,7 +102,7 @@ def check(options: argparse.Namespace, output: Output) -> int:
     """Show the keys, and what is wrong."""
     name = _name(options)
     keys = _parsed(Store.reach(options).read(name), name)
-    found = output.group("secret-of-RECEIPT_SECRET_ID", _judge(keys, options.clock()))
+    found = output.group("step-receipts", _judge(keys, options.clock()))
     output.summary()
     return FOUND if failed(found) else 0
 
@@ -119,10 +118,9 @@ def _judge(keys: ReceiptKeys, now: datetime) -> Iterator[Finding]:
         yield fine(f"receipt-key-{role}", kid=key.kid, since=_shown(key.sign_from))
     if not begun:
         yield fault("no-key-signs", since=_shown(keys.signing[0].sign_from))
-    yield fine("hash-key") if keys.hash_key else warning("hash-key-missing")
-    if keys.encryption_key is None:
-        yield unknown("encryption-key-none")
-    else:
+    if keys.hash_key is None:
+        yield warning("hash-key-missing")
+    if keys.encryption_key is not None:
         yield fine("encryption-key", print=keys.encryption_key.thumbprint())
 
 

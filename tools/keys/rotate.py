@@ -8,18 +8,16 @@ forgotten loses AWSPREVIOUS too, which Secrets Manager gave it when it was taken
 
 import argparse
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from cmpassport.errors import CmpassportError
-from cmpassport.keys import load_private_key
-from cmpassport.secret_cache import read_fields, read_object
+from cmpassport.secret_cache import RETRY_SECONDS, read_object
 from tools.examination import SIGNING, find, is_named
-from tools.findings import FOUND, Severity, ToolError, UseError, fault
+from tools.findings import FOUND, Finding, Severity, ToolError, UseError, fault
 from tools.given import SecretKind, given, is_name
 from tools.key_text import bare_private, fingerprint
 from tools.keys.pair import make_key, show_public_half
@@ -33,8 +31,13 @@ _PAUSE: Final = 30
 """Seconds between two probes while /presign still has the former key."""
 _LOOKS: Final = 12
 """How often it is looked at: for a little longer than SECRET_MAX_AGE_SECONDS is by default."""
-_LAGS: Final = frozenset({"presign-signature"})
-"""What is amiss while the platform takes the key, and /presign signs with the former one still."""
+_MOMENT: Final = RETRY_SECONDS + 1
+"""Seconds after which a first refusal is looked at again: at a refusal /verify reads the secret anew, at most
+every RETRY_SECONDS."""
+_LAGS: Final = frozenset({"presign-signature", "probe"})
+"""What is found while the platform takes the key and /presign signs with the former one still."""
+_TAKEN: Final = frozenset({"presign", "probe"})
+"""What is found where both functions have the key and the platform takes it."""
 _REFUSED: Final = frozenset({"130018", "130016"})
 """How the platform says that it has another key."""
 
@@ -72,18 +75,14 @@ class Rotation:
 
     def find(self, label: str) -> RSAPublicKey | None:
         """Return the public half of the key that a label names; None where it is broken."""
-        try:
-            (key,) = read_fields(self.store.read(self.name, label), PRIVATE_KEY)
-            return load_private_key(key).public_key()
-        except CmpassportError:
-            return None
+        key = examine_signing(self.store.read(self.name, label), self.name).own
+        return None if key is None else key.public_key()
 
     def public_half(self, label: str) -> RSAPublicKey:
         """Return the public half of the key that a label names; a ToolError where it is broken."""
         key = self.find(label)
         if key is None:
-            code = "current-broken" if label == CURRENT else "label-broken"
-            raise ToolError(code, secret=self.name, label=label)
+            raise ToolError("label-broken", secret=self.name, label=label)
         return key
 
     def out_of_turn(self, way: str) -> UseError:
@@ -105,7 +104,14 @@ def run(options: argparse.Namespace, output: Output) -> int:
     output.given = given(vars(options))
     store = Store.reach(options)
     if options.step is not None:
-        return _STEPS[options.step](Rotation.of(store, options.secret), options, output)
+        rotation = Rotation.of(store, options.secret)
+        asks = (
+            options.step == "rollback" and rotation.phase is not Phase.AT_REST
+        )  # there --to says what is meant
+        if asks and not output.is_confirmed(f"ask-rollback-{rotation.phase.value}"):
+            output.tell("nothing-stored")
+            return FOUND
+        return _STEPS[options.step](rotation, options, output)
     target = options.stack or options.state
     output.tell("rotation-of", secret=options.secret, region=store.region, target=target)
     return _guide(store, options, output)
@@ -116,12 +122,12 @@ def _secret_of_target(options: argparse.Namespace) -> str:
     target = find(options)
     used = {each[SIGNING].strip() for each in target.variables.values() if SIGNING in each}
     secret = next(iter(used), "")
-    if len(used) != 1 or not is_name(secret):
-        raise ToolError("no-one-signing-secret", target=target.name)
-    if options.secret not in {None, secret}:
+    certain = len(used) == 1 and is_name(secret)
+    if certain and options.secret not in {None, secret}:
         store = Store.reach(options)
-        if store.describe(options.secret).arn != store.describe(secret).arn:
-            raise UseError("signs-with-another", target=target.name, secret=options.secret, used=secret)
+        certain = store.describe(options.secret).arn == store.describe(secret).arn
+    if not certain:
+        raise UseError("signs-with-another", target=target.name)
     return secret
 
 
@@ -145,14 +151,14 @@ def _guide(store: Store, options: argparse.Namespace, output: Output) -> int:
                 if _verify(Rotation.of(store, options.secret), options, output) == 0:
                     return 0
             except ToolError as error:
-                output.tell("switched-and-failed", why=error.text)
+                output.fail(error.text)
+                output.tell("ways-on")
             answer = output.ask("ask-what-now").lower()
         if answer == "rollback":
             return _rollback(Rotation.of(store, options.secret), options, output)
     except (ToolError, KeyboardInterrupt):
         output.tell("ways-on")
         raise
-    output.tell("ways-on")
     return FOUND
 
 
@@ -183,8 +189,7 @@ def _switch(rotation: Rotation, options: argparse.Namespace, output: Output) -> 
         raise rotation.out_of_turn("way-at-rest")
     if rotation.phase is Phase.PREPARED:
         versions = rotation.versions
-        if examine_signing(rotation.store.read(rotation.name, PENDING), rotation.name).own is None:
-            raise ToolError("label-broken", secret=rotation.name, label=PENDING)
+        rotation.public_half(PENDING)
         rotation.store.move(rotation.name, CURRENT, to=versions[PENDING], source=versions[CURRENT])
     output.tell("switched")
     if options.step:
@@ -198,29 +203,37 @@ def _verify(rotation: Rotation, options: argparse.Namespace, output: Output) -> 
     if not is_named(options):
         raise UseError("verify-unnamed")
     output.tell("sending-probe")
-    wrong, looks = _LAGS, 0
-    while wrong == _LAGS and looks < _LOOKS:
-        if looks:
-            output.tell("looking-again", pause=_PAUSE)
-            options.sleep(_PAUSE)
-        wrong, looks = look_for_faults(options, rotation.public_half(CURRENT), output), looks + 1
-    if wrong:
-        output.tell("refused-key" if wrong & _REFUSED else "not-verified")
+    key, looks = rotation.public_half(CURRENT), 1
+    findings = look(options, key)
+    if any(each.text.values.get("code") in _REFUSED for each in findings):
+        options.sleep(_MOMENT)
+        findings = look(options, key)
+    output.group("step-probe", findings)
+    while _keys(findings) >= _LAGS and looks < _LOOKS:
+        output.tell("looking-again", pause=_PAUSE)
+        options.sleep(_PAUSE)
+        findings, looks = output.group("step-probe", look(options, key)), looks + 1
+    if not _keys(findings) >= _TAKEN:
+        output.tell("ways-on")
         return FOUND
     rotation.store.move(rotation.name, PENDING, source=rotation.versions[PENDING])
+    for other in findings:
+        if other.severity is not Severity.OK:
+            output.show("verified-apart-from", said=output.halves(other.text)[0])
     output.show("rotation-done")
     return 0
 
 
-def look_for_faults(options: argparse.Namespace, key: RSAPublicKey, output: Output) -> frozenset[str]:
-    """Probe the deployment, which has to sign with this key; print it, return the codes of what is amiss."""
+def look(options: argparse.Namespace, key: RSAPublicKey) -> list[Finding]:
+    """Probe the deployment, which has to sign with this key."""
     examination = find(options)
     own = examination.keys.own
     good = own is not None and own.public_key() == key
-    findings = probe(examination) if good else [fault("another-key", target=examination.name)]
-    output.group("step-probe", findings)
-    amiss = (each.text for each in findings if each.severity is not Severity.OK)
-    return frozenset(each.values.get("code") or each.key for each in amiss)
+    return probe(examination) if good else [fault("another-key", target=examination.name)]
+
+
+def _keys(findings: Iterable[Finding]) -> frozenset[str]:
+    return frozenset(each.text.key for each in findings)
 
 
 def _rollback(rotation: Rotation, options: argparse.Namespace, output: Output) -> int:
@@ -239,9 +252,7 @@ def _forget(rotation: Rotation, output: Output) -> int:
     if versions.get(PREVIOUS) == versions[PENDING]:  # tried and taken back: nobody must go back to it
         rotation.store.move(rotation.name, PREVIOUS, source=versions[PREVIOUS])
     rotation.store.move(rotation.name, PENDING, source=versions[PENDING])
-    present = rotation.public_half(CURRENT)
-    output.show("forgotten")
-    show_public_half(present, output)
+    _show_former(rotation.public_half(CURRENT), output)
     return 0
 
 
@@ -249,12 +260,10 @@ def _undo_finished(rotation: Rotation, options: argparse.Namespace, output: Outp
     """Go back to a former key that is named: which one is meant, no label can tell."""
     present = rotation.find(CURRENT)
     if present is not None and options.to == fingerprint(present):
-        output.show("used-already")
-        show_public_half(present, output)
+        _show_former(present, output)
         return 0
     if PREVIOUS not in rotation.versions:
-        way = text("way-broken" if present is None else "way-at-rest")
-        raise ToolError("no-former-key", secret=rotation.name, way=way)
+        raise ToolError("no-former-key", secret=rotation.name)
     former = rotation.public_half(PREVIOUS)
     if options.to != fingerprint(former):
         own = fingerprint(present) if present else "-"
@@ -266,8 +275,12 @@ def _undo_finished(rotation: Rotation, options: argparse.Namespace, output: Outp
 def _go_back(rotation: Rotation, former: RSAPublicKey, output: Output) -> None:
     versions = rotation.versions
     rotation.store.move(rotation.name, CURRENT, to=versions[PREVIOUS], source=versions[CURRENT])
-    output.show("went-back")
-    show_public_half(former, output)
+    _show_former(former, output)
+
+
+def _show_former(key: RSAPublicKey, output: Output) -> None:
+    output.show("former-key")
+    show_public_half(key, output)
 
 
 _STEPS: Final[Mapping[str, Callable[[Rotation, argparse.Namespace, Output], int]]] = {
