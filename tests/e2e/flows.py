@@ -167,16 +167,16 @@ def wifi(phone: Phone) -> None:
     phone.sign_in(phone.sim[:4])
     phone.shows("#phone-error", "请填写 11 位手机号")
     phone.type(phone.sim[4])
-    assert phone.engine.run("document.querySelector('#phone-error').textContent") == ""
+    phone.until("document.querySelector('#phone-error').textContent === ''")
     phone.shows("#notice", "您正在使用 Wi-Fi")
     assert not phone.engine.run("steps.indexOf('presign start') >= 0")
 
     phone.engine.tap("#other")
     phone.until("document.querySelector('#sms').offsetHeight > 0")
-    assert phone.engine.run("document.querySelector('#sms-phone').value.replace(/ /g, '')") == phone.sim[:5]
+    phone.until(f"document.querySelector('#sms-phone').value.replace(/ /g, '') === '{phone.sim[:5]}'")
     phone.engine.tap("#back")
     phone.until("document.querySelector('#sign-in').offsetHeight > 0")
-    assert not phone.is_seen("#sms")
+    phone.until("document.querySelector('#sms').offsetHeight === 0")
 
 
 def sdk_failure(phone: Phone) -> None:
@@ -186,6 +186,17 @@ def sdk_failure(phone: Phone) -> None:
     phone.shows("#notice", "安全组件没有加载成功")
     phone.sign_in(phone.sim)
     phone.signed_in()
+
+
+def token_ageing(phone: Phone) -> None:
+    """A token that grows too old while the user types is replaced, unnoticed."""
+    phone.open()
+    phone.ready()
+    phone.engine.run("void (Date.now = ((now) => () => now() + 51000)(Date.now))")
+    phone.sign_in(phone.sim)
+    phone.signed_in()
+
+    assert len(phone.journal("getToken")) == 2
 
 
 def editing_at_every_caret(phone: Phone) -> None:
@@ -266,7 +277,7 @@ def large_fonts(phone: Phone) -> None:
 FLOWS: Final[dict[str, Callable[[Phone], None]]] = {
     flow.__name__: flow
     for flow in (
-        *(match, newer_sdk, mismatch, wifi, vpn, sdk_failure),
+        *(match, newer_sdk, mismatch, wifi, vpn, sdk_failure, token_ageing),
         *(editing_at_every_caret, outage, without_its_script, large_fonts),
     )
 }
