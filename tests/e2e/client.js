@@ -253,14 +253,6 @@ const SCENARIOS = {
     const { code } = await v.verify('13999990000');
     return [[(await s.end(a)) === (await s.end(b)), code, s.tokens], [true, 'in_progress', 1]];
   },
-  async 'a second mount in the same tick works, and the first one fetches nothing more'(s) {
-    const v = s.verifier();
-    const first = v.prepare();
-    v.dispose();
-    const second = v.prepare();
-    const ends = [(await s.end(first)).kind, (await s.end(second)).kind];
-    return [[...ends, s.posted.length, s.tokens], ['cancelled', 'ready', 1, 1]];
-  },
   async 'dispose ends what is under way, wherever it is, and the verifier can be used again'(s) {
     const found = await s.each([...Array(24).keys()], async (turns) => {
       const v = s.verifier();

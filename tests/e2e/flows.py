@@ -229,6 +229,50 @@ def editing_at_every_caret(phone: Phone) -> None:
     assert not wrong, wrong
 
 
+def pasted(phone: Phone) -> None:
+    """What is pasted is read by the API's rule; what that refuses stays as it is, and is not cut to fit."""
+    phone.open()
+    shown = {"(+86)139.1234.5678": "139 1234 5678", "1391234": "139 1234"}
+    shown |= {form: form for form in ("1795113912345678", "+1 415 555 2671", "139123456789")}
+    for text, value in shown.items():
+        phone.engine.run(
+            f"(function (field) {{ field.value = {json.dumps(text)};"
+            " field.dispatchEvent(new Event('input')); })(document.querySelector('#phone'))"
+        )
+        phone.until(f"document.querySelector('#phone').value === {json.dumps(value)}")
+
+
+def remount(phone: Phone) -> None:
+    """A verifier that is disposed of and prepared again at once has a token; its former run fetches none."""
+    phone.open()
+    phone.ready()
+    phone.control("DELETE", "journal")
+    phone.engine.run(
+        "void (function (options) {"
+        " var verifier = NumberVerification.createVerifier(options);"
+        " verifier.prepare().catch(function () {});"
+        " verifier.dispose();"
+        " verifier.prepare().then(function () { window.remounted = 'ready'; },"
+        "   function (error) { window.remounted = String(error); });"
+        " })(JSON.parse(document.querySelector('#configuration').textContent))"
+    )
+    phone.until("window.remounted")
+
+    assert phone.engine.run("remounted") == "ready"
+    assert len(phone.journal("getToken")) == 1
+
+
+def back_on_mobile_data(phone: Phone) -> None:
+    """Who switches Wi-Fi off and comes back to the page has a token without doing anything."""
+    phone.open("wifi")
+    phone.shows("#notice", "您正在使用 Wi-Fi")
+    phone.engine.run("localStorage['simulator.network'] = 'cellular'")
+    phone.engine.run("void document.dispatchEvent(new Event('visibilitychange'))")
+    phone.ready()
+
+    phone.until("document.querySelector('#notice').textContent === ''")
+
+
 def outage(phone: Phone) -> None:
     """An API that breaks down after it answered is an outage, not a page that was not enabled."""
     phone.open()
@@ -278,6 +322,14 @@ FLOWS: Final[dict[str, Callable[[Phone], None]]] = {
     flow.__name__: flow
     for flow in (
         *(match, newer_sdk, mismatch, wifi, vpn, sdk_failure, token_ageing),
-        *(editing_at_every_caret, outage, without_its_script, large_fonts),
+        *(
+            editing_at_every_caret,
+            pasted,
+            remount,
+            back_on_mobile_data,
+            outage,
+            without_its_script,
+            large_fonts,
+        ),
     )
 }
