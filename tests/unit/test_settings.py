@@ -131,7 +131,7 @@ BAD: Final = {
             "http://a.example:80",
             "https://a..example",
             "https://中国.example",
-            "http://a.example::80",
+            "http://a.example::81",
         ),
         *("https://a.example https://b.example", "https://a.example,*", "ftp://a.example"),
         "https://a.example,https://b.example/",
