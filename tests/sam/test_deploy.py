@@ -7,6 +7,7 @@ What MiniStack lacks, the API's routes, is made through its API.
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,6 +61,14 @@ class Operator:
         """Run SAM CLI."""
         environment = self.cloud.environment
         return subprocess.run([SAM, *arguments], env=environment, capture_output=True, text=True, check=False)
+
+    def doctor(self) -> str:
+        """Return what the doctor says of the deployment."""
+        command = [sys.executable, "-m", "tools", "doctor", "--stack", NAME]
+        environment = {**self.cloud.environment, "LANG": "C"}
+        run = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert "mistake of its own" not in run.stderr, run.stderr
+        return " ".join(run.stdout.split())
 
     def _define_api(self) -> None:
         """Make the routes, which MiniStack does not read out of the API's definition."""
@@ -134,6 +143,9 @@ def test_five_answers_make_a_deployment_that_verifies_numbers(operator: Operator
     right, wrong = (phone.verify(number, phone.ticket()) for number in (phone.sim, OTHER_NUMBER))
     assert (right.status, right.json["resultCode"], right.json["attemptsLeft"]) == (200, "000", 4)
     assert (wrong.status, wrong.json["resultCode"]) == (200, "001")
+    said = operator.doctor()
+    assert "VerifyFunction runs release unnamed (version 1)." in said
+    assert "PreSignFunction takes all of its variables" in said
 
 
 def test_the_functions_log_what_happens_and_nothing_of_a_request(operator: Operator) -> None:
@@ -165,6 +177,7 @@ def test_an_alias_is_set_back_at_once_and_a_deployment_goes_on_from_there(operat
 
     assert phone.verify(phone.sim, phone.ticket()).json["attemptsLeft"] == 4
     assert operator.running()["Environment"]["Variables"]["DAILY_ATTEMPT_LIMIT"] == "5"
+    assert re.search("VerifyFunction runs release unnamed .* was set back by hand", operator.doctor())
 
     operator.deploy(Release="v3", DailyAttemptLimit="5")
     assert operator.running()["Version"] == "3"
