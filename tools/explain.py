@@ -29,7 +29,7 @@ _WIDTH: Final = 16
 def run(options: argparse.Namespace, output: Output) -> int:
     """Explain one code, or list all."""
     if options.stack or options.state:
-        from tools.examination import find  # noqa: PLC0415 - half a second, which a code alone can do without
+        from tools.examination import find  # noqa: PLC0415 - 0.6 s, which a code alone does without
 
         output.given = {**output.given, **find(options).shown_secrets()}
     for line in _list_all(output) if options.list else explain((options.code or "").strip(), output):

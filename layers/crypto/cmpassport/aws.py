@@ -27,7 +27,7 @@ READ_TIMEOUTS: Final[dict[Service, float]] = {"dynamodb": 1, "secretsmanager": 3
 @cache
 def session() -> "Session":
     """Return the session, which keeps what it has read of the services' descriptions."""
-    from botocore.session import Session  # noqa: PLC0415 - a presign does without
+    from botocore.session import Session  # noqa: PLC0415 - 110 ms, which a presign does without
 
     return Session()
 
@@ -42,7 +42,7 @@ def client(service: Service, *, attempts: int = 2) -> Any:
     attempts
         How often a call is sent at most.
     """
-    from botocore.config import Config  # noqa: PLC0415 - a presign does without
+    from botocore.config import Config  # noqa: PLC0415 - 77 ms, which a presign does without
 
     config = Config(
         **CLIENT_OPTIONS,

@@ -42,7 +42,7 @@ def begin(make: Callable[[], object], env: Mapping[str, str], *services: aws.Ser
 
 
 def _after_restore(make: Callable[[], object], *services: aws.Service) -> None:
-    # Only where there are snapshots is any of these worth its import; Lambda's runtime has the last one.
+    # Only where there are snapshots are these worth their 10 ms; Lambda's runtime has the last one.
     import random  # noqa: PLC0415
     import ssl  # noqa: PLC0415
 
