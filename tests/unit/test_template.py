@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -314,21 +315,64 @@ def test_every_switch_is_taken(everything: list[tuple[str, Made]]) -> None:
 # --- The application ------------------------------------------------------------------------------------
 
 
-def test_the_access_log_names_nobody_and_has_what_is_counted_from_it_in_sums() -> None:
+MEMBERS: Final = ("status", "integrationLatency", "error")
+# What the access log has of these for a request.
+LOGGED: Final = {
+    "a verdict": ("200", "212", "-"),
+    "a preflight": ("204", "-", "-"),
+    "a budget's 429": ("429", "31", "-"),
+    "a function's 500": ("500", "15", "-"),
+    "the throttle's 429": ("429", "-", "Too Many Requests"),
+    "an unknown path": ("404", "-", "Not Found"),
+    "a function that may not be called": ("500", "9", "Internal Server Error"),
+    "Lambda's own throttle": ("503", "-", "Service Unavailable"),
+}
+
+
+def test_the_access_log_names_nobody_and_has_what_is_counted_from_it() -> None:
     line = RESOURCES["NumberVerificationApi"]["Properties"]["AccessLogSettings"]["Format"]
-    filters = WATCHED.resources("AWS::Logs::MetricFilter").values()
+
+    assert not re.search(r"\$context\.(identity|http|domain)", line)
+    assert all(f'"{name}":"$context.' in line for name in MEMBERS)
+
+
+COUNTED: Final = {
+    "RefusedByApiCount": {"the throttle's 429"},
+    "ApiErrorsCount": {"a function that may not be called", "Lambda's own throttle"},
+    "RefusedByApiQuery": LOGGED.keys() - {"a verdict", "a preflight", "a budget's 429", "a function's 500"},
+}
+
+
+def selected(condition: str) -> set[str]:
+    """Evaluate comparisons with texts, joined by and, or: of a metric filter or of a saved query."""
+    found = set()
+    for what, values in LOGGED.items():
+        line = dict(zip(MEMBERS, values, strict=True))
+        compared = re.sub(
+            r'(?:\$\.)?(\w+) (!?=) "([^"]*)"',
+            lambda match, line=line: str(fnmatchcase(line[match[1]], match[3]) is (match[2] == "=")),  # type: ignore[misc]
+            condition.strip("{ }").replace("&&", "and"),
+        )
+        if eval(compared):  # noqa: S307 - True and False are left of the template's own text
+            found.add(what)
+    return found
+
+
+def test_what_the_api_itself_refuses_is_counted_from_the_access_log_in_sums() -> None:
+    filters = WATCHED.resources("AWS::Logs::MetricFilter")
     query = WATCHED.resources("AWS::Logs::QueryDefinition")["RefusedByApiQuery"]["QueryString"]
-    compared = re.findall(r"\$\.(\w+)", str(filters)) + re.findall(r"\b(\w+) !?= ", query)
+    (of_query,) = re.findall(r"^filter (.*)$", query, re.MULTILINE)
     sums = {
         (alarm["Namespace"], alarm["MetricName"])
         for alarm in WATCHED.resources("AWS::CloudWatch::Alarm").values()
         if alarm.get("Statistic") == "Sum"
     }
 
-    assert not re.search(r"\$context\.(identity|http|domain)", line)
-    assert {"status", "integrationLatency", "error"} == set(compared)
-    assert all(f'"{name}":"$context.' in line for name in compared)
-    for each in filters:
+    conditions = {name: each["FilterPattern"] for name, each in filters.items()} | {
+        "RefusedByApiQuery": of_query
+    }
+    assert {name: selected(condition) for name, condition in conditions.items()} == COUNTED
+    for each in filters.values():
         (counted,) = each["MetricTransformations"]
         assert each["LogGroupName"] == "/aws/vendedlogs/demo/api"
         assert (counted["MetricNamespace"], counted["MetricName"]) in sums
