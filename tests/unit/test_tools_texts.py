@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -21,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 from cmpassport.keys import KeyFormatError, load_private_key, load_public_key
+from local.keys import CustomerKeys, SecretsFileError
 from tests.support.operator import (
     APP_KEY,
     BIG,
@@ -178,10 +180,10 @@ CASES: Final = {
 
 
 def accepts(load: Any, content: str) -> bool:
-    """Tell whether the functions would take a text."""
+    """Tell whether a reader takes a text."""
     try:
         load(content)
-    except KeyFormatError:
+    except (KeyFormatError, SecretsFileError):
         return False
     return True
 
@@ -194,9 +196,21 @@ def faults(findings: Any) -> list[str]:
     return [finding.text.key for finding in findings if finding.severity is Severity.FAULT]
 
 
+def local_up(load: Any, path: Path) -> Any:
+    """Return what reads a key as `local up --secrets` does, out of a file that an editor of Windows wrote."""
+    member = "privateKey" if load is load_private_key else "platformPublicKey"
+
+    def read(content: str) -> object:
+        keys = {"privateKey": PRIVATE, "platformPublicKey": PUBLIC, "appKey": APP_KEY, member: content}
+        path.write_text(json.dumps(keys), encoding="utf-8-sig")
+        return CustomerKeys.read(path)
+
+    return read
+
+
 @pytest.mark.parametrize(("kind", "content", "wrong"), CASES.values(), ids=CASES)
-def test_a_key_is_told_what_it_is_as_the_functions_take_it_and_none_of_it_is_shown(
-    kind: str, content: str, wrong: str
+def test_a_key_is_told_what_it_is_as_the_functions_and_local_up_take_it_and_none_of_it_is_shown(
+    kind: str, content: str, wrong: str, tmp_path: Path
 ) -> None:
     examine, load = READERS[kind]
     examined: Examined[Any] = examine(content, NAME)
@@ -206,6 +220,7 @@ def test_a_key_is_told_what_it_is_as_the_functions_take_it_and_none_of_it_is_sho
     assert (examined.meant is not None) == (wrong in {"", "named", "rsa-key-value"})  # what `keys put` takes
     if wrong != "changed":  # such a key may still sign
         assert accepts(load, content) == (not wrong)
+        assert accepts(local_up(load, tmp_path / "secrets.json"), content) == (not wrong)
     shown = ""
     for finding in examined.findings:
         said = said_of(finding)
