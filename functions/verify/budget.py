@@ -220,13 +220,18 @@ class AttemptBudget:
         clauses = {"ADD": add, "DELETE": delete, "SET": sets, "REMOVE": ["#flight", "#slot"]}
         expression = " ".join(f"{verb} {', '.join(parts)}" for verb, parts in clauses.items() if parts)
         names = _names(reservation.attempt_id, reservation.caller)
-        self._client.update_item(
-            TableName=self._table_name,
-            Key={"id": {"S": reservation.key}},
-            UpdateExpression=expression,
-            ExpressionAttributeNames={name: text for name, text in names.items() if name in expression},
-            ExpressionAttributeValues=values,
-        )
+        try:
+            self._client.update_item(
+                TableName=self._table_name,
+                Key={"id": {"S": reservation.key}},
+                UpdateExpression=expression,
+                ConditionExpression="attribute_exists(#flight)",
+                ExpressionAttributeNames={name: text for name, text in names.items() if name in expression},
+                ExpressionAttributeValues=values,
+            )
+        except ClientError as error:
+            if not condition_failed(error):  # else it is settled: the place may be another's
+                raise
 
     def outcome(self, key: str, attempt_id: str) -> Mapping[str, Any] | None:
         """Return the outcome of an attempt; None where it has none, or none yet."""
@@ -393,7 +398,7 @@ def _names(attempt_id: str, caller: Caller) -> dict[str, str]:
     return {
         "#flight": f"flight {attempt_id}",
         "#outcome": f"outcome {attempt_id}",
-        "#slot": f"slot {lane}",
+        "#slot": f"slot {caller.network}",
         "#spent": f"spent by {caller.network}",
         "#unjudged": f"unjudged by {caller.network}",
         "#rejections": f"rejections of {lane}",

@@ -145,6 +145,16 @@ def test_a_reservation_that_arrives_once_more_does_not_fly_again(day: Day, endin
     assert "slot owner's network" not in day.item()
 
 
+def test_a_settlement_that_arrives_once_more_leaves_the_next_attempt_its_place(day: Day) -> None:
+    first = day.attempt(Ending.GIVEN_BACK)
+    day.reserve()
+
+    day.budget.settle(first, Ending.GIVEN_BACK, None)
+
+    with pytest.raises(AttemptsInFlightError):
+        day.reserve()
+
+
 # What one network may take.
 
 
@@ -163,7 +173,8 @@ def test_one_network_has_one_attempt_in_flight_which_is_waited_for_unless_many_c
 
     assert refusal.value.retry_after == FLIGHT_SECONDS
     assert refusal.value.worth_waiting is worth_waiting
-    assert day.reserve(OWNER).attempts_left == 4
+    for other in (OWNER, Caller(f"{STRANGER.network}, another of its lane", "sim")):
+        assert day.reserve(other).attempts_left == 4
 
 
 def test_the_place_that_somebody_waits_for_is_kept_for_a_second_from_whom_rejections_follow(
