@@ -118,9 +118,12 @@ class ClientBudget:
 
 
 SUBSCRIBER: Final = 64
-"""Prefix length of the IPv6 network that one phone has."""
+"""Prefix length of the IPv6 network that one phone has: its requests are counted."""
 SITE: Final = 56
-"""Prefix length of the IPv6 network that a line at home has (RIPE-690): it can call from each /64 of it."""
+"""Prefix length of the IPv6 network that a line at home has (RIPE-690): it can call from each /64 of it.
+
+Attempts and mismatches are counted by it.
+"""
 
 
 def client_network(address: str, prefix: int = SUBSCRIBER) -> str:

@@ -113,7 +113,7 @@ class _Attempt:
     number_hash: str
     claim: Claim
     caller: Caller
-    network: str
+    site: str
     is_known: bool
     ends_at: float
 
@@ -212,11 +212,12 @@ class Verifier:
                 site[:_CALLER_DIGITS],
                 keyed_hash(pepper, Salt.SIM, submission.user_information)[:_CALLER_DIGITS],
             ),
-            network=keyed_hash(pepper, Salt.ADDRESS, client_network(client_address)),
+            site=site,
             is_known=device is not None,
             ends_at=began + REQUEST_SECONDS,
         )
-        self._client_may(self._clients.count_request, attempt, now)
+        network = keyed_hash(pepper, Salt.ADDRESS, client_network(client_address))
+        self._client_may(self._clients.count_request, network, attempt, now)
         outcome = self._once(attempt)
         if not outcome.verified:
             return Verification(outcome, None)
@@ -249,13 +250,17 @@ class Verifier:
         credentials = self._keyring.credentials()
         instant = self._now()
         if not attempt.is_known:
-            self._client_may(self._clients.check_mismatches, attempt, instant)
+            self._client_may(self._clients.check_mismatches, attempt.site, attempt, instant)
         # Written before the attempt is reserved: nothing but the call itself can fail between the two.
         request = write_request(attempt.submission, credentials, msg_id=attempt.msg_id, instant=instant)
-        if self._left(attempt) < self._platform.seconds:
-            logger.error("too little time is left to ask the platform", msgId=attempt.msg_id)
-            raise OutOfTimeError("too little time is left to ask the platform")
-        return request, self._reserve(attempt)
+        self._check_time(attempt, self._platform.seconds)
+        reservation = self._reserve(attempt)
+        try:
+            self._check_time(attempt, self._platform.seconds - PATIENCE_SECONDS)
+        except OutOfTimeError:
+            self._settle(attempt, reservation, Ending.GIVEN_BACK, None)
+            raise
+        return request, reservation
 
     def _ask(self, request: bytes, attempt: _Attempt, reservation: Reservation) -> Outcome:
         """Ask the platform; whatever may have been sent has an outcome."""
@@ -284,10 +289,18 @@ class Verifier:
         """Return the seconds that are left for the exchange with the platform."""
         return attempt.ends_at - SETTLE_SECONDS - self._monotonic()
 
-    def _client_may(self, ask: Callable[[str, datetime], None], attempt: _Attempt, now: datetime) -> None:
+    def _check_time(self, attempt: _Attempt, seconds: float) -> None:
+        """Check that so many seconds are left for the exchange with the platform."""
+        if self._left(attempt) < seconds:
+            logger.error("too little time is left to ask the platform", msgId=attempt.msg_id)
+            raise OutOfTimeError("too little time is left to ask the platform")
+
+    def _client_may(
+        self, ask: Callable[[str, datetime], None], network: str, attempt: _Attempt, now: datetime
+    ) -> None:
         """Ask a budget of the client's network; a refusal has its line in the log."""
         try:
-            ask(attempt.network, now)
+            ask(network, now)
         except ClientBudgetExhaustedError as error:
             _refused(error, attempt)
             raise
@@ -366,7 +379,7 @@ class Verifier:
 
     def _count_mismatch(self, attempt: _Attempt) -> None:
         try:
-            self._clients.count_mismatch(attempt.network, self._now())
+            self._clients.count_mismatch(attempt.site, self._now())
         except Exception as error:  # noqa: BLE001 - the verdict counts
             logger.warning("a mismatch could not be counted", extra=describe(error))
 

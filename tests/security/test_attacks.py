@@ -197,7 +197,7 @@ def test_one_sim_on_many_numbers_meets_a_bound_and_is_logged(make_world: MakeWor
     world = make_world(mismatches=20)
 
     for index in range(60):
-        world.alone(number_of(index), world.token("001"), STRANGER, "a stranger's")
+        world.alone(number_of(index), world.token("001"), f"2001:db8:7:{index:x}::1", "a stranger's")
 
     assert world.results == {"001": 20, "ClientBudgetExhaustedError": 40}
     assert [line["level"] for line in logged()].count("WARNING") == 40
@@ -231,8 +231,8 @@ def test_two_slow_services_fit_into_a_pages_patience_or_nothing_is_spent(
 
 @pytest.mark.parametrize(
     "other",
-    [{"information": "another fingerprint"}, {"number": "13912345679"}],
-    ids=["fingerprint", "number"],
+    [{"information": "another fingerprint"}, {"number": "13912345679"}, {"expand_params": "a%3D1"}],
+    ids=["fingerprint", "number", "parameters"],
 )
 def test_a_verdict_is_not_repeated_to_somebody_with_other_data(world: World, other: dict[str, str]) -> None:
     token = world.token("000")

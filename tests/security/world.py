@@ -139,9 +139,10 @@ class World(Platform):
         network: str,
         information: str = "fingerprint",
         device: str | None = None,
+        expand_params: str | None = None,
     ) -> Verification | CmpassportError:
         """Verify a number, as a request that is under way."""
-        submission = Submission(number, token, information, device=device)
+        submission = Submission(number, token, information, expand_params, device=device)
         try:
             verification = self._verifier.verify(submission, network, self.time.monotonic())
         except CmpassportError as error:
