@@ -62,11 +62,15 @@ def test_aws_takes_every_template_with_every_switch(rule: Any, everything: list[
 
 PROTECTED: Final = "AttemptsTable", "DeletionProtectionEnabled"
 OF_AWS: Final = "NumberVerificationApi", "disableExecuteApiEndpoint"
+THROTTLE: Final = "NumberVerificationApi", "DefaultRouteSettings"
+THROTTLE_OF_KEYS: Final = "NumberVerificationApi", "GET /.well-known/jwks.json"
 # What is answered, a resource's member, and its value.
 SWITCHED: Final[list[tuple[dict[str, str], tuple[str, str], Any]]] = [
     ({}, PROTECTED, False),  # else a first deployment that fails could not be rolled back
     ({"TableProtection": "on"}, PROTECTED, True),
     ({}, OF_AWS, False),
+    ({}, THROTTLE, {"ThrottlingRateLimit": "100", "ThrottlingBurstLimit": "200"}),
+    (RECEIPTS, THROTTLE_OF_KEYS, {"ThrottlingRateLimit": 20, "ThrottlingBurstLimit": 40}),
     (DOMAIN, OF_AWS, False),
     ({**DOMAIN, "DefaultEndpoint": "off"}, OF_AWS, True),
     (DOMAIN, ("NumberVerificationApi", "ipAddressType"), "dualstack"),  # phones on mobile data have IPv6
