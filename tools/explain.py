@@ -71,7 +71,7 @@ def _return_code(code: str, output: Output) -> Iterator[str]:
         **({"who": text(f"who-{known.who}")} if in_table else {}),
     }
     after = {
-        "attempt": text(f"attempt-{known.settlement.replace(' ', '-')}"),
+        "attempt": text(f"attempt-{known.ending.replace(' ', '-')}" if known.problem else "attempt-spent"),
         "billed": text(f"billed-{_billed(known.problem)}"),
         "told": text("told-by-sdk", told=told) if code in _SDK else told,
     }

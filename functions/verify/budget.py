@@ -24,13 +24,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
 from cmpassport.clock import SHANGHAI
 from cmpassport.errors import RefusedError
+from verify.codes import Ending
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -68,15 +68,6 @@ class AttemptsInFlightError(RefusedError):
         self.worth_waiting = worth_waiting
 
 
-class Ending(Enum):
-    """How an attempt ended."""
-
-    MATCH = "match"
-    MISMATCH = "mismatch"
-    UNJUDGED = "unjudged"
-    GIVEN_BACK = "given back"
-
-
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who attempts, as keyed hashes.
@@ -99,7 +90,7 @@ class Reservation:
 
     Attributes
     ----------
-    key
+    day_key
         The item's key: the owner and the Shanghai day.
     attempt_id
         Identifies the attempt.
@@ -113,7 +104,7 @@ class Reservation:
         How many attempts of the network's lane ended without a verdict this day.
     """
 
-    key: str
+    day_key: str
     attempt_id: str
     caller: Caller
     attempts_left: int
@@ -139,6 +130,12 @@ class AttemptBudget:
         self._table_name = table_name
         self._limit = limit
         self._share = (limit + 1) // 2
+        self._bounds = {
+            "#network_mismatches": self._share,
+            "#sim_mismatches": self._share,
+            "#unjudged": UNJUDGED_SHARE,
+            "unjudged": UNJUDGED_LIMIT,
+        }
 
     def reserve(self, key: str, attempt_id: str, caller: Caller, now: datetime) -> Reservation:
         """Reserve one attempt; never more than the limit, under any concurrency.
@@ -223,7 +220,7 @@ class AttemptBudget:
         try:
             self._client.update_item(
                 TableName=self._table_name,
-                Key={"id": {"S": reservation.key}},
+                Key={"id": {"S": reservation.day_key}},
                 UpdateExpression=expression,
                 ConditionExpression="attribute_exists(#flight)",
                 ExpressionAttributeNames={name: text for name, text in names.items() if name in expression},
@@ -256,14 +253,9 @@ class AttemptBudget:
         nobody_waits = (
             "(attribute_not_exists(#rejections) OR attribute_not_exists(waiting) OR waiting <= :now)"
         )
-        within_share = " AND ".join(
-            f"(attribute_not_exists({name}) OR size({name}) < {share})"
-            for name, share in (
-                ("#network_mismatches", ":share"),
-                ("#sim_mismatches", ":share"),
-                ("#unjudged", ":unjudged_share"),
-                ("unjudged", ":unjudged_limit"),
-            )
+        within_bounds = " AND ".join(
+            f"(attribute_not_exists({name}) OR size({name}) < :bound{bound})"
+            for name, bound in self._bounds.items()
         )
         # True when the response to this very reservation was lost and botocore sends it again.
         reserved_already = "contains(attempts, :attempt_id)"
@@ -271,7 +263,7 @@ class AttemptBudget:
         not_settled = "attribute_not_exists(#outcome) AND (attribute_not_exists(#last) OR #last <> :last)"
 
         names = _names(attempt_id, caller)
-        free = f"{below_the_limit} AND {network_is_free} AND {nobody_waits} AND {within_share}"
+        free = f"{below_the_limit} AND {network_is_free} AND {nobody_waits} AND {within_bounds}"
         condition = f"{not_settled} AND ({reserved_already} OR ({free}))"
         update = "ADD attempts :attempt SET #flight = :until, #slot = :until, expiration = :expiration"
         try:
@@ -288,9 +280,7 @@ class AttemptBudget:
                     ":attempt_id": {"S": attempt_id},
                     ":last": {"S": _tail(attempt_id)},
                     ":limit": {"N": str(self._limit)},
-                    ":share": {"N": str(self._share)},
-                    ":unjudged_share": {"N": str(UNJUDGED_SHARE)},
-                    ":unjudged_limit": {"N": str(UNJUDGED_LIMIT)},
+                    **{f":bound{bound}": {"N": str(bound)} for bound in self._bounds.values()},
                     ":now": {"N": _milliseconds(now)},
                     ":until": {"N": _milliseconds(now, FLIGHT_SECONDS)},
                     ":expiration": {"N": expiration(now)},
@@ -328,14 +318,8 @@ class AttemptBudget:
         """
         names = _names("", caller)
         in_flight = _flights(item, now, lapsed=False)
-        used_up = (
-            _size(item, "attempts") - len(in_flight) >= self._limit
-            or _size(item, names["#network_mismatches"]) >= self._share
-            or _size(item, names["#sim_mismatches"]) >= self._share
-            or _size(item, names["#unjudged"]) >= UNJUDGED_SHARE
-            or _size(item, "unjudged") >= UNJUDGED_LIMIT
-        )
-        if used_up:
+        used_up = any(_size(item, names.get(name, name)) >= bound for name, bound in self._bounds.items())
+        if used_up or _size(item, "attempts") - len(in_flight) >= self._limit:
             return AttemptsExhaustedError("the day's attempts are used up", seconds_to_midnight(now))
         present = int(_milliseconds(now))
         slot = _number(item, names["#slot"])

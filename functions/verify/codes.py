@@ -17,11 +17,13 @@ class Who(StrEnum):
     PLATFORM = "platform"
 
 
-class Settlement(StrEnum):
-    """What becomes of the attempt that was reserved for the call."""
+class Ending(StrEnum):
+    """How the attempt that was reserved for the call ends."""
 
-    SPENT = "spent"
-    """The platform judged the number, refused for its own limit, or may have judged."""
+    MATCH = "match"
+    MISMATCH = "mismatch"
+    UNJUDGED = "unjudged"
+    """The platform refused for its own limit, or may have judged the number."""
     GIVEN_BACK = "given back"
     """The platform cannot have judged the number."""
 
@@ -40,23 +42,23 @@ class ReturnCode:
         Who can fix it.
     problem
         The refusal that the page gets; None for a verdict.
-    settlement
-        What becomes of the attempt.
+    ending
+        How the attempt ends.
     """
 
     code: str
     description: str
     who: Who
     problem: Problem | None
-    settlement: Settlement
+    ending: Ending
 
 
 def _operator(code: str, description: str) -> ReturnCode:
-    return ReturnCode(code, description, Who.OPERATOR, Problem.PLATFORM_REJECTED, Settlement.GIVEN_BACK)
+    return ReturnCode(code, description, Who.OPERATOR, Problem.PLATFORM_REJECTED, Ending.GIVEN_BACK)
 
 
-VERIFIED: Final = ReturnCode("000", "是本机号码", Who.NOBODY, None, Settlement.SPENT)
-NOT_THIS_SIM: Final = ReturnCode("001", "非本机号码", Who.USER, None, Settlement.SPENT)
+VERIFIED: Final = ReturnCode("000", "是本机号码", Who.NOBODY, None, Ending.MATCH)
+NOT_THIS_SIM: Final = ReturnCode("001", "非本机号码", Who.USER, None, Ending.MISMATCH)
 
 _KNOWN: Final = {
     entry.code: entry
@@ -68,19 +70,19 @@ _KNOWN: Final = {
         _operator("130016", "解码失败"),
         _operator("130018", "验证签名失败"),
         _operator("130032", "解析参数错误"),
-        ReturnCode("120020", "token校验失败", Who.PAGE, Problem.TOKEN_REJECTED, Settlement.GIVEN_BACK),
+        ReturnCode("120020", "token校验失败", Who.PAGE, Problem.TOKEN_REJECTED, Ending.GIVEN_BACK),
         _operator("110022", "应用ID不存在"),
         _operator("110023", "应用没有权益"),
         _operator("110025", "权益已失效"),
         _operator("110027", "能力不可用"),
         _operator("110004", "IP不在白名单"),
         _operator("111075", "使用次数为0"),
-        ReturnCode("121011", "号码校验次数超限", Who.USER, Problem.ATTEMPTS_EXHAUSTED, Settlement.SPENT),
-        ReturnCode("999999", "系统异常", Who.PLATFORM, Problem.PLATFORM_ERROR, Settlement.SPENT),
+        ReturnCode("121011", "号码校验次数超限", Who.USER, Problem.ATTEMPTS_EXHAUSTED, Ending.UNJUDGED),
+        ReturnCode("999999", "系统异常", Who.PLATFORM, Problem.PLATFORM_ERROR, Ending.UNJUDGED),
         # The SDK's codes: not expected here, but they are the platform's, and none of them is a verdict.
-        ReturnCode("500", "图片请求失败", Who.PAGE, Problem.PLATFORM_REJECTED, Settlement.GIVEN_BACK),
+        ReturnCode("500", "图片请求失败", Who.PAGE, Problem.PLATFORM_REJECTED, Ending.GIVEN_BACK),
         _operator("170001", "referer或origin校验失败"),
-        ReturnCode("111002", "网关未插入手机号", Who.USER, Problem.PLATFORM_REJECTED, Settlement.GIVEN_BACK),
+        ReturnCode("111002", "网关未插入手机号", Who.USER, Problem.PLATFORM_REJECTED, Ending.GIVEN_BACK),
     )
 }
 
@@ -89,7 +91,7 @@ KEY_FAULTS: Final = frozenset({"130016", "130018"})
 
 
 def look_up(code: str) -> ReturnCode:
-    """Find a return code; one that no table has may have judged the number, so its attempt stays spent."""
+    """Find a return code; behind one that no table has, the number may have been judged."""
     return _KNOWN.get(code) or ReturnCode(
-        code, "未知返回码", Who.PLATFORM, Problem.PLATFORM_ERROR, Settlement.SPENT
+        code, "未知返回码", Who.PLATFORM, Problem.PLATFORM_ERROR, Ending.UNJUDGED
     )

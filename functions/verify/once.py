@@ -48,8 +48,8 @@ class Claim:
         Keyed hash of the token.
     request
         Keyed hash of all that must be the same when the token comes again.
-    budget
-        Key of the budget's item that has the attempt.
+    day_key
+        Key of the item that has the attempt.
     attempt_id
         Identifies the attempt that is made with the token.
     outcome
@@ -58,7 +58,7 @@ class Claim:
 
     token: str
     request: str
-    budget: str
+    day_key: str
     attempt_id: str
     outcome: Mapping[str, Any] | None = None
 
@@ -99,7 +99,7 @@ class Tokens:
                 Item={
                     "id": {"S": f"token#{claim.token}"},
                     "request": {"S": claim.request},
-                    "budget": {"S": claim.budget},
+                    "budget": {"S": claim.day_key},
                     "attempt": {"S": claim.attempt_id},
                     "expiration": {"N": str(int((now + _KEPT_FOR).timestamp()))},
                 },
@@ -120,7 +120,7 @@ class Tokens:
                 raise TokenReusedError("the token belongs to another request") from None
             outcome = json.loads(held["outcome"]["S"]) if "outcome" in held else None
             return replace(
-                claim, budget=held["budget"]["S"], attempt_id=held["attempt"]["S"], outcome=outcome
+                claim, day_key=held["budget"]["S"], attempt_id=held["attempt"]["S"], outcome=outcome
             )
         return claim
 

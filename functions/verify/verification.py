@@ -22,12 +22,11 @@ from verify.budget import (
     AttemptsExhaustedError,
     AttemptsInFlightError,
     Caller,
-    Ending,
     Reservation,
     day_key,
 )
 from verify.clients import SITE, ClientBudget, ClientBudgetExhaustedError, client_network
-from verify.codes import KEY_FAULTS, NOT_THIS_SIM, VERIFIED, ReturnCode, Settlement, Who, look_up
+from verify.codes import KEY_FAULTS, Ending, ReturnCode, Who, look_up
 from verify.devices import Devices
 from verify.hashing import LOGGED_HASH_DIGITS, Salt, keyed_hash
 from verify.keyring import Keyring
@@ -55,9 +54,7 @@ _BETWEEN_DIGITS: Final = re.compile(r"[^0-9]+", re.ASCII)
 _TELLING: Final = 6
 """Characters from which on a repeated text says something of the request."""
 
-_VERDICTS: Final = {VERIFIED.code: Metric.NUMBER_VERIFIED, NOT_THIS_SIM.code: Metric.NUMBER_REFUSED}
-_SPENT: Final = "spent"
-_ENDINGS: Final = {VERIFIED.code: Ending.MATCH, NOT_THIS_SIM.code: Ending.MISMATCH}
+_VERDICTS: Final = {Ending.MATCH: Metric.NUMBER_VERIFIED, Ending.MISMATCH: Metric.NUMBER_REFUSED}
 _CODES: Final = {
     Who.OPERATOR: Metric.OPERATOR_CODE,
     Who.PAGE: Metric.PAGE_CODE,
@@ -230,7 +227,7 @@ class Verifier:
         claim = attempt.claim
         held = self._tokens.claim(claim, self._now())
         if held.attempt_id != claim.attempt_id:
-            record = held.outcome or self._attempts.outcome(held.budget, held.attempt_id)
+            record = held.outcome or self._attempts.outcome(held.day_key, held.attempt_id)
             if record is None:
                 raise TokenInUseError
             return Outcome.from_record(record)
@@ -312,7 +309,7 @@ class Verifier:
         while True:
             try:
                 return self._attempts.reserve(
-                    attempt.claim.budget, attempt.msg_id, attempt.caller, self._now()
+                    attempt.claim.day_key, attempt.msg_id, attempt.caller, self._now()
                 )
             except AttemptsInFlightError as error:
                 if not error.worth_waiting or self._monotonic() + pause > patient_until:
@@ -336,8 +333,6 @@ class Verifier:
 
     def _judge(self, answer: Answer, attempt: _Attempt, reservation: Reservation) -> Outcome:
         code = look_up(answer.result_code)
-        spent = code.settlement is Settlement.SPENT
-        ending = _ENDINGS.get(code.code, Ending.UNJUDGED if spent else Ending.GIVEN_BACK)
         if code.code in KEY_FAULTS:
             self._keyring.refresh_soon()
         left = reservation.attempts_left
@@ -348,12 +343,12 @@ class Verifier:
             result_desc=_quotable(answer.result_desc, attempt.submission) or code.description,
             msg_id=attempt.msg_id,
             task_id=_quotable(task_id, attempt.submission),
-            attempts_left=min(left, reservation.mismatches_left) if ending is Ending.MISMATCH else left,
+            attempts_left=min(left, reservation.mismatches_left) if code.ending is Ending.MISMATCH else left,
             verified_at=self._seconds(),
         )
-        _report(code, ending, outcome, attempt)  # first: from here on it is found by its msgId
-        self._settle(attempt, reservation, ending, outcome)
-        if ending is Ending.MISMATCH:
+        _report(code, outcome, attempt)  # first: from here on it is found by its msgId
+        self._settle(attempt, reservation, code.ending, outcome)
+        if code.ending is Ending.MISMATCH:
             self._count_mismatch(attempt)
         return outcome
 
@@ -401,8 +396,8 @@ def _refused(error: RefusedError, attempt: _Attempt) -> None:
     )
 
 
-def _report(code: ReturnCode, ending: Ending, outcome: Outcome, attempt: _Attempt) -> None:
-    count(_VERDICTS.get(code.code) or _CODES[code.who])
+def _report(code: ReturnCode, outcome: Outcome, attempt: _Attempt) -> None:
+    count(_VERDICTS.get(code.ending) or _CODES[code.who])
     if code.problem is Problem.ATTEMPTS_EXHAUSTED:
         count(Metric.PLATFORM_LIMIT_REACHED)
     hint = attempt.submission.miscoding
@@ -412,7 +407,7 @@ def _report(code: ReturnCode, ending: Ending, outcome: Outcome, attempt: _Attemp
         extra={
             "resultCode": code.code,
             "who": code.who.value,
-            "attempt": _SPENT if ending in {Ending.MATCH, Ending.MISMATCH} else ending.value,
+            "attempt": "spent" if code.ending in _VERDICTS else code.ending.value,
             "attemptsLeft": outcome.attempts_left,
             "number": attempt.number_hash[:LOGGED_HASH_DIGITS],
             "msgId": outcome.msg_id,

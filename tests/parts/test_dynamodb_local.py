@@ -14,8 +14,9 @@ from botocore.config import Config
 from cmpassport.clock import SHANGHAI
 from cmpassport.errors import RefusedError
 from tests.support.parts import dynamodb_local, required
-from verify.budget import AttemptBudget, AttemptsInFlightError, Caller, Ending
+from verify.budget import AttemptBudget, AttemptsInFlightError, Caller
 from verify.clients import ClientBudget, ClientBudgetExhaustedError
+from verify.codes import Ending
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

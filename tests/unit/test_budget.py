@@ -14,10 +14,10 @@ from verify.budget import (
     AttemptsExhaustedError,
     AttemptsInFlightError,
     Caller,
-    Ending,
     Reservation,
     day_key,
 )
+from verify.codes import Ending
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

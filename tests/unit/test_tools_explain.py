@@ -10,7 +10,7 @@ from local import ROOT
 from tests.support.operator import Run, runner
 from tools.explain import CODES
 from tools.messages import table
-from verify.codes import _KNOWN, Settlement, Who, look_up
+from verify.codes import _KNOWN, Ending, Who, look_up
 
 REFUSALS: Final = {problem.code for problem in Problem}
 SIBLINGS: Final = [code for code in CODES if code.isdigit() and code not in _KNOWN]
@@ -40,7 +40,7 @@ def test_a_return_code_is_told_as_the_functions_treat_it(code: str, explain: Run
     known, shown = look_up(code), explain(code)
 
     assert " ".join(table()[f"code-{code}"]["en"].split(" → ")[0].split()) in shown.words
-    assert ("attempt given back" in shown.words) == (known.settlement is Settlement.GIVEN_BACK)
+    assert ("attempt given back" in shown.words) == (known.ending is Ending.GIVEN_BACK)
     assert ("billed yes" in shown.words) == (known.problem is None)
     assert ("you, the operator" in shown.words) == (known.who is Who.OPERATOR)
     assert f"{code} {known.description}" in explain(code, "--lang", "zh").words
@@ -67,7 +67,7 @@ def test_a_refusal_of_the_api_is_told_as_pages_get_it(problem: Problem, explain:
 def test_a_code_that_no_table_has_is_told_as_it_is_treated(code: str, explain: Run) -> None:
     shown = explain(code)
 
-    assert "attempt stays spent" in shown.words
+    assert "attempt counts as one without a verdict" in shown.words
     assert "billed perhaps" in shown.words
     assert f"502 code=platform_error action=retry resultCode={code}" in shown.words
     assert ("not this product's own documentation" in shown.words) == (code in SIBLINGS)
