@@ -46,7 +46,7 @@ def _take_turns(sides: Mapping[str, Callable[[], float]], rounds: int) -> dict[s
 
 
 def _emulated(scene: Scene, side: Side) -> float:
-    function = Function(side.name, "arn", side.handler, scene.variables(), (), 30.0)
+    function = Function(side.name, "arn", f"{side.module}.handler", scene.variables(), (), 30.0)
     log = scene.folder / "functions.log"
     environment = EmulatedEnvironment(function, log, scene.parts, side.task, side.opt, scene.stage)
     try:

@@ -21,7 +21,6 @@ from typing import Any, Final
 import urllib3
 
 from local.environment import INHERITED, INIT_SECONDS, Function, FunctionError
-from local.template import FUNCTION, Template
 
 _INVOKE_PATH: Final = "/2015-03-31/functions/function/invocations"
 _EMULATOR_PORT: Final = 18480
@@ -66,21 +65,14 @@ class PartMissingError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Where on this machine the parts are.
-
-    Attributes
-    ----------
-    emulator
-        The program aws-lambda-rie.
-    python
-        Prefix of a Python 3.13: the folder above its bin and lib.
-    runtime
-        Folder with the package awslambdaric for that Python.
-    """
+    """Where on this machine the parts are."""
 
     emulator: Path
+    """The program aws-lambda-rie."""
     python: Path
+    """Prefix of a Python 3.13: the folder above its bin and lib."""
     runtime: Path
+    """Folder with the package awslambdaric for that Python."""
 
 
 def find_parts(root: Path) -> Parts:
@@ -108,61 +100,6 @@ def find_parts(root: Path) -> Parts:
     script = "import sys; print(sys.base_prefix)"
     prefix = subprocess.run([python, "-c", script], stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603 - the Python that the user named
     return Parts(emulators[0], Path(prefix.stdout.strip()), runtime)
-
-
-class Bundle:
-    """What `sam build` made, ready to be run.
-
-    Parameters
-    ----------
-    build
-        The folder that it filled, with template.yaml.
-    parts
-        What runs it.
-    folder
-        An empty folder, into which each function's layers are merged.
-
-    Raises
-    ------
-    PartMissingError
-        There is no bundle.
-
-    Example
-    -------
-    >>> bundle = Bundle(ROOT / ".aws-sam" / "build", find_parts(ROOT), Path("/tmp/layers"))
-    >>> with Stack(Options(template=bundle.template, runtime=bundle.start)) as stack:
-    ...     print(stack.api)
-    """
-
-    def __init__(self, build: Path, parts: Parts, folder: Path) -> None:
-        self.template = build / "template.yaml"
-        self._parts = parts
-        self._folder = folder
-        self._stage = folder / "stage"
-        self._stage.mkdir(parents=True)
-        if not self.template.is_file():
-            raise PartMissingError("there is no bundle: make build makes it")
-        resources = Template.read(self.template).document["Resources"]
-        self._functions = {
-            name: each["Properties"] for name, each in resources.items() if each["Type"] == FUNCTION
-        }
-        for layers in set(map(_layers, self._functions.values())):
-            for layer in layers:  # over each other, as Lambda does
-                content = build / resources[layer]["Properties"]["ContentUri"]
-                shutil.copytree(content, self._merged(layers), dirs_exist_ok=True)
-
-    def start(self, function: Function, log: Path | None) -> "EmulatedEnvironment":
-        """Start an environment of one of the bundle's functions."""
-        properties = self._functions[function.logical_id]
-        task, opt = self.template.parent / properties["CodeUri"], self._merged(_layers(properties))
-        return EmulatedEnvironment(function, log, self._parts, task, opt, self._stage)
-
-    def _merged(self, layers: tuple[str, ...]) -> Path:
-        return self._folder / "+".join(("opt", *layers))
-
-
-def _layers(properties: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(layer["Ref"] for layer in properties["Layers"])
 
 
 class EmulatedEnvironment:
@@ -205,9 +142,7 @@ class EmulatedEnvironment:
         with socket.socket() as looking:
             while looking.connect_ex((self._host, _EMULATOR_PORT)):
                 if not self.alive or time.monotonic() > deadline:
-                    self.stop()
-                    error = {"errorMessage": "the runtime emulator does not start"}
-                    raise FunctionError(self._function, error)
+                    raise self._ended({"errorMessage": "the runtime emulator does not start"})
                 time.sleep(0.01)  # between two looks
 
     def invoke(self, event: Any, request_id: str) -> Any:
@@ -224,18 +159,14 @@ class EmulatedEnvironment:
         try:
             response = urllib3.request("POST", address, json=event, timeout=seconds, retries=False)
         except urllib3.exceptions.HTTPError:
-            self.stop()
             error = {"errorType": "Runtime.ExitError", "errorMessage": "the runtime emulator has ended"}
-            raise FunctionError(self._function, error) from None
+            raise self._ended(error) from None
         try:
             answer = response.json()
         except ValueError:  # the emulator's own words: the function timed out
-            self.stop()
-            error = {"errorMessage": f"{request_id} {response.data.decode()}"}
-            raise FunctionError(self._function, error) from None
+            raise self._ended({"errorMessage": f"{request_id} {response.data.decode()}"}) from None
         if response.status != 200:  # noqa: PLR2004 - the function died or did not start
-            self.stop()
-            raise FunctionError(self._function, answer)
+            raise self._ended(answer)
         if isinstance(answer, dict) and {"errorType", "errorMessage"} <= answer.keys():
             raise FunctionError(self._function, answer)
         return answer
@@ -251,6 +182,10 @@ class EmulatedEnvironment:
         self._process.wait()
         if self._process.stdin is not None:
             self._process.stdin.close()
+
+    def _ended(self, error: Mapping[str, Any]) -> FunctionError:
+        self.stop()
+        return FunctionError(self._function, error)
 
     def _spawn(self, parts: Parts, log: Path | None, places: tuple[Path, ...]) -> "subprocess.Popen[bytes]":
         enter = ["sh", "-c", _ENTER, "enter", *map(str, places)]

@@ -33,30 +33,16 @@ class BenchmarkError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side of a comparison: a handler, its code and its layers.
-
-    Attributes
-    ----------
-    name
-        For the report.
-    handler
-        `package.module.function`.
-    task, opt
-        Folders that stand where Lambda has /var/task and /opt.
-    new_event
-        Makes an event that it has not seen.
-    """
+    """One side of a comparison: a handler, its code and its layers."""
 
     name: str
-    handler: str
+    module: str
+    """Where its function `handler` is."""
     task: Path
     opt: Path
+    """Folders that stand where Lambda has /var/task and /opt."""
     new_event: Callable[[], dict[str, Any]]
-
-    @property
-    def module(self) -> str:
-        """The module with the handler."""
-        return self.handler.rpartition(".")[0]
+    """Makes an event that it has not seen."""
 
 
 class Scene:
@@ -85,10 +71,10 @@ class Scene:
         for layer in ("DependenciesLayer", "CryptoLayer"):
             shutil.copytree(BUILD / layer, opt, dirs_exist_ok=True)
         sign, submit = self.new_presign, self.new_submission
-        self.presign = Side("presign", "presign.app.handler", BUILD / "PreSignFunction", opt, sign)
-        self.verify = Side("verify", "verify.app.handler", BUILD / "VerifyFunction", opt, submit)
-        self.naive_presign = Side("naive presign", "handler.handler", self._compiled("presign"), naive, sign)
-        self.naive_verify = Side("naive verify", "handler.handler", self._compiled("verify"), naive, submit)
+        self.presign = Side("presign", "presign.app", BUILD / "PreSignFunction", opt, sign)
+        self.verify = Side("verify", "verify.app", BUILD / "VerifyFunction", opt, submit)
+        self.naive_presign = Side("naive presign", "handler", self._compiled("presign"), naive, sign)
+        self.naive_verify = Side("naive verify", "handler", self._compiled("verify"), naive, submit)
 
     def variables(self) -> dict[str, str]:
         """Return a function's environment, as the template and Lambda make it."""

@@ -8,8 +8,9 @@ from typing import Final
 
 import pytest
 
-from benchmarks.emulator import Bundle, Parts
+from benchmarks.emulator import Parts
 from local.environment import Function, FunctionError, Pool
+from tests.support.parts import bundled
 
 FILES: Final = {
     "template.yaml": """
@@ -76,12 +77,12 @@ def make_pool(parts: Parts, tmp_path: Path) -> Iterator[MakePool]:
         path = tmp_path / "build" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
-    bundle = Bundle(tmp_path / "build", parts, tmp_path / "layers")
+    runtime = bundled(tmp_path / "build", parts, tmp_path / "layers")
     with ExitStack() as cleanup:
 
         def make(timeout: float = 30) -> Pool:
             function = Function("Echo", "arn:function", "handlers.handler", VARIABLES, (), timeout)
-            pool = Pool(function, 1, tmp_path / "functions.log", bundle.start)
+            pool = Pool(function, 1, tmp_path / "functions.log", runtime)
             cleanup.callback(pool.stop)
             return pool
 

@@ -15,9 +15,11 @@ from typing import Final
 
 import pytest
 
-from benchmarks.emulator import Bundle, PartMissingError, find_parts
+from benchmarks.emulator import EmulatedEnvironment, PartMissingError, Parts, find_parts
 from local import ROOT
+from local.environment import Function, Runtime
 from local.stack import Options, Stack
+from local.template import FUNCTION, Template
 from tests.support.stacks import embedded
 
 PARTS: Final = ROOT / "tests" / "parts"
@@ -71,14 +73,37 @@ def dynamodb_local() -> Iterator[str]:
             process.kill()
 
 
+def bundled(build: Path, parts: Parts, folder: Path) -> Runtime:
+    """Return what starts the functions of a build, whose merged layers go into an empty folder."""
+    if not (build / "template.yaml").is_file():
+        raise PartMissingError("there is no bundle: make build makes it")
+    resources = Template.read(build / "template.yaml").document["Resources"]
+    functions = {name: each["Properties"] for name, each in resources.items() if each["Type"] == FUNCTION}
+    stage = folder / "stage"
+    stage.mkdir(parents=True)
+    layers = {name: tuple(layer["Ref"] for layer in each["Layers"]) for name, each in functions.items()}
+    for together in set(layers.values()):
+        for layer in together:  # over each other, as Lambda does
+            content = build / resources[layer]["Properties"]["ContentUri"]
+            shutil.copytree(content, folder / "+".join(together), dirs_exist_ok=True)
+
+    def start(function: Function, log: Path | None) -> EmulatedEnvironment:
+        name = function.logical_id
+        task, opt = build / functions[name]["CodeUri"], folder / "+".join(layers[name])
+        return EmulatedEnvironment(function, log, parts, task, opt, stage)
+
+    return start
+
+
 @contextmanager
 def real_parts(folder: Path) -> Iterator[Callable[[Options], AbstractContextManager[Stack]]]:
     """Yield what makes stacks of the built bundle, whose layers go into the folder, and of DynamoDB Local."""
-    bundle = Bundle(ROOT / ".aws-sam" / "build", find_parts(ROOT), folder)
+    build = ROOT / ".aws-sam" / "build"
+    runtime = bundled(build, find_parts(ROOT), folder)
     with dynamodb_local() as address:
 
         def start(options: Options) -> Stack:
-            real = replace(options, template=bundle.template, runtime=bundle.start, dynamodb=address)
+            real = replace(options, template=build / "template.yaml", runtime=runtime, dynamodb=address)
             # All share one DynamoDB, each with tables of its own.
             return embedded(replace(real, name=f"number-verification-{secrets.token_hex(4)}"))
 
