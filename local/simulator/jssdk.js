@@ -11,36 +11,32 @@
 (function (window, document) {
   "use strict";
 
-  var DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUV";
-  var PATIENCE = 8000; // milliseconds for each of the two requests
-  var FAILED = "图片请求失败"; // whatever the cause: the code beneath shows in a capture
+  const DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUV";
+  const PATIENCE = 8000; // milliseconds for each of the two requests
+  const FAILED = "图片请求失败"; // whatever the cause: the code beneath shows in a capture
 
   // The SDK speaks to the server that it came from.
-  var platform = document.currentScript.src.split("/").slice(0, 3).join("/");
+  const platform = new URL(document.currentScript.src).origin;
 
   // Where the newer build speaks to: another origin than that, by the same machine's other name.
-  var second = platform.replace("127.0.0.1", "localhost");
+  const second = platform.replace("127.0.0.1", "localhost");
 
   // Fixed when the page was loaded, by the phone's own clock and time zone.
-  var loaded = timestamp(new Date());
-  var last = null; // what the last getSign was made of
+  const loaded = timestamp(new Date());
+  let last = null; // what the last getSign was made of
 
   function timestamp(date) {
-    var there = new Date(date.getTime() - date.getTimezoneOffset() * 60000);
+    const there = new Date(date.getTime() - date.getTimezoneOffset() * 60000);
     return there.toISOString().replace(/[^0-9]/g, "");
   }
 
   function identifier() {
-    return Array.prototype.map
-      .call(window.crypto.getRandomValues(new Uint8Array(32)), function (byte) {
-        return DIGITS.charAt(byte & 31);
-      })
-      .join("");
+    return Array.from(window.crypto.getRandomValues(new Uint8Array(32)), (byte) => DIGITS[byte & 31]).join("");
   }
 
   function setting(name, otherwise) {
     try {
-      var value = window.localStorage.getItem("simulator." + name);
+      const value = window.localStorage.getItem("simulator." + name);
       return value === null ? otherwise : value;
     } catch (error) {
       return otherwise; // storage is blocked
@@ -50,20 +46,13 @@
   // The browser's fingerprint, URI-encoded Base64. It begins and ends so that the Base64 holds "+", "/" and
   // "=": whoever decodes or encodes it once too often is found out every time.
   function userInformation() {
-    var agent = window.navigator.userAgent.replace(/[^ -~]/g, "").slice(0, 100);
-    var text = ">>>???" + [agent, window.screen.width, window.screen.height].join("@@");
-    while (text.length % 3 !== 1) {
-      text += " ";
-    }
-    return window.encodeURIComponent(window.btoa(text));
+    const agent = window.navigator.userAgent.replace(/[^ -~]/g, "").slice(0, 100);
+    const text = ">>>???" + [agent, window.screen.width, window.screen.height].join("@@");
+    return window.encodeURIComponent(window.btoa(text + " ".repeat((4 - (text.length % 3)) % 3)));
   }
 
   function query(fields) {
-    return Object.keys(fields)
-      .map(function (name) {
-        return name + "=" + window.encodeURIComponent(fields[name]);
-      })
-      .join("&");
+    return Object.keys(fields).map((name) => `${name}=${window.encodeURIComponent(fields[name])}`).join("&");
   }
 
   function getSign(appId, version) {
@@ -72,52 +61,36 @@
   }
 
   function getConnection(appId) {
-    var network = setting("network", "cellular");
-    var known = network === "wifi" || network === "unknown"; // a VPN over mobile data is not seen from here
+    const network = setting("network", "cellular");
+    const known = network === "wifi" || network === "unknown"; // a VPN over mobile data is not seen from here
     return { appid: appId, msgid: identifier(), netType: known ? network : "cellular" };
   }
 
-  function getTokenInfo(options) {
-    var data = options.data || {};
-    var parts = last || { msgId: identifier(), uuid: identifier() };
-    var information = userInformation();
-    var ended = false;
+  function getTokenInfo({ data = {}, success, error }) {
+    const parts = last || { msgId: identifier(), uuid: identifier() };
+    const information = userInformation();
+    let ended = false;
+
+    function end(callback, answer) {
+      if (ended) return;
+      ended = true;
+      callback(answer);
+    }
 
     // Of the codes beneath, 103111 alone reaches pages unwrapped.
-    function fail(code) {
-      if (!ended) {
-        ended = true;
-        options.error({ code: code === "103111" ? code : "500", message: FAILED, msgId: parts.msgId });
-      }
-    }
-
-    function succeed(token) {
-      if (!ended) {
-        ended = true;
-        options.success({
-          code: "000000",
-          message: "获取token成功",
-          token: token,
-          userInformation: information,
-        });
-      }
-    }
+    const fail = (code) => end(error, { code: code === "103111" ? code : "500", message: FAILED, msgId: parts.msgId });
+    const succeed = (token) =>
+      end(success, { code: "000000", message: "获取token成功", token, userInformation: information });
 
     // The test line takes China Mobile alone.
     if (data.isTest === "0" && data.openType !== "1") {
       window.setTimeout(fail, 0);
-      return;
-    }
-    if (setting("wire", "h5") === "flat") {
+    } else if (setting("wire", "h5") === "flat") {
       post(second + "/h5/log", { msgId: parts.msgId }, ignore, ignore);
       getPreMobile(data, parts, information, fail, succeed);
-      return;
+    } else {
+      getMobile(data, parts, information, fail, () => ended || getToken(data, parts, fail, succeed));
     }
-    getMobile(data, parts, information, fail, function () {
-      if (!ended) {
-        getToken(data, parts, fail, succeed);
-      }
-    });
   }
 
   function ignore() {}
@@ -125,55 +98,48 @@
   // An image, because its request crosses origins without asking and passes the carrier's gateway, which
   // inserts the number.
   function getMobile(data, parts, information, fail, proceed) {
-    var image = new window.Image();
-    var timer = window.setTimeout(fail, PATIENCE);
-    image.onload = function () {
+    const image = new window.Image();
+    const timer = window.setTimeout(fail, PATIENCE);
+    image.onload = () => {
       window.clearTimeout(timer);
       proceed();
     };
-    image.onerror = function () {
+    image.onerror = () => {
       window.clearTimeout(timer);
       fail();
     };
-    image.src =
-      platform +
-      "/NumberAbility/h5/getMobile.htm?" +
-      query({
-        version: data.version || "",
-        appId: data.appId || "",
-        openType: data.openType || "",
-        expandParams: data.expandParams || "",
-        msgId: parts.msgId,
-        timestamp: loaded,
-        uuid: parts.uuid,
-        // A browser asks for an image it has seen on this page only once.
-        "simulator.nonce": identifier(),
-      }) +
-      "&" +
-      phone() +
-      "&userInformation=" +
-      information; // encoded already
+    const fields = query({
+      version: data.version || "",
+      appId: data.appId || "",
+      openType: data.openType || "",
+      expandParams: data.expandParams || "",
+      msgId: parts.msgId,
+      timestamp: loaded,
+      uuid: parts.uuid,
+      // A browser asks for an image it has seen on this page only once.
+      "simulator.nonce": identifier(),
+    });
+    // The information is encoded already.
+    image.src = `${platform}/NumberAbility/h5/getMobile.htm?${fields}&${phone()}&userInformation=${information}`;
   }
 
   function getToken(data, parts, fail, succeed) {
-    var message = {
-      header: {
-        version: data.version || "",
-        msgId: parts.msgId,
-        timestamp: loaded,
-        appId: data.appId || "",
-      },
-      body: {
-        expandParams: window.encodeURIComponent(data.expandParams || ""),
-        sign: data.sign || "",
-        uuid: parts.uuid,
-      },
+    const header = {
+      version: data.version || "",
+      msgId: parts.msgId,
+      timestamp: loaded,
+      appId: data.appId || "",
     };
-    post(platform + "/NumberAbility/h5/getToken.htm", message, fail, succeed);
+    const body = {
+      expandParams: window.encodeURIComponent(data.expandParams || ""),
+      sign: data.sign || "",
+      uuid: parts.uuid,
+    };
+    post(platform + "/NumberAbility/h5/getToken.htm", { header, body }, fail, succeed);
   }
 
   function getPreMobile(data, parts, information, fail, succeed) {
-    var message = {
+    const message = {
       version: data.version || "",
       appId: data.appId || "",
       openType: data.openType || "",
@@ -188,7 +154,7 @@
       userInformations: information,
       expandParams: window.encodeURIComponent(data.expandParams || ""),
     };
-    post(second + "/h5/getPreMobile?" + phone(), message, fail, succeed);
+    post(`${second}/h5/getPreMobile?${phone()}`, message, fail, succeed);
   }
 
   // What a carrier's gateway would see by itself.
@@ -201,26 +167,13 @@
 
   function post(address, message, fail, succeed) {
     window.setTimeout(fail, PATIENCE);
+    const headers = { "Content-Type": "application/json;charset=utf-8" };
     window
-      .fetch(address, {
-        method: "POST",
-        headers: { "Content-Type": "application/json;charset=utf-8" },
-        body: JSON.stringify(message),
-      })
-      .then(function (response) {
-        return response.json();
-      })
-      .then(function (answer) {
-        if (answer.body.token) {
-          succeed(answer.body.token);
-        } else {
-          fail(answer.header.resultCode);
-        }
-      })
-      .catch(function () {
-        fail();
-      });
+      .fetch(address, { method: "POST", headers, body: JSON.stringify(message) })
+      .then((response) => response.json())
+      .then(({ header, body }) => (body.token ? succeed(body.token) : fail(header.resultCode)))
+      .catch(() => fail());
   }
 
-  window.YDRZ = { getSign: getSign, getConnection: getConnection, getTokenInfo: getTokenInfo };
+  window.YDRZ = { getSign, getConnection, getTokenInfo };
 })(window, document);
