@@ -6,13 +6,12 @@ were used, the platform knows.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from werkzeug import Request, Response
 from werkzeug.exceptions import Forbidden, MethodNotAllowed
 
 from local.aws import AwsEndpoint
-from local.samples import SAMPLE_ATTEMPT
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -21,15 +20,7 @@ ATTEMPTS_PATH: Final = "/panel/attempts"
 
 
 def attempts_control(origin: str, *forget: Callable[[], None]) -> "WSGIApplication":
-    """Make what answers `ATTEMPTS_PATH`.
-
-    Parameters
-    ----------
-    origin
-        The page's: requests of other pages are refused.
-    forget
-        Each gives the attempts back that it counts.
-    """
+    """Make what answers `ATTEMPTS_PATH` to pages of one origin; each `forget` gives back what it counts."""
 
     @Request.application
     def answer(request: Request) -> Response:
@@ -45,17 +36,6 @@ def attempts_control(origin: str, *forget: Callable[[], None]) -> "WSGIApplicati
 
 
 def forget_attempts(endpoint: AwsEndpoint, table_name: str) -> None:
-    """Empty the table, but for the sample number that is to be exhausted.
-
-    Raises
-    ------
-    AwsError
-        The endpoint is not there, or refuses.
-    """
-    table: dict[str, Any] = {"TableName": table_name}
-    kept = {
-        "FilterExpression": "NOT contains(attempts, :sample)",
-        "ExpressionAttributeValues": {":sample": {"S": SAMPLE_ATTEMPT}},
-    }
-    for item in endpoint.call("DynamoDB_20120810.Scan", **table, **kept)["Items"]:
-        endpoint.call("DynamoDB_20120810.DeleteItem", **table, Key={"id": item["id"]})
+    """Empty the table; AwsError where the endpoint is not there, or refuses."""
+    for item in endpoint.call("DynamoDB_20120810.Scan", TableName=table_name)["Items"]:
+        endpoint.call("DynamoDB_20120810.DeleteItem", TableName=table_name, Key={"id": item["id"]})

@@ -58,13 +58,7 @@ def invoke(logical_id: str, event: Any, overlay: Mapping[str, Any], options: Opt
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    Raises
-    ------
-    SettingError
-        It is not there, or not JSON.
-    """
+    """Read a JSON file; SettingError where there is none."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -74,13 +68,7 @@ def read_json(path: Path) -> Any:
 
 
 def read_overlay(path: Path) -> Mapping[str, Any]:
-    """Read an env file: `{"FunctionName": {"VARIABLE": "value"}}`, `Parameters` being for every function.
-
-    Raises
-    ------
-    SettingError
-        It is not there, or of another form.
-    """
+    """Read `{"FunctionName": {"VARIABLE": "value"}}`, `Parameters` for every function; else SettingError."""
     overlay = read_json(path)
     if not isinstance(overlay, dict) or not all(isinstance(values, dict) for values in overlay.values()):
         raise SettingError(f"{path}: is not an object of objects")

@@ -58,17 +58,7 @@ class Addresses:
 
 
 class Pages:
-    """What answers behind the page's address.
-
-    Parameters
-    ----------
-    site
-        The directory to serve.
-    panel
-        The developer's panel; None leaves it out.
-    addresses
-        What index.html says.
-    """
+    """What answers behind the page's address: a directory and, unless None, the developer's panel."""
 
     def __init__(self, site: Path, panel: Path | None, addresses: Addresses) -> None:
         self._site = site.resolve()

@@ -28,7 +28,6 @@ from local.environment import Function, FunctionError, Pool, Runtime, WorkerEnvi
 from local.gateway import Api, Gateway
 from local.keys import CustomerKeys, ReceiptNumber, ReceiptSecrets, SecretsFileError
 from local.pages import BUSINESS_PATH, Addresses, Line, Pages
-from local.samples import EXHAUSTED_NUMBER, SIM_NUMBER, use_up_sample
 from local.server import PortInUseError, Server, address_of, listen
 from local.simulator import Algorithm, Customer, Encoding, SignatureForm, Simulator
 from local.template import FUNCTION, HTTP_API, Deployment, Pseudo, Template, TemplateError
@@ -36,7 +35,8 @@ from local.template import FUNCTION, HTTP_API, Deployment, Pseudo, Template, Tem
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
-__all__ = ["EXHAUSTED_NUMBER", "SIM_NUMBER", "Options", "SettingError", "Stack", "StackError"]
+SIM_NUMBER: Final = "13999994444"
+"""The number that the SIM of the demo has unless the page says otherwise."""
 
 VERIFY_PATH: Final = "/NumberAbility/h5/verifyVmMobileApi.htm"
 STACK_NAME: Final = "number-verification-local"
@@ -93,7 +93,7 @@ class Options:
     name: str = STACK_NAME
     """The stack's, from which its resources have theirs; one of its own where that DynamoDB is shared."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    """The clock of the gateway, the simulator and the samples, aware."""
+    """The clock of the gateway and the simulator, aware."""
 
 
 class Stack(AbstractContextManager["Stack"]):
@@ -196,7 +196,7 @@ class Stack(AbstractContextManager["Stack"]):
         platform_url, platform_key = self._platform(cleanup, taken.get("platform"))
         deployment = self._deploy(template, endpoint, platform_key)
         self.functions = self._functions(cleanup, deployment, platform_url)
-        self._warm(endpoint)
+        self._warm()
         api = Gateway(Api.read(deployment), self._invoke, options.now)
         cleanup.enter_context(Server(api, taken["api"]))
         cleanup.enter_context(Server(self._site(template, endpoint), taken["web"]))
@@ -259,12 +259,10 @@ class Stack(AbstractContextManager["Stack"]):
             cleanup.callback(functions[logical_id].stop)
         return functions
 
-    def _warm(self, endpoint: AwsEndpoint) -> None:
-        """Start an environment of each function and prepare the samples, all at once."""
+    def _warm(self) -> None:
+        """Start an environment of each function, all at once."""
         warm = self._options.warm
         tasks = [pool.warm for name, pool in self.functions.items() if warm is None or name in warm]
-        pepper = self.secret_ids["PEPPER_SECRET_ID"]
-        tasks.append(partial(use_up_sample, endpoint, self.table_name, pepper, self._options.now()))
         with ThreadPoolExecutor() as executor:
             for started in [executor.submit(task) for task in tasks]:
                 started.result()

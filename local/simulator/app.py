@@ -62,7 +62,7 @@ class Simulator:
     """A faithful double of the platform for one customer's app. A WSGI application, safe for threads.
 
     Tokens that begin with ``VM_SAMPLE`` are evergreen: never too old, never used up, of the SIM 13999994444,
-    with the userInformation ``sample%2Bfingerprint%3D%3D``.
+    with the userInformation ``sample%2Bfingerprint%3D%3D``. With them the day of 13900000429 is used up.
 
     Parameters
     ----------
@@ -221,29 +221,25 @@ class Simulator:
         now: datetime,
     ) -> None:
         noted = endpoint not in _READ and result.status and len(result.body) <= _MAX_NOTED
-        headers = request.headers
         asked = {
             "method": request.method,
             "path": request.path,
             "query": request.args.to_dict(),
-            "origin": headers.get("Origin"),
-            "referer": headers.get("Referer"),
+            "origin": request.headers.get("Origin"),
+            "referer": request.headers.get("Referer"),
             "address": request.remote_addr,
             "body": None if body is None else body.decode(errors="replace"),
-        }
-        answered = {
-            "status": result.status or None,
-            "body": result.body.decode() if noted else None,
         }
         entry = {
             "step": _STEPS[endpoint],
             "name": endpoint.value,
             "request": asked,
-            "response": answered,
+            "response": {"status": result.status or None, "body": result.body.decode() if noted else None},
             "resultCode": result.payload["header"].get("resultCode") if result.payload else None,
             "fault": fault.describe() if fault else None,
+            **result.notes,
         }
-        self.journal.add(now, {**entry, **result.notes})
+        self.journal.add(now, entry)
 
     # ---- the developer's side
 

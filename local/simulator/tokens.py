@@ -19,6 +19,9 @@ ARRIVAL_LIFE: Final = timedelta(minutes=1)
 
 SAMPLE_PREFIX: Final = "VM_SAMPLE"
 SAMPLE_NUMBER: Final = "13999994444"
+SAMPLE_EXHAUSTED: Final = "13900000429"
+"""The number whose day is always used up, where the token is a sample."""
+
 SAMPLE_USER_INFORMATION: Final = "sample%2Bfingerprint%3D%3D"
 
 

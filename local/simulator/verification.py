@@ -10,7 +10,7 @@ from typing import Any, Final
 from local.simulator.crypto import PlatformKey, SignatureForm
 from local.simulator.customer import Customer, LimitRule
 from local.simulator.protocol import SHANGHAI, RefusedError, VerifyRequest, read_verify_request
-from local.simulator.tokens import TokenDesk
+from local.simulator.tokens import SAMPLE_EXHAUSTED, TokenDesk
 
 _LEADING_NUMBER: Final = re.compile(rb"[0-9]{11}")
 
@@ -120,11 +120,12 @@ class Verifier:
     ) -> Verdict:
         with self._lock:
             # A sample token may be used for ever, so it counts for no day.
-            number = None if self._desk.is_sample(request.token) else opened.number
+            sample = self._desk.is_sample(request.token)
+            number = None if sample else opened.number
             since, count = self._verdicts.get(number or "", (now, 0))
             if _forgotten(since, now, customer.limit_rule):
                 since, count = now, 0
-            if number and count >= customer.daily_limit:
+            if (number and count >= customer.daily_limit) or (sample and opened.number == SAMPLE_EXHAUSTED):
                 raise RefusedError("121011", "the number's verdicts of the day are used up")
             if forged:
                 raise forged
