@@ -161,7 +161,8 @@ def read_answer(data: bytes, *, msg_id: str, app_id: str) -> Answer:
     except (ValueError, RecursionError):
         raise NotTheProtocolError("the answer is not JSON") from None
     content = _object(content)
-    header, body = _object(content.get("header")), _object(content.get("body") or {})
+    header, body = _object(content.get("header")), content.get("body")
+    words = body if isinstance(body, dict) else {}
     result_code = header.get("resultCode")
     if isinstance(result_code, int) and not isinstance(result_code, bool):
         result_code = str(result_code)
@@ -173,7 +174,7 @@ def read_answer(data: bytes, *, msg_id: str, app_id: str) -> Answer:
         raise NotTheProtocolError("the answer's msgId is not the request's")
     if str(header.get("appId")) != app_id and header.get("appId") not in absent:
         raise NotTheProtocolError("the answer's appId is not the configured one")
-    return Answer(result_code, _text(body.get("resultDesc")), _text(body.get("taskId")))
+    return Answer(result_code, _text(words.get("resultDesc")), _text(words.get("taskId")))
 
 
 def _decode(data: bytes) -> str:
