@@ -64,6 +64,8 @@ WAYS: Final[dict[str, tuple[Encoding, Callable[[str], str]]]] = {
     r"PEM with \n": (PEM, lambda text: text.replace("\n", r"\n")),
     r"PEM with \r\n": (PEM, lambda text: text.replace("\n", r"\r\n")),
     r"PEM with \r": (PEM, lambda text: text.replace("\n", r"\r")),
+    r"PEM with \\n": (PEM, lambda text: text.replace("\n", r"\\n")),
+    r"bare Base64 with PHP's \/": (DER, lambda text: text.replace("/", r"\/")),
     r"bare Base64 with \n": (DER, lambda text: over_lines(text, r"\n")),
     r"bare Base64 with \r\n": (DER, lambda text: over_lines(text, r"\r\n")),
     r"bare Base64 with \r": (DER, lambda text: over_lines(text, r"\r")),
@@ -149,7 +151,14 @@ def test_what_is_no_such_key_is_refused_with_the_reason_and_shows_nothing(
     assert "another exception occurred" not in shown
 
 
-@pytest.mark.parametrize(("form", "label"), [(PRIVATE[1], "PRIVATE KEY"), (PKCS8, "RSA PRIVATE KEY")])
+@pytest.mark.parametrize(
+    ("form", "label"),
+    [
+        (PRIVATE[1], "PRIVATE KEY"),
+        *((PKCS8, f"{kind} KEY") for kind in ("RSA PRIVATE", "ENCRYPTED PRIVATE", "PUBLIC")),
+        (PKCS8, "CERTIFICATE"),
+    ],
+)
 def test_a_pem_is_read_by_what_it_holds_where_its_label_names_another_form(
     form: PrivateFormat, label: str
 ) -> None:

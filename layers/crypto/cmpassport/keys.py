@@ -11,6 +11,7 @@ half. So a damaged key signs correctly or is refused. The tools test the primes 
 
 import base64
 import binascii
+import re
 from collections.abc import Callable
 from enum import Enum
 from functools import partial
@@ -106,19 +107,18 @@ def load_private_of_any_kind(text: str, expected: str) -> "PrivateKeyTypes":
     KeyFormatError
         The text is anything else.
     """
-    text = _with_line_breaks(text)
-    _refuse("PUBLIC KEY", text, KeyFault.PUBLIC_INSTEAD)
-    _refuse(
-        "CERTIFICATE", text, KeyFault.CERTIFICATE_INSTEAD, "this is a certificate; the private key is wanted"
-    )
-    _refuse("ENCRYPTED", text, KeyFault.ENCRYPTED)
+    text = _unescaped(text)
     try:
         return _load(text, _untested(load_pem_private_key), _untested(load_der_private_key))
     # The library's own texts are dropped, since these reach logs.
     except TypeError:
         raise KeyFormatError(KeyFault.ENCRYPTED) from None
     except (ValueError, UnsupportedAlgorithm):
-        if _parses(load_der_public_key, text):
+        if _is_labelled("CERTIFICATE", text):
+            raise KeyFormatError(
+                KeyFault.CERTIFICATE_INSTEAD, "this is a certificate; the private key is wanted"
+            ) from None
+        if _is_labelled("PUBLIC KEY", text) or _parses(load_der_public_key, text):
             raise KeyFormatError(KeyFault.PUBLIC_INSTEAD) from None
         raise KeyFormatError(KeyFault.NO_KEY, expected) from None
 
@@ -136,17 +136,16 @@ def load_public_key(text: str) -> RSAPublicKey:
     KeyFormatError
         The text is anything else.
     """
-    text = _with_line_breaks(text)
-    _refuse("PRIVATE KEY", text, KeyFault.PRIVATE_INSTEAD)
-    _refuse(
-        "CERTIFICATE",
-        text,
-        KeyFault.CERTIFICATE_INSTEAD,
-        "this is a certificate; the public key alone is wanted",
-    )
+    text = _unescaped(text)
+    if _is_labelled("PRIVATE KEY", text):  # whatever follows it
+        raise KeyFormatError(KeyFault.PRIVATE_INSTEAD)
     try:
         key = _load(text, load_pem_public_key, load_der_public_key)
     except (ValueError, TypeError, UnsupportedAlgorithm):
+        if _is_labelled("CERTIFICATE", text):
+            raise KeyFormatError(
+                KeyFault.CERTIFICATE_INSTEAD, "this is a certificate; the public key alone is wanted"
+            ) from None
         if _parses(partial(load_der_private_key, password=None), text):
             raise KeyFormatError(KeyFault.PRIVATE_INSTEAD) from None
         raise KeyFormatError(
@@ -185,19 +184,18 @@ def _load(text: str, from_pem: Callable[[bytes], _T], from_der: Callable[[bytes]
         return from_der(base64.b64decode("".join(body.split()), validate=True))
 
 
-def _with_line_breaks(text: str) -> str:
-    r"""Undo what happens to a PEM that goes through JSON twice: ``\r\n``, ``\n`` or ``\r`` as characters."""
-    return text.replace("\\r\\n", "\n").replace("\\n", "\n").replace("\\r", "\n")
+def _unescaped(text: str) -> str:
+    r"""Undo what JSON within JSON does to a text, once or more: ``\r\n``, ``\n``, ``\r`` and PHP's ``\/``."""
+    return re.sub(r"\\+[rn]", "\n", text).replace("\\/", "/")
 
 
 def _is_pem(text: str) -> bool:
     return text.lstrip().startswith("-----BEGIN ")
 
 
-def _refuse(label: str, text: str, kind: KeyFault, words: str | None = None) -> None:
-    """Tell swapped halves, certificates and passphrases by the PEM label, which is not secret."""
-    if _is_pem(text) and label in text.lstrip().partition("\n")[0]:
-        raise KeyFormatError(kind, words)
+def _is_labelled(label: str, text: str) -> bool:
+    """Tell swapped halves and certificates by the PEM label, which is not secret."""
+    return _is_pem(text) and label in text.lstrip().partition("\n")[0]
 
 
 def _parses(load: Callable[[bytes], object], text: str) -> bool:
