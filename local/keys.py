@@ -110,10 +110,10 @@ def _private_text(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> str:
 
 def _read_fields(path: Path) -> dict[str, str]:
     try:
-        content: Any = json.loads(path.read_text(encoding="utf-8-sig"))
+        content: Any = json.loads(path.read_bytes())  # UTF-8 or UTF-16, as editors of Windows write
     except OSError as error:
         raise SecretsFileError(f"{path}: {error.strerror}") from None
-    except ValueError:  # not JSON, or no UTF-8; the parser's own text would quote the file
+    except ValueError:  # not JSON, or another encoding; the parser's own text would quote the file
         raise SecretsFileError(f"{path}: not JSON") from None
     values = content if isinstance(content, dict) else {}
     for name in _FIELDS:

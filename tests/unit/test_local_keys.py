@@ -12,10 +12,13 @@ PRIVATE, PUBLIC = FRESH.private_key, FRESH.public_key
 GOOD = {"privateKey": PRIVATE, "platformPublicKey": PUBLIC, "appKey": "APPKEY-OF-32-CHARACTERS-00000000"}
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 @pytest.mark.parametrize("form", ["{}", "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n"])
-def test_bare_base64_and_pem_are_read_and_the_public_half_is_bare(tmp_path: Path, form: str) -> None:
+def test_bare_base64_and_pem_are_read_and_the_public_half_is_bare(
+    tmp_path: Path, form: str, encoding: str
+) -> None:
     private, file = form.format(PRIVATE), tmp_path / "secrets.json"
-    file.write_text(json.dumps({**GOOD, "privateKey": private}))
+    file.write_text(json.dumps({**GOOD, "privateKey": private}), encoding=encoding)
 
     assert CustomerKeys.read(file) == CustomerKeys(private.strip(), PUBLIC, GOOD["appKey"], PUBLIC)
 
