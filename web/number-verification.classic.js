@@ -13,7 +13,7 @@ const LOST = ['api_unreachable', 'api_timeout', 'api_error', 'offline', 'in_prog
 const DEVICE = 'number-verification:device';
 const CANCELLED = { kind: 'cancelled', code: 'cancelled' };
 const DROPPED =
-  /[ \t\u00a0\u2002\u2003\u2007\u2009\u202f\u3000\-\u2010-\u2014\u2212\uff0d\u00ad\u200b-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]/g;
+  /[ \t\u00a0\u00ad\u2000-\u2015\u202a-\u202f\u205f\u2060\u2066-\u2069\u2212\u3000\ufe58\ufe63\ufeff\uff0d\-]/g;
 const FULL_WIDTH = /[\uff08\uff09\uff0b\uff0e\uff10-\uff19]/g;
 const MAINLAND_MOBILE = /^(?:(?:(?:\+|00)?86|\((?:\+|00)?86\))\.?(?:\(0\))?)?(1[3-9]\d)\.?(\d{4})\.?(\d{4})$/;
 const MAX_TYPED_CHARACTERS = 64;

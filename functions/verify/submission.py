@@ -29,12 +29,12 @@ _FULL_WIDTH: Final = {ord(wide): ord(wide) - 0xFEE0 for wide in "\uff08\uff09\uf
 }
 # Spaces and hyphens of every width, and the marks that a copied contact brings along.
 _DROPPED: Final = dict.fromkeys(
-    map(
-        ord,
-        " \t\u00a0\u2002\u2003\u2007\u2009\u202f\u3000"
-        "-\u2010\u2011\u2012\u2013\u2014\u2212\uff0d\u00ad"
-        "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff",
-    )
+    [
+        *map(ord, " \t\u00a0\u202f\u205f\u3000-\u00ad\u2212\ufe58\ufe63\uff0d\u2060\ufeff"),
+        *range(0x2000, 0x2016),
+        *range(0x202A, 0x202F),
+        *range(0x2066, 0x206A),
+    ]
 )
 _NORMAL_FORM: Final = _FULL_WIDTH | _DROPPED
 
