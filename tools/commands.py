@@ -98,7 +98,7 @@ def parser(output: Output) -> Parser:
             exclusive = made.add_mutually_exclusive_group() if "|" in each else made
             for option in each.split("|"):
                 _add_option(option, exclusive, output)
-        made.set_defaults(run=run, kind=kind)
+        made.set_defaults(run=run, kind=kind, replace=False)
     return whole
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from ipaddress import ip_address
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from urllib3 import Timeout
@@ -17,32 +17,9 @@ from urllib3 import Timeout
 from cmpassport.keys import KeyFormatError
 from cmpassport.secret_cache import SecretFormatError
 from cmpassport.settings import SettingsError
-from jwks.settings import Settings as ReceiptKeysSettings
-from presign.settings import Settings as PreSignSettings
 from tools.aws import errors_in_words
-from tools.examination import (
-    PEPPER,
-    PRESIGN,
-    RECEIPT_KEYS,
-    RECEIPTS,
-    SIGNING,
-    VERIFICATION,
-    VERIFY,
-    Examination,
-    find,
-)
-from tools.findings import (
-    FOUND,
-    Finding,
-    Severity,
-    ToolError,
-    UseError,
-    failed,
-    fault,
-    fine,
-    unknown,
-    warning,
-)
+from tools.examination import PEPPER, RECEIPTS, SETTINGS, SIGNING, VERIFICATION, Examination, find
+from tools.findings import Finding, Severity, ToolError, UseError, fault, fine, unknown, warning
 from tools.key_text import bare_public
 from tools.messages import Text, text
 from tools.output import Output
@@ -51,13 +28,7 @@ from tools.signed_probe import probe
 from tools.web import Fetched, fetch, is_page, origin_of, referer_of, tls_of_the_functions
 from verify.keyring import MIN_PEPPER_CHARACTERS
 from verify.receipt import parse_keys
-from verify.settings import Settings as VerifySettings
 
-_SETTINGS: Final[dict[str, Any]] = {
-    PRESIGN: PreSignSettings,
-    VERIFY: VerifySettings,
-    RECEIPT_KEYS: ReceiptKeysSettings,
-}
 LINES: Final = {
     "test": "http://120.197.235.102/NumberAbility/h5/verifyVmMobileApi.htm",
     "production": "https://www.cmpassport.com/NumberAbility/h5/verifyVmMobileApi.htm",
@@ -77,7 +48,7 @@ def _settings(examination: Examination) -> Iterator[Finding]:
     """Say which variables the functions refuse, and hold the appId against the line (guide section 3.1)."""
     for function, own in examination.variables.items():
         try:
-            _SETTINGS[function].from_environment(own)
+            SETTINGS[function].from_environment(own)
         except SettingsError as error:
             yield fault("setting-wrong", function=function, reason=error)
         else:
@@ -241,14 +212,12 @@ def run(options: argparse.Namespace, output: Output) -> int:
         examination.egress = _address_by(options.address_service)
     output.given = {**output.given, **examination.shown_secrets()}
     output.show("checking", target=examination.name)
-    found = output.group("step-deployment", examination.findings)
+    output.group("step-deployment", examination.findings)
     for step in _STEPS:
-        found += output.group(f"step-{step.__name__.lstrip('_')}", step(examination))
-    answers = probe(examination) if options.probe else [unknown("probe-not-sent")]
-    found += output.group("step-probe", answers)
+        output.group(f"step-{step.__name__.lstrip('_')}", step(examination))
+    output.group("step-probe", probe(examination) if options.probe else [unknown("probe-not-sent")])
     _sheet(examination, output)
-    output.summary()
-    return FOUND if failed(found) else 0
+    return output.summary()
 
 
 def _sheet(examination: Examination, output: Output) -> None:

@@ -10,19 +10,26 @@ from functools import cached_property
 from typing import Any, Final
 
 from cmpassport.settings import SettingsError
+from jwks.settings import Settings as ReceiptKeysSettings
 from local import state
+from presign.settings import Settings as PreSignSettings
 from tools.aws import Aws, errors_in_words
 from tools.findings import Finding, ToolError, UseError, fine, warning
 from tools.given import SecretKind, is_name, of_secrets
 from tools.messages import Text, text
-from tools.secret_text import Keys, examine_signing, examine_verification
-from tools.store import Store
-from verify.settings import Settings
+from tools.secret_text import Keys, examine_secret
+from tools.store import Secret
+from verify.settings import Settings as VerifySettings
 
 PRESIGN: Final = "PreSignFunction"
 VERIFY: Final = "VerifyFunction"
 RECEIPT_KEYS: Final = "ReceiptKeysFunction"
 """There where receipts are on."""
+SETTINGS: Final[dict[str, Any]] = {
+    PRESIGN: PreSignSettings,
+    VERIFY: VerifySettings,
+    RECEIPT_KEYS: ReceiptKeysSettings,
+}
 SIGNING: Final = "SIGNING_SECRET_ID"
 VERIFICATION: Final = "VERIFICATION_SECRET_ID"
 PEPPER: Final = "PEPPER_SECRET_ID"
@@ -60,10 +67,10 @@ class Examination:
     _secrets: dict[str, str | Text] = field(default_factory=dict, repr=False)
 
     @cached_property
-    def settings(self) -> Settings | None:
+    def settings(self) -> VerifySettings | None:
         """The verification's settings; None where its function refuses a variable."""
         try:
-            return Settings.from_environment(self.variables[VERIFY])
+            return VerifySettings.from_environment(self.variables[VERIFY])
         except SettingsError:
             return None
 
@@ -93,7 +100,7 @@ class Examination:
         name = self.secret_id(variable)
         if variable not in self._secrets and name:
             try:
-                self._secrets[variable] = Store(self.aws).read(name)
+                self._secrets[variable] = Secret(self.aws, name).read()
             except ToolError as error:
                 self._secrets[variable] = error.text
         return self._secrets.get(variable)
@@ -104,10 +111,11 @@ class Examination:
         signing, verification = self.secret(SIGNING), self.secret(VERIFICATION)
         own, theirs = Keys(), Keys()
         if isinstance(signing, str):
-            own = examine_signing(signing, self.secret_name(SIGNING))
+            own = examine_secret(signing, self.secret_name(SIGNING), SecretKind.SIGNING)
         if isinstance(verification, str):
-            theirs = examine_verification(verification, self.secret_name(VERIFICATION))
-        return Keys(own.own, theirs.platform, (*own.findings, *theirs.findings))
+            name = self.secret_name(VERIFICATION)
+            theirs = examine_secret(verification, name, SecretKind.VERIFICATION)
+        return Keys(own.own, theirs.platform, findings=(*own.findings, *theirs.findings))
 
 
 def is_named(options: argparse.Namespace) -> bool:

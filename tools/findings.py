@@ -1,6 +1,6 @@
 """What commands say of what they look at: findings, each with what to do; and how a command fails."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Final
@@ -39,15 +39,10 @@ fine, unknown, warning, fault = map(_maker, Severity)
 """Make a finding of a message's key and values."""
 
 
-def failed(findings: Iterable[Finding]) -> bool:
-    """Tell whether anything keeps the product from working."""
-    return any(finding.severity is Severity.FAULT for finding in findings)
-
-
 class ToolError(Exception):
-    """A command cannot go on: raised wherever that is found, it ends the command.
+    """A command does not go on: raised wherever that is found, it ends the command.
 
-    The message, of `messages.toml`, never carries a secret.
+    The message, of `messages.toml`, never carries a secret; one without a fix is of no error, but of a "no".
     """
 
     exit_code = FOUND

@@ -19,6 +19,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -56,7 +57,7 @@ class Examined(Generic[_K]):
     meant: _K | None = None
 
 
-def bare_private(key: RSAPrivateKey) -> str:
+def bare_private(key: RSAPrivateKey | EllipticCurvePrivateKey) -> str:
     """Return a private key as bare Base64 on one line."""
     return base64.b64encode(key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())).decode()
 

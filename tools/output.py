@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
-from tools.findings import Finding, Severity, UseError
+from tools.findings import FOUND, Finding, Severity, ToolError, UseError
 from tools.messages import ARROW, Language, Text, text
 
 _WIDEST: Final = 100
@@ -46,9 +46,9 @@ class Output:
         print(wrapped(self.words(text(key, **values))), file=sys.stderr, flush=True)
 
     def fail(self, what: Text) -> None:
-        """Say why a command cannot go on, and what to do."""
+        """Say why a command does not go on, and what to do."""
         said, fix = self.halves(what)
-        lines = (wrapped(said, self.words(text("error")), ""), wrapped(fix))
+        lines = (wrapped(said, self.words(text("error")) if fix else "", ""), wrapped(fix))
         print(*filter(None, lines), sep="\n", file=sys.stderr)
 
     def steps(self, *keys: str, **values: Any) -> None:
@@ -70,19 +70,21 @@ class Output:
                 print(wrapped(fix, "    → "))
         return found
 
-    def summary(self) -> None:
-        """Print how many findings there were of each kind."""
+    def summary(self) -> int:
+        """Print how many findings there were of each kind; return the exit code, 1 where there is a fault."""
         print()
         self.show("summary", **{kind.name.lower(): self._counts[kind] for kind in Severity})
+        return FOUND if self._counts[Severity.FAULT] else 0
 
-    def ask(self, key: str) -> str:
+    def ask(self, key: str, /, **values: Any) -> str:
         """Ask for a line."""
-        print(self.words(text(key)), end=" ", file=sys.stderr, flush=True)
+        print(wrapped(self.words(text(key, **values))), end=" ", file=sys.stderr, flush=True)
         return _line().strip()
 
-    def is_confirmed(self, key: str) -> bool:
-        """Ask whether to go on; only `yes` or `y` is a yes."""
-        return self.ask(key).lower() in {"yes", "y"}
+    def confirm(self, key: str, otherwise: str = "nothing-stored", /, **values: Any) -> None:
+        """Ask whether to go on; all but `yes` or `y` ends the command with a message."""
+        if self.ask(key, **values).lower() not in {"yes", "y"}:
+            raise ToolError(otherwise)
 
     def ask_secretly(self, key: str) -> str:
         """Ask for a key on one line, or a PEM over several; not shown while it is typed or pasted."""

@@ -15,7 +15,6 @@ from local.aws import ACCOUNT_ID, REGION
 from local.template import Pseudo, Template, TemplateError
 from tools import ROOT
 from tools.findings import UseError
-from tools.messages import text
 from tools.output import Output
 
 _SECRET: Final = f"arn:aws-cn:secretsmanager:{REGION}:{ACCOUNT_ID}:secret:made-up-a1B2c3"
@@ -41,8 +40,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     for logical_id, kind in resources:
         print(f"{logical_id:{width}}  {kind}")
     made_up = ", ".join(name for name in _MADE_UP if name not in given)
-    answers = text("plan-made-up", names=made_up) if made_up else text("plan-all-given")
-    output.show("plan-count", count=len(resources), answers=answers)
+    output.show("plan-count", count=len(resources), names=made_up or "-")
     return 0
 
 

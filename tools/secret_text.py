@@ -6,17 +6,18 @@ The fields are read by the product's own reader (`cmpassport.secret_cache.read_f
 
 import json
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 from cmpassport.secret_cache import SecretFormatError, read_fields, read_object
 from tools.findings import Finding, UseError, fault, fine, warning
 from tools.given import SecretKind
-from tools.key_text import Name, bare_public, examine_private, examine_public, fingerprint
+from tools.key_text import Name, bare_private, bare_public, examine_private, examine_public, fingerprint
 from tools.messages import text
+from tools.store import Secret
 
 PRIVATE_KEY: Final = "privateKey"
 PLATFORM_KEY: Final = "platformPublicKey"
@@ -24,7 +25,7 @@ APP_KEY: Final = "appKey"
 
 _MEMBERS: Final = {
     SecretKind.SIGNING: (PRIVATE_KEY,),
-    SecretKind.VERIFICATION: (APP_KEY, PLATFORM_KEY),
+    SecretKind.VERIFICATION: (PLATFORM_KEY, APP_KEY),  # the key says how long an appKey may be
     SecretKind.RECEIPTS: ("keys", "hashKey", "encryptionKey"),
 }
 _USUAL_APP_KEY: Final = re.compile(r"[0-9A-Fa-f]{32}", re.ASCII)
@@ -38,60 +39,81 @@ class Keys:
 
     own: RSAPrivateKey | None = field(default=None, repr=False)
     platform: RSAPublicKey | None = None
+    reported: RSAPublicKey | None = None
     findings: tuple[Finding, ...] = ()
 
 
-def refuse_foreign(content: str, name: str, kind: SecretKind) -> None:
-    """Refuse to write into a secret that holds something else; a broken one of its kind may be replaced."""
+def signing_text(key: RSAPrivateKey, others: Mapping[str, Any] | None = None) -> str:
+    """Write the text of a signing secret; `others` are the fields of the former text, which stay."""
+    return json.dumps({**(others or {}), PRIVATE_KEY: bare_private(key)})
+
+
+def read_own(secret: Secret, kind: SecretKind) -> str:
+    """Return the text of a secret that is to be changed; one that holds something else is left alone.
+
+    A broken one of its kind may be replaced.
+    """
+    content = secret.read()
     try:
         names: Iterable[str] = read_object(content)
     except SecretFormatError:
         names = re.findall(r"[A-Za-z_-]+", content)
     own, held = _folded(_MEMBERS[kind]), _folded(names)
     others = _folded(each for members in _MEMBERS.values() for each in members) - own
-    alone = _is_key_alone(content) and kind is not SecretKind.RECEIPTS
-    broken = alone or content.strip() in {"", "{}"}
+    bare = content.strip().strip('"')
+    is_key = bare.startswith(("-----BEGIN", "MI")) or _USUAL_APP_KEY.fullmatch(bare)
+    broken = (is_key and kind is not SecretKind.RECEIPTS) or content.strip() in {"", "{}"}
     if held & others or not (held & own or broken):
-        raise UseError("secret-foreign", secret=name, wanted=", ".join(_MEMBERS[kind]), usual=kind.value)
+        wanted = ", ".join(sorted(_MEMBERS[kind]))
+        raise UseError("secret-foreign", secret=secret.name, wanted=wanted, usual=kind.value)
+    return content
 
 
 def _folded(names: Iterable[str]) -> frozenset[str]:
     return frozenset(re.sub("[_-]", "", name).lower() for name in names)
 
 
-def _is_key_alone(content: str) -> bool:
-    bare = content.strip().strip('"')
-    return bare.startswith(("-----BEGIN", "MI")) or bool(_USUAL_APP_KEY.fullmatch(bare))
+def examine_secret(content: str, name: Name, kind: SecretKind) -> Keys:
+    """Examine the text of a signing or a verification secret, whose name is `name`."""
+    keys, findings = Keys(), list[Finding]()
+    for member in _MEMBERS[kind]:
+        called = text("field-of", field=member, secret=name)
+        try:
+            (value,) = read_fields(content, member)
+        except SecretFormatError:
+            wrong = _wrong_text(content, name, member, kind)
+            findings += [wrong] if wrong not in findings else []
+            continue
+        if member == APP_KEY:
+            findings.append(_app_key(value, called, keys.platform))
+        else:
+            keys = _examine_key(value, called, kind)
+            findings += keys.findings
+    return replace(keys, findings=tuple(findings))
 
 
-def examine_signing(content: str, name: Name) -> Keys:
-    """Examine the text of a signing secret, `{"privateKey"}`; `name` is the secret's."""
-    wrong, (private_key,) = _fields(content, name, SecretKind.SIGNING)
-    if private_key is None:
-        return Keys(findings=wrong)
-    examined = examine_private(private_key, text("field-of", field=PRIVATE_KEY, secret=name))
-    return Keys(own=examined.key, findings=(*wrong, *examined.findings))
+def examine_file(content: str, name: Name, kind: SecretKind) -> Keys:
+    """Examine what a file holds, a secret's JSON or one key alone."""
+    if content.lstrip("\ufeff \r\n\t").startswith("{") and '"kty"' not in content:
+        return examine_secret(content, name, kind)
+    return _examine_key(content, name, kind)
 
 
-def examine_verification(content: str, name: Name) -> Keys:
-    """Examine the text of a verification secret, `{"appKey", "platformPublicKey"}`."""
-    wrong, (app_key, platform_key) = _fields(content, name, SecretKind.VERIFICATION)
-    key, findings = None, list(wrong)
-    if platform_key is not None:
-        examined = examine_public(platform_key, text("field-of", field=PLATFORM_KEY, secret=name), "platform")
-        key, findings = examined.key, [*findings, *examined.findings]
-    if app_key is not None:
-        findings.append(_app_key(app_key, text("field-of", field=APP_KEY, secret=name), key))
-    return Keys(platform=key, findings=tuple(findings))
+def _examine_key(content: str, name: Name, kind: SecretKind) -> Keys:
+    if kind is SecretKind.SIGNING:
+        own = examine_private(content, name)
+        return Keys(own=own.key, findings=own.findings)
+    platform = examine_public(content, name, "platform")
+    return Keys(platform=platform.key, findings=platform.findings)
 
 
-def examine_reported(content: str, name: Name) -> tuple[RSAPublicKey | None, tuple[Finding, ...]]:
+def examine_reported(content: str, name: Name) -> Keys:
     """Examine the public half as it was pasted into the open platform, which reads one form alone."""
     examined = examine_public(content, name)
-    if examined.key is None or content.strip() == bare_public(examined.key):
-        return examined.key, examined.findings
-    form = fault("reported-form", name=name, line=bare_public(examined.key))
-    return examined.key, (*examined.findings, form)
+    key, findings = examined.key, examined.findings
+    if key is not None and content.strip() != bare_public(key):
+        findings = (*findings, fault("reported-form", name=name, line=bare_public(key)))
+    return Keys(reported=key, findings=findings)
 
 
 def examine_together(
@@ -108,26 +130,9 @@ def examine_together(
         yield fault("own-key-as-platforms")
 
 
-# The text and its fields.
-
-
-def _fields(content: str, name: Name, kind: SecretKind) -> tuple[tuple[Finding, ...], tuple[str | None, ...]]:
-    """Return what is wrong with the text itself, and each field's value, None where it has none."""
-    values, findings = list[str | None](), list[Finding]()
-    for each in _MEMBERS[kind]:
-        try:
-            values += read_fields(content, each)
-        except SecretFormatError:
-            values.append(None)
-            finding = _wrong_text(content, name, each, kind)
-            if finding not in findings:
-                findings.append(finding)
-    return tuple(findings), tuple(values)
-
-
 def _wrong_text(content: str, name: Name, missing: str, kind: SecretKind) -> Finding:
     wanted = _MEMBERS[kind]
-    form = json.dumps(dict.fromkeys(wanted, "…"), ensure_ascii=False)
+    form = json.dumps(dict.fromkeys(sorted(wanted), "…"), ensure_ascii=False)
     words = {"name": name, "put": text(f"put-{kind.name.lower()}", form=form)}
     try:
         document = read_object(content)

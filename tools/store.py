@@ -1,4 +1,4 @@
-"""Secrets of Secrets Manager as the key commands use them: created, read, a new value put, labels moved.
+"""A secret of Secrets Manager as the key commands use it: created, read, a new value put, labels moved.
 
 A version's staging label says what it is: AWSCURRENT is what the functions read, AWSPREVIOUS what they read
 before, AWSPENDING what waits. Secrets Manager moves AWSPREVIOUS by itself when AWSCURRENT moves.
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from tools.aws import Aws, errors_in_words
 from tools.findings import ToolError, UseError
-from tools.given import is_name
+from tools.given import SecretKind, is_name
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -22,6 +22,11 @@ CURRENT: Final = "AWSCURRENT"
 PENDING: Final = "AWSPENDING"
 PREVIOUS: Final = "AWSPREVIOUS"
 
+_DESCRIPTIONS: Final = {
+    SecretKind.SIGNING: "Signs for China Mobile's H5 number verification: the customer's private key.",
+    SecretKind.VERIFICATION: "What the open platform shows for an app: appKey and its own public key.",
+    SecretKind.RECEIPTS: "Signs the receipts of H5 number verification; not the platform's key.",
+}
 _ARN: Final = re.compile(r"arn:[a-z-]+:secretsmanager:(?P<region>[a-z0-9-]+):")
 
 
@@ -34,82 +39,79 @@ class Description:
     versions: Mapping[str, str]
 
 
-class Store:
-    """Secrets Manager in one region. Every error is a ToolError that names the secret."""
+class Secret:
+    """A secret by its name or ARN. Every error is a ToolError that names it."""
 
-    def __init__(self, aws: Aws) -> None:
+    def __init__(self, aws: Aws, name: str) -> None:
         self._client: SecretsManagerClient = aws.client("secretsmanager")
         self.region = aws.region
+        self.name = name
 
     @classmethod
-    def reach(cls, options: argparse.Namespace) -> Self:
-        """Make the store that --profile and --region ask for; nothing is called yet."""
-        return cls(Aws(options))
+    def of(cls, options: argparse.Namespace) -> Self:
+        """Return the secret that a command is about; nothing is called yet."""
+        return cls(Aws(options), options.secret or options.kind.value)
 
-    def describe(self, name: str) -> Description:
-        """Return what is known of a secret without reading it."""
-        with self._about(name):
-            answer = self._client.describe_secret(SecretId=name)
+    def describe(self) -> Description:
+        """Return what is known of it without reading it."""
+        with self._about():
+            answer = self._client.describe_secret(SecretId=self.name)
         versions = answer.get("VersionIdsToStages", {})
         labels = {label: version for version, held in versions.items() for label in held}
         return Description(answer["ARN"], answer.get("KmsKeyId"), labels)
 
-    def read(self, name: str, label: str = CURRENT) -> str:
+    def read(self, label: str = CURRENT) -> str:
         """Return the text of the version that has a label."""
-        with self._about(name):
-            answer = self._client.get_secret_value(SecretId=name, VersionStage=label)
+        with self._about():
+            answer = self._client.get_secret_value(SecretId=self.name, VersionStage=label)
         if "SecretString" not in answer:
-            raise ToolError("secret-is-binary", secret=name)
+            raise ToolError("secret-is-binary", secret=self.name)
         return answer["SecretString"]
 
-    def refuse_taken(self, name: str, key: str) -> None:
-        """Raise the error with a message's key where a secret has a value."""
+    def refuse_taken(self, kind: SecretKind) -> None:
+        """Raise a ToolError, which says how one of this kind is changed, where it has a value."""
         try:
-            there = self.describe(name)
+            there = self.describe()
         except ToolError as error:
             if error.text.key != "aws-not-found":
                 raise
             return
         if CURRENT in there.versions:
-            raise ToolError(key, secret=name)
+            raise ToolError(f"taken-{kind.name.lower()}", secret=self.name)
 
-    def create(self, name: str, content: str, description: str, kms_key: str | None, taken: str) -> str:
-        """Make a secret, or give its first value to one that has none; return its ARN.
-
-        One that has a value stays as it is: a ToolError with the message `taken`.
-        """
+    def create(self, content: str, kind: SecretKind, kms_key: str | None) -> None:
+        """Make it, or give it its first value; one that has a value stays as it is: a ToolError."""
         options: Any = {"KmsKeyId": kms_key} if kms_key else {}
-        with self._about(name):
+        with self._about():
             try:
-                return self._client.create_secret(
-                    Name=name, SecretString=content, Description=description, **options
-                )["ARN"]
+                self._client.create_secret(
+                    Name=self.name, SecretString=content, Description=_DESCRIPTIONS[kind], **options
+                )
             except self._client.exceptions.ResourceExistsException:
-                self.refuse_taken(name, taken)
-        self.put(name, content)
-        return self.describe(name).arn
+                self.refuse_taken(kind)
+                self.put(content)
 
-    def put(self, name: str, content: str, label: str = CURRENT) -> None:
+    def put(self, content: str, label: str = CURRENT) -> None:
         """Add a version with a label."""
-        with self._about(name):
-            self._client.put_secret_value(SecretId=name, SecretString=content, VersionStages=[label])
+        with self._about():
+            self._client.put_secret_value(SecretId=self.name, SecretString=content, VersionStages=[label])
 
-    def move(self, name: str, label: str, *, source: str, to: str | None = None) -> None:
+    def move(self, label: str, *, source: str, to: str | None = None) -> None:
         """Take a label off a version, and put it on another if one is named.
 
         Secrets Manager deletes a version without any label in time.
         """
         options: Any = {"MoveToVersionId": to} if to else {}
-        with self._about(name):
+        with self._about():
             self._client.update_secret_version_stage(
-                SecretId=name, VersionStage=label, RemoveFromVersionId=source, **options
+                SecretId=self.name, VersionStage=label, RemoveFromVersionId=source, **options
             )
 
-    def _about(self, name: str) -> AbstractContextManager[None]:
-        """Make calls about a secret, which an ARN may say to be somewhere else."""
-        if not is_name(name):  # AWS writes down which names it is asked for
+    def _about(self) -> AbstractContextManager[None]:
+        """Make calls about the secret, which an ARN may say to be somewhere else."""
+        if not is_name(self.name):  # AWS writes down which names it is asked for
             raise ToolError("secret-is-a-key")
-        arn = _ARN.match(name)
+        arn = _ARN.match(self.name)
         if arn and arn["region"] != self.region:
-            raise UseError("secret-is-elsewhere", secret=name, there=arn["region"], region=self.region)
-        return errors_in_words(f"secret {name}", self.region)
+            raise UseError("secret-is-elsewhere", secret=self.name, there=arn["region"], region=self.region)
+        return errors_in_words(f"secret {self.name}", self.region)

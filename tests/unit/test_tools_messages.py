@@ -16,7 +16,7 @@ SOURCE: Final = "".join(path.read_text() for path in Path(tools.__file__).parent
 HAN: Final = re.compile("[\u4e00-\u9fff]")
 COMMAND: Final = re.compile(r"`([^`]*)`")
 _ALIKE: Final = frozenset(
-    {"label-codes", "step-secrets", "out-of-turn", "explained"} | {"code-170001"}  # whose HTML has a colon
+    {"label-codes", "step-secrets", "explained"} | {"code-170001"}  # whose HTML has a colon
 )
 """What is names, signs and values alone."""
 _ENDS: Final = {
@@ -81,9 +81,7 @@ NAMED: Final = {"secret": "a b", "stack": "shop", "profile": "two words", "regio
     ],
 )
 def test_a_shown_command_repeats_what_was_named(kind: str, options: dict[str, object], shown: str) -> None:
-    said = text("signing-good", secret="x").say(
-        Language.ENGLISH, given({"kind": SecretKind[kind], **options})
-    )
+    said = text("ask-replace", secret="x").say(Language.ENGLISH, given({"kind": SecretKind[kind], **options}))
 
     assert f"`.venv/bin/python -m tools keys rotate{shown}`" in said
 

@@ -13,10 +13,10 @@ from tests.support.operator import OTHER_SMALL, SMALL
 from tools.findings import Finding, ToolError, fault, fine, warning
 from tools.key_text import bare_public, fingerprint
 from tools.keys import rotate
-from tools.keys.pair import signing_text
 from tools.keys.rotate import Rotation
 from tools.messages import Language
 from tools.output import Output
+from tools.secret_text import signing_text
 from tools.store import Description
 
 GOOD: Final = [fine("presign", origin="planted"), fine("probe")]
@@ -33,25 +33,27 @@ class KilledError(BaseException):
 class FakeSecret:
     """A signing secret whose labels move as Secrets Manager moves them; dies after a number of writes."""
 
+    name = "shop/signing"
+
     def __init__(self) -> None:
         self.texts: dict[str, str] = {}
         self.labels: dict[str, str] = {}
         self.dies_after = 99
-        self.put("shop/signing", signing_text(SMALL), "AWSCURRENT")
+        self.put(signing_text(SMALL), "AWSCURRENT")
 
-    def describe(self, _: str) -> Description:
+    def describe(self) -> Description:
         return Description("arn", None, dict(self.labels))
 
-    def read(self, _: str, label: str = "AWSCURRENT") -> str:
+    def read(self, label: str = "AWSCURRENT") -> str:
         return self.texts[self.labels[label]]
 
-    def put(self, _: str, text: str, label: str) -> None:
+    def put(self, text: str, label: str) -> None:
         version = f"version {len(self.texts)}"
         self.texts[version] = text
         self.labels[label] = version
         self._written()
 
-    def move(self, _: str, label: str, *, source: str, to: str | None = None) -> None:
+    def move(self, label: str, *, source: str, to: str | None = None) -> None:
         assert self.labels[label] == source
         if to is None:
             assert label != "AWSCURRENT"
@@ -63,7 +65,7 @@ class FakeSecret:
 
     def key(self) -> str:
         """Return the public half of the key that the functions use."""
-        return bare_public(load_private_key(json.loads(self.read(""))["privateKey"]).public_key())
+        return bare_public(load_private_key(json.loads(self.read())["privateKey"]).public_key())
 
     def _written(self) -> None:
         self.dies_after -= 1
@@ -84,7 +86,7 @@ def take(secret: Any, step: str, **more: Any) -> int:
     arguments = argparse.Namespace(**{**ARGUMENTS, "step": name, "to": to or None, **more})
     run: Any = rotate._STEPS[name]  # noqa: SLF001 - the step without its command line
     try:
-        code: int = run(Rotation.of(secret, "shop/signing"), arguments, OUTPUT)
+        code: int = run(Rotation.of(secret), arguments, OUTPUT)
     except ToolError as error:
         OUTPUT.fail(error.text)
         return error.exit_code
@@ -155,7 +157,7 @@ def test_a_failure_after_the_switch_says_where_one_stands_and_both_ways_on(
 
 def test_a_waiting_key_that_is_broken_is_not_switched_to(capsys: Any) -> None:
     secret = FakeSecret()
-    secret.put("", '{"privateKey": "MIIE"}', "AWSPENDING")
+    secret.put('{"privateKey": "MIIE"}', "AWSPENDING")
 
     assert take(secret, "switch") == 1
     assert secret.key() == FORMER

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,9 +38,10 @@ from tests.support.operator import (
     VERIFICATION_TEXT,
 )
 from tools.findings import Finding, Severity
+from tools.given import SecretKind
 from tools.key_text import Examined, bare_public, examine_private, examine_public, fingerprint
 from tools.messages import Language
-from tools.secret_text import Keys, examine_reported, examine_signing, examine_together, examine_verification
+from tools.secret_text import examine_reported, examine_secret, examine_together
 
 NAME: Final = "the key"
 _PKCS8, _PKCS1, _SSH = PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL, PrivateFormat.OpenSSH
@@ -260,7 +262,7 @@ OTHERS: Final[dict[str, tuple[str, str, str]]] = {
     "pasted twice": (verification(appKey=APP_KEY * 2), "key-readable app-key-twice", "same text twice"),
     "too long for a block": (verification(appKey="A" * 218), "key-readable app-key-long", "only 217 fit"),
     "the longest": (verification(appKey="A" * 217), "key-readable app-key-unusual", ""),
-    "no appKey": (verification(appKey=None), "field-missing key-readable", ""),
+    "no appKey": (verification(appKey=None), "key-readable field-missing", ""),
     "the other secret": (SIGNING_TEXT, "secrets-swapped secrets-swapped", ""),
     "the platform key alone": (PLATFORM_KEY, "not-json", ""),
     "a private key": (verification(platformPublicKey=PRIVATE), "private-for-public app-key", ""),
@@ -278,13 +280,13 @@ REPORTED: Final[dict[str, tuple[str, str, str]]] = {  # one line without armour
 }
 
 
-def reported(content: str, name: str) -> Keys:
-    return Keys(findings=examine_reported(content, name)[1])
-
-
 SECRETS: Final = {
-    f"{examine.__name__}: {name}": (examine, *case)
-    for examine, cases in ((examine_signing, SIGNING), (examine_verification, OTHERS), (reported, REPORTED))
+    f"{about}: {name}": (examine, *case)
+    for about, examine, cases in (
+        ("signing", partial(examine_secret, kind=SecretKind.SIGNING), SIGNING),
+        ("verification", partial(examine_secret, kind=SecretKind.VERIFICATION), OTHERS),
+        ("reported", examine_reported, REPORTED),
+    )
     for name, case in cases.items()
 }
 

@@ -7,8 +7,7 @@ forgotten loses AWSPREVIOUS too, which Secrets Manager gave it when it was taken
 """
 
 import argparse
-import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -16,16 +15,17 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from cmpassport.secret_cache import RETRY_SECONDS, read_object
+from tools.aws import Aws
 from tools.examination import SIGNING, find, is_named
 from tools.findings import FOUND, Finding, Severity, ToolError, UseError, fault
 from tools.given import SecretKind, given, is_name
-from tools.key_text import bare_private, fingerprint
+from tools.key_text import fingerprint
 from tools.keys.pair import make_key, show_public_half
 from tools.messages import text
 from tools.output import Output
-from tools.secret_text import PRIVATE_KEY, examine_signing, refuse_foreign
+from tools.secret_text import examine_secret, read_own, signing_text
 from tools.signed_probe import probe
-from tools.store import CURRENT, PENDING, PREVIOUS, Store
+from tools.store import CURRENT, PENDING, PREVIOUS, Secret
 
 _PAUSE: Final = 30
 """Seconds between two probes while /presign still has the former key."""
@@ -52,18 +52,17 @@ class Phase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """A signing secret in the course of a rotation: where it is, its name, its versions by label."""
+    """A signing secret in the course of a rotation, and its versions by label."""
 
-    store: Store
-    name: str
+    secret: Secret
     versions: Mapping[str, str]
 
     @classmethod
-    def of(cls, store: Store, name: str) -> "Rotation":
+    def of(cls, secret: Secret) -> "Rotation":
         """Look how far it is; a ToolError where the secret has no value, or holds something else."""
-        versions = store.describe(name).versions
-        refuse_foreign(store.read(name), name, SecretKind.SIGNING)
-        return cls(store, name, versions)
+        versions = secret.describe().versions
+        read_own(secret, SecretKind.SIGNING)
+        return cls(secret, versions)
 
     @property
     def phase(self) -> Phase:
@@ -75,20 +74,20 @@ class Rotation:
 
     def find(self, label: str) -> RSAPublicKey | None:
         """Return the public half of the key that a label names; None where it is broken."""
-        key = examine_signing(self.store.read(self.name, label), self.name).own
+        key = examine_secret(self.secret.read(label), self.secret.name, SecretKind.SIGNING).own
         return None if key is None else key.public_key()
 
     def public_half(self, label: str) -> RSAPublicKey:
         """Return the public half of the key that a label names; a ToolError where it is broken."""
         key = self.find(label)
         if key is None:
-            raise ToolError("label-broken", secret=self.name, label=label)
+            raise ToolError("label-broken", secret=self.secret.name, label=label)
         return key
 
-    def out_of_turn(self, way: str) -> UseError:
-        """Return the error of a step that cannot be taken now, with the message that says which can."""
-        phase = text(f"phase-{self.phase.value}")
-        return UseError("out-of-turn", secret=self.name, phase=phase, way=text(way))
+    def out_of_turn(self) -> UseError:
+        """Return the error of a step that cannot be taken now: how far it is, and which step can."""
+        way = text("next-switch" if self.phase is Phase.PREPARED else "ways-on")
+        return UseError(f"phase-{self.phase.value}", secret=self.secret.name, way=way)
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
@@ -98,68 +97,60 @@ def run(options: argparse.Namespace, output: Output) -> int:
         if not options.stack:
             raise UseError("nothing-entered")
     if is_named(options):
-        output.given = given(vars(options))
         options.secret = _secret_of_target(options)
-    options.secret = options.secret or SecretKind.SIGNING.value
     output.given = given(vars(options))
-    store = Store.reach(options)
+    secret = Secret.of(options)
     if options.step is not None:
-        rotation = Rotation.of(store, options.secret)
-        asks = (
+        rotation = Rotation.of(secret)
+        if (
             options.step == "rollback" and rotation.phase is not Phase.AT_REST
-        )  # there --to says what is meant
-        if asks and not output.is_confirmed(f"ask-rollback-{rotation.phase.value}"):
-            output.tell("nothing-stored")
-            return FOUND
+        ):  # there --to says what is meant
+            output.confirm(f"ask-rollback-{rotation.phase.value}")
         return _STEPS[options.step](rotation, options, output)
     target = options.stack or options.state
-    output.tell("rotation-of", secret=options.secret, region=store.region, target=target)
-    return _guide(store, options, output)
+    output.tell("rotation-of", secret=secret.name, region=secret.region, target=target)
+    return _guide(secret, options, output)
 
 
 def _secret_of_target(options: argparse.Namespace) -> str:
     """Return the signing secret of the deployment that is named."""
     target = find(options)
     used = {each[SIGNING].strip() for each in target.variables.values() if SIGNING in each}
-    secret = next(iter(used), "")
-    certain = len(used) == 1 and is_name(secret)
-    if certain and options.secret not in {None, secret}:
-        store = Store.reach(options)
-        certain = store.describe(options.secret).arn == store.describe(secret).arn
+    name = next(iter(used), "")
+    certain = len(used) == 1 and is_name(name)
+    if certain and options.secret not in {None, name}:
+        arns = {Secret(Aws(options), each).describe().arn for each in (options.secret, name)}
+        certain = len(arns) == 1
     if not certain:
         raise UseError("signs-with-another", target=target.name)
-    return secret
+    return name
 
 
-def _guide(store: Store, options: argparse.Namespace, output: Output) -> int:
-    rotation = Rotation.of(store, options.secret)
+def _guide(secret: Secret, options: argparse.Namespace, output: Output) -> int:
+    rotation = Rotation.of(secret)
     if rotation.phase is not Phase.SWITCHED:
         output.tell("gap")
-        if rotation.phase is Phase.AT_REST and not output.is_confirmed("ask-new-pair"):
-            output.tell("nothing-stored")
-            return FOUND
+        if rotation.phase is Phase.AT_REST:
+            output.confirm("ask-new-pair")
         _prepare(rotation, options, output)
-        output.tell("replace-public-half")
-        if not output.is_confirmed("ask-saved"):
-            output.tell("not-switched-yet")
-            return FOUND
-        _switch(Rotation.of(store, options.secret), options, output)
-    answer = "again"
+        output.confirm("ask-saved", "not-switched-yet")
+        _switch(Rotation.of(secret), options, output)
     try:
-        while answer == "again":
+        while True:
             try:
-                if _verify(Rotation.of(store, options.secret), options, output) == 0:
+                if _verify(Rotation.of(secret), options, output) == 0:
                     return 0
             except ToolError as error:
                 output.fail(error.text)
                 output.tell("ways-on")
             answer = output.ask("ask-what-now").lower()
-        if answer == "rollback":
-            return _rollback(Rotation.of(store, options.secret), options, output)
+            if answer == "rollback":
+                return _rollback(Rotation.of(secret), options, output)
+            if answer != "again":
+                return FOUND
     except (ToolError, KeyboardInterrupt):
         output.tell("ways-on")
         raise
-    return FOUND
 
 
 # The steps. Each can be taken again after a kill: the labels, and no memory, say what is left to do.
@@ -168,15 +159,13 @@ def _guide(store: Store, options: argparse.Namespace, output: Output) -> int:
 
 
 def _prepare(rotation: Rotation, options: argparse.Namespace, output: Output) -> int:
+    secret = rotation.secret
     if rotation.phase is Phase.SWITCHED:
-        raise rotation.out_of_turn("ways-on")
+        raise rotation.out_of_turn()
     if rotation.phase is Phase.AT_REST:
         rotation.public_half(CURRENT)  # what is broken is replaced, not rotated: nobody could go back to it
-        held = read_object(rotation.store.read(rotation.name))
-        key = make_key(options.bits, output)
-        content = json.dumps({**held, PRIVATE_KEY: bare_private(key)})
-        rotation.store.put(rotation.name, content, PENDING)
-    output.tell("key-waits", secret=rotation.name)
+        secret.put(signing_text(make_key(options.bits, output), read_object(secret.read())), PENDING)
+    output.tell("key-waits", secret=secret.name)
     show_public_half(rotation.public_half(PENDING), output)
     if options.step:
         output.tell("gap")
@@ -186,11 +175,11 @@ def _prepare(rotation: Rotation, options: argparse.Namespace, output: Output) ->
 
 def _switch(rotation: Rotation, options: argparse.Namespace, output: Output) -> int:
     if rotation.phase is Phase.AT_REST:
-        raise rotation.out_of_turn("way-at-rest")
+        raise rotation.out_of_turn()
     if rotation.phase is Phase.PREPARED:
         versions = rotation.versions
         rotation.public_half(PENDING)
-        rotation.store.move(rotation.name, CURRENT, to=versions[PENDING], source=versions[CURRENT])
+        rotation.secret.move(CURRENT, to=versions[PENDING], source=versions[CURRENT])
     output.tell("switched")
     if options.step:
         output.tell("ways-on", **({} if is_named(options) else {"at": " --stack NAME"}))
@@ -199,7 +188,7 @@ def _switch(rotation: Rotation, options: argparse.Namespace, output: Output) -> 
 
 def _verify(rotation: Rotation, options: argparse.Namespace, output: Output) -> int:
     if rotation.phase is not Phase.SWITCHED:
-        raise rotation.out_of_turn("next-switch" if rotation.phase is Phase.PREPARED else "way-at-rest")
+        raise rotation.out_of_turn()
     if not is_named(options):
         raise UseError("verify-unnamed")
     output.tell("sending-probe")
@@ -209,14 +198,14 @@ def _verify(rotation: Rotation, options: argparse.Namespace, output: Output) -> 
         options.sleep(_MOMENT)
         findings = look(options, key)
     output.group("step-probe", findings)
-    while _keys(findings) >= _LAGS and looks < _LOOKS:
+    while (keys := {each.text.key for each in findings}) >= _LAGS and looks < _LOOKS:
         output.tell("looking-again", pause=_PAUSE)
         options.sleep(_PAUSE)
         findings, looks = output.group("step-probe", look(options, key)), looks + 1
-    if not _keys(findings) >= _TAKEN:
+    if not keys >= _TAKEN:
         output.tell("ways-on")
         return FOUND
-    rotation.store.move(rotation.name, PENDING, source=rotation.versions[PENDING])
+    rotation.secret.move(PENDING, source=rotation.versions[PENDING])
     for other in findings:
         if other.severity is not Severity.OK:
             output.show("verified-apart-from", said=output.halves(other.text)[0])
@@ -232,55 +221,37 @@ def look(options: argparse.Namespace, key: RSAPublicKey) -> list[Finding]:
     return probe(examination) if good else [fault("another-key", target=examination.name)]
 
 
-def _keys(findings: Iterable[Finding]) -> frozenset[str]:
-    return frozenset(each.text.key for each in findings)
-
-
 def _rollback(rotation: Rotation, options: argparse.Namespace, output: Output) -> int:
-    if rotation.phase is Phase.PREPARED:
-        return _forget(rotation, output)
-    if rotation.phase is Phase.AT_REST:
-        return _undo_finished(rotation, options, output)
-    _go_back(rotation, rotation.public_half(PREVIOUS), output)
-    output.tell("waits-again")
-    return 0
-
-
-def _forget(rotation: Rotation, output: Output) -> int:
-    """Take the labels off the key that waits; AWSPENDING, which says that there is one, comes last."""
-    versions = rotation.versions
-    if versions.get(PREVIOUS) == versions[PENDING]:  # tried and taken back: nobody must go back to it
-        rotation.store.move(rotation.name, PREVIOUS, source=versions[PREVIOUS])
-    rotation.store.move(rotation.name, PENDING, source=versions[PENDING])
-    _show_former(rotation.public_half(CURRENT), output)
-    return 0
-
-
-def _undo_finished(rotation: Rotation, options: argparse.Namespace, output: Output) -> int:
-    """Go back to a former key that is named: which one is meant, no label can tell."""
-    present = rotation.find(CURRENT)
-    if present is not None and options.to == fingerprint(present):
-        _show_former(present, output)
-        return 0
-    if PREVIOUS not in rotation.versions:
-        raise ToolError("no-former-key", secret=rotation.name)
-    former = rotation.public_half(PREVIOUS)
-    if options.to != fingerprint(former):
-        own = fingerprint(present) if present else "-"
-        raise UseError("name-the-key", secret=rotation.name, present=own, former=fingerprint(former))
-    _go_back(rotation, former, output)
-    return 0
-
-
-def _go_back(rotation: Rotation, former: RSAPublicKey, output: Output) -> None:
-    versions = rotation.versions
-    rotation.store.move(rotation.name, CURRENT, to=versions[PREVIOUS], source=versions[CURRENT])
-    _show_former(former, output)
-
-
-def _show_former(key: RSAPublicKey, output: Output) -> None:
+    secret, versions, phase = rotation.secret, rotation.versions, rotation.phase
+    if phase is Phase.PREPARED:  # AWSPENDING, which says that a key waits, goes last
+        if versions.get(PREVIOUS) == versions[PENDING]:  # tried and taken back: nobody must go back to it
+            secret.move(PREVIOUS, source=versions[PREVIOUS])
+        secret.move(PENDING, source=versions[PENDING])
+        former = rotation.public_half(CURRENT)
+    else:
+        label = PREVIOUS if phase is Phase.SWITCHED else _label_of(options.to, rotation)
+        former = rotation.public_half(label)
+        if label == PREVIOUS:
+            secret.move(CURRENT, to=versions[PREVIOUS], source=versions[CURRENT])
     output.show("former-key")
-    show_public_half(key, output)
+    show_public_half(former, output)
+    if phase is Phase.SWITCHED:
+        output.tell("waits-again")
+    return 0
+
+
+def _label_of(named: str | None, rotation: Rotation) -> str:
+    """Return the label of the key to go back to: where no rotation is under way, it has to be named."""
+    present, name = rotation.find(CURRENT), rotation.secret.name
+    if present is not None and named == fingerprint(present):
+        return CURRENT
+    if PREVIOUS not in rotation.versions:
+        raise ToolError("no-former-key", secret=name)
+    former = fingerprint(rotation.public_half(PREVIOUS))
+    if named != former:
+        own = fingerprint(present) if present else "-"
+        raise UseError("name-the-key", secret=name, present=own, former=former)
+    return PREVIOUS
 
 
 _STEPS: Final[Mapping[str, Callable[[Rotation, argparse.Namespace, Output], int]]] = {
