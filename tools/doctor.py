@@ -23,7 +23,6 @@ from tools.findings import Finding, Severity, ToolError, UseError, fault, fine, 
 from tools.key_text import bare_public
 from tools.messages import Text, text
 from tools.output import Output
-from tools.secret_text import examine_together
 from tools.signed_probe import probe
 from tools.web import Fetched, fetch, is_page, origin_of, referer_of, tls_of_the_functions
 from verify.keyring import MIN_PEPPER_CHARACTERS
@@ -141,8 +140,7 @@ def _secrets(examination: Examination) -> Iterator[Finding]:
     """Say of each secret whether it can be read, and what is wrong with the keys in them."""
     for variable in (SIGNING, VERIFICATION, PEPPER):
         yield _secret(examination, variable)
-    keys = examination.keys
-    yield from (*keys.findings, *examine_together(keys.own, None, keys.platform))
+    yield from (*examination.keys.findings, *examination.keys.together())
 
 
 def _secret(examination: Examination, variable: str) -> Finding:
@@ -207,7 +205,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     for url in filter(None, (*options.page, options.address_service)):
         if not is_page(url):
             raise UseError("not-an-address")
-    examination = find(options, tuple(options.page))
+    examination = find(options)
+    examination.pages = tuple(options.page) or examination.pages
     if examination.is_local and options.address_service:
         examination.egress = _address_by(options.address_service)
     output.given = {**output.given, **examination.shown_secrets()}

@@ -43,27 +43,20 @@ _STACK: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,127}|arn:[a-z-]+:cloudformat
 
 @dataclass(kw_only=True)
 class Examination:
-    """A stack, and what is known of it; each fact is looked at when it is first asked for, and then stays.
-
-    Attributes
-    ----------
-    variables
-        The functions' environment variables, by logical id.
-    api
-        The API's base address, without a trailing slash; empty where there is none to call.
-    egress
-        The addresses from which the platform is called; empty where they are not known.
-    """
+    """A stack, and what is known of it; each fact is looked at when it is first asked for, and then stays."""
 
     name: Text
     is_local: bool
     variables: Mapping[str, Mapping[str, str]] = field(repr=False)
+    """The functions' environment variables, by logical id."""
     aws: Aws
     now: Callable[[], datetime]
     api: str
-    pages: tuple[str, ...]
+    """The API's base address, without a trailing slash; empty where there is none to call."""
+    pages: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     egress: tuple[str, ...] = ()
+    """The addresses from which the platform is called; empty where they are not known."""
     _secrets: dict[str, str | Text] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -108,14 +101,12 @@ class Examination:
     @cached_property
     def keys(self) -> Keys:
         """What the two secrets hold, and what is wrong with it."""
-        signing, verification = self.secret(SIGNING), self.secret(VERIFICATION)
-        own, theirs = Keys(), Keys()
-        if isinstance(signing, str):
-            own = examine_secret(signing, self.secret_name(SIGNING), SecretKind.SIGNING)
-        if isinstance(verification, str):
-            name = self.secret_name(VERIFICATION)
-            theirs = examine_secret(verification, name, SecretKind.VERIFICATION)
-        return Keys(own.own, theirs.platform, findings=(*own.findings, *theirs.findings))
+        keys = Keys()
+        for variable, kind in ((SIGNING, SecretKind.SIGNING), (VERIFICATION, SecretKind.VERIFICATION)):
+            content = self.secret(variable)
+            if isinstance(content, str):
+                keys |= examine_secret(content, self.secret_name(variable), kind)
+        return keys
 
 
 def is_named(options: argparse.Namespace) -> bool:
@@ -123,10 +114,10 @@ def is_named(options: argparse.Namespace) -> bool:
     return options.stack is not None or options.state is not None
 
 
-def find(options: argparse.Namespace, pages: tuple[str, ...] = ()) -> Examination:
+def find(options: argparse.Namespace) -> Examination:
     """Find what the command line names: by default the running local stack."""
     if options.stack is not None:
-        return _deployed(options, pages)
+        return _deployed(options)
     path = options.state or state.DEFAULT_FILE
     functions = state.find_functions(path)
     if not functions:
@@ -139,11 +130,11 @@ def find(options: argparse.Namespace, pages: tuple[str, ...] = ()) -> Examinatio
         aws=Aws(options, {**functions[VERIFY].variables, "AWS_REGION": content["region"]}),
         now=options.clock,
         api=content["api"],
-        pages=pages or (f"{content['page']}/",),
+        pages=(f"{content['page']}/",),
     )
 
 
-def _deployed(options: argparse.Namespace, pages: tuple[str, ...]) -> Examination:
+def _deployed(options: argparse.Namespace) -> Examination:
     """See what CloudFormation says of a stack, and what Lambda runs of its functions."""
     if not _STACK.fullmatch(options.stack):  # which is not shown: it may be anything
         raise UseError("no-stack-name")
@@ -164,7 +155,6 @@ def _deployed(options: argparse.Namespace, pages: tuple[str, ...]) -> Examinatio
         aws=aws,
         now=options.clock,
         api=outputs.get("ApiUrl", "").rstrip("/"),
-        pages=pages,
         findings=(status, *_releases(running, settled="IN_PROGRESS" not in stack["StackStatus"])),
     )
 

@@ -23,6 +23,7 @@ _UNKNOWN: Final = look_up("").description
 _SDK: Final = frozenset({"500", "170001", "111002"})
 """Codes that the page gets from the SDK, before this service is asked anything."""
 _RETURN_CODE: Final = re.compile(r"[0-9]{1,10}", re.ASCII)
+_LABELS: Final = ("source", "who", "fix", "attempt", "billed", "codes", "told")
 _WIDTH: Final = 16
 
 
@@ -32,14 +33,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
         from tools.examination import find  # noqa: PLC0415 - 0.6 s, which a code alone does without
 
         output.given = {**output.given, **find(options).shown_secrets()}
-    for line in _list_all(output) if options.list else explain((options.code or "").strip(), output):
+    listed = (f"{code:<24}{output.halves(text(f'code-{code}'))[0]}" for code in CODES)
+    for line in listed if options.list else explain((options.code or "").strip(), output):
         print(line)
     return 0
-
-
-def _list_all(output: Output) -> Iterator[str]:
-    for code in CODES:
-        yield f"{code:<24}{output.halves(text(f'code-{code}'))[0]}"
 
 
 def explain(code: str, output: Output) -> Iterator[str]:
@@ -49,7 +46,7 @@ def explain(code: str, output: Output) -> Iterator[str]:
     if _RETURN_CODE.fullmatch(code) and (code in CODES or not refusals):
         yield from _return_code(code, output)
     elif code in CODES and not refusals:  # what the client in a page, or a back end, reports
-        yield from _lines(code, output, {}, {})
+        yield from _lines(code, output, {})
     elif not refusals:  # it is not repeated: it may be a key
         raise UseError("no-such-code", near=_near(code))
     if refusals and code.isdigit():
@@ -57,8 +54,7 @@ def explain(code: str, output: Output) -> Iterator[str]:
     for problem in refusals:
         known = (look_up(each) for each in CODES)
         codes = [each.code for each in known if each.problem is problem and each.description != _UNKNOWN]
-        more = {"codes": ", ".join(codes)} if codes else {}
-        yield from _lines(problem.code, output, {}, {**more, "told": _told(problem, "")})
+        yield from _lines(problem.code, output, {"codes": ", ".join(codes), "told": _told(problem, "")})
 
 
 def _return_code(code: str, output: Output) -> Iterator[str]:
@@ -66,32 +62,26 @@ def _return_code(code: str, output: Output) -> Iterator[str]:
     in_table = known.description != _UNKNOWN
     source = "source-guide" if in_table else "source-sibling" if code in CODES else "source-none"
     told = _told(known.problem, code)
-    before = {
+    said = {
         "source": text(source, near=_near(code)),
-        **({"who": text(f"who-{known.who}")} if in_table else {}),
-    }
-    after = {
         "attempt": text(f"attempt-{known.ending.replace(' ', '-')}" if known.problem else "attempt-spent"),
         "billed": text(f"billed-{_billed(known.problem)}"),
         "told": text("told-by-sdk", told=told) if code in _SDK else told,
     }
-    yield from _lines(code, output, before, after, known.description if in_table else "")
+    if in_table:
+        said["who"] = text(f"who-{known.who}")
+    yield from _lines(code, output, said, known.description if in_table else "")
 
 
-def _lines(
-    code: str,
-    output: Output,
-    before: Mapping[str, Text | str],
-    after: Mapping[str, Text | str],
-    platforms: str = "",
-) -> Iterator[str]:
-    """Write a code's meaning with the platform's own words, and below it the fix among other lines."""
+def _lines(code: str, output: Output, said: Mapping[str, Text | str], platforms: str = "") -> Iterator[str]:
+    """Write a code's meaning with the platform's own words, and below it the fix among what is said."""
     meaning, fix = output.halves(text(f"code-{code}" if code in CODES else "no-table"))
     yield f"{code}  {meaning}" + ("" if platforms in meaning else f" ({platforms})")
-    for label, said in {**before, "fix": fix, **after}.items():
+    said = {**said, "fix": fix}
+    for label in filter(said.get, _LABELS):
         head = output.words(text(f"label-{label}"))
-        words = said if isinstance(said, str) else output.words(said)
-        yield wrapped(words, f"  {head}{' ' * max(1, _WIDTH - 2 - columns(head))}", " " * _WIDTH)
+        first = f"  {head}{' ' * max(1, _WIDTH - 2 - columns(head))}"
+        yield wrapped(output.words(said[label]), first, " " * _WIDTH)
 
 
 def _near(code: str) -> Text | str:

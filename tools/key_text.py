@@ -34,7 +34,14 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 
-from cmpassport.keys import KeyFault, KeyFormatError, load_private_key, load_public_key
+from cmpassport.keys import (
+    MAX_KEY_BITS,
+    MIN_KEY_BITS,
+    KeyFault,
+    KeyFormatError,
+    load_private_key,
+    load_public_key,
+)
 from tools.commands import SAFE_BITS
 from tools.findings import Finding, fault, fine, warning
 from tools.messages import Text, text
@@ -206,7 +213,7 @@ def _named(code: str, loaded: Any, wanted: str) -> _Named | None:
         return "not-rsa", {"algorithm": re.sub("(Public|Private)Key", "", type(loaded).__name__)}
     if code != wanted:
         return f"{code}-for-{wanted}", {}
-    fits = 1024 <= loaded.key_size <= 8192  # noqa: PLR2004 - what the functions take
+    fits = MIN_KEY_BITS <= loaded.key_size <= MAX_KEY_BITS
     return None if fits else ("key-size", {"bits": loaded.key_size})
 
 

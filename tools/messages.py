@@ -58,7 +58,8 @@ def text(key: str, /, **values: Any) -> Text:
 @cache
 def table() -> Mapping[str, Mapping[str, str]]:
     """Return every message by its key, then by language."""
-    return tomllib.loads(Path(__file__).with_name("messages.toml").read_text(encoding="utf-8"))
+    entries = tomllib.loads(Path(__file__).with_name("messages.toml").read_text(encoding="utf-8"))
+    return {key: said for keys, said in entries.items() for key in keys.split()}
 
 
 def language_of(arguments: Sequence[str], environment: Mapping[str, str]) -> Language:

@@ -28,9 +28,9 @@ class Output:
         self.given = given
         self._counts: Counter[Severity] = Counter()
 
-    def words(self, what: Text) -> str:
+    def words(self, what: Text | str) -> str:
         """Return a message in words."""
-        return what.say(self.language, self.given)
+        return what if isinstance(what, str) else what.say(self.language, self.given)
 
     def halves(self, what: Text) -> tuple[str, str]:
         """Return what a message says, and what there is to do."""

@@ -7,7 +7,7 @@ The fields are read by the product's own reader (`cmpassport.secret_cache.read_f
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
@@ -41,6 +41,22 @@ class Keys:
     platform: RSAPublicKey | None = None
     reported: RSAPublicKey | None = None
     findings: tuple[Finding, ...] = ()
+
+    def __or__(self, other: "Keys") -> "Keys":
+        keys = (self.own or other.own, self.platform or other.platform, self.reported or other.reported)
+        return Keys(*keys, (*self.findings, *other.findings))
+
+    def together(self) -> Iterator[Finding]:
+        """Examine how the keys belong together."""
+        own = None if self.own is None else self.own.public_key()
+        if self.reported is not None and self.reported == self.platform != own:
+            yield fault("platforms-key-reported")
+        elif own is not None and self.reported is not None:
+            reported = fingerprint(self.reported)
+            prints = {"own": fingerprint(own), "reported": reported, "line": bare_public(own)}
+            yield fine("pair", **prints) if own == self.reported else fault("no-pair", **prints)
+        if self.platform is not None and self.platform == own:
+            yield fault("own-key-as-platforms")
 
 
 def signing_text(key: RSAPrivateKey, others: Mapping[str, Any] | None = None) -> str:
@@ -88,8 +104,7 @@ def examine_secret(content: str, name: Name, kind: SecretKind) -> Keys:
             findings.append(_app_key(value, called, keys.platform))
         else:
             keys = _examine_key(value, called, kind)
-            findings += keys.findings
-    return replace(keys, findings=tuple(findings))
+    return keys | Keys(findings=tuple(findings))
 
 
 def examine_file(content: str, name: Name, kind: SecretKind) -> Keys:
@@ -114,20 +129,6 @@ def examine_reported(content: str, name: Name) -> Keys:
     if key is not None and content.strip() != bare_public(key):
         findings = (*findings, fault("reported-form", name=name, line=bare_public(key)))
     return Keys(reported=key, findings=findings)
-
-
-def examine_together(
-    private_key: RSAPrivateKey | None, reported: RSAPublicKey | None, platform_key: RSAPublicKey | None
-) -> Iterator[Finding]:
-    """Examine how keys belong together; None for what is not there or is not a key."""
-    own = None if private_key is None else private_key.public_key()
-    if reported is not None and reported == platform_key != own:
-        yield fault("platforms-key-reported")
-    elif own is not None and reported is not None:
-        prints = {"own": fingerprint(own), "reported": fingerprint(reported), "line": bare_public(own)}
-        yield fine("pair", **prints) if own == reported else fault("no-pair", **prints)
-    if platform_key is not None and platform_key == own:
-        yield fault("own-key-as-platforms")
 
 
 def _wrong_text(content: str, name: Name, missing: str, kind: SecretKind) -> Finding:

@@ -41,7 +41,7 @@ from tools.findings import Finding, Severity
 from tools.given import SecretKind
 from tools.key_text import Examined, bare_public, examine_private, examine_public, fingerprint
 from tools.messages import Language
-from tools.secret_text import examine_reported, examine_secret, examine_together
+from tools.secret_text import Keys, examine_reported, examine_secret
 
 NAME: Final = "the key"
 _PKCS8, _PKCS1, _SSH = PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL, PrivateFormat.OpenSSH
@@ -325,7 +325,7 @@ OURS, THEIRS, THIRD = OWN.public_key(), OTHER.public_key(), BIG.public_key()
     ],
 )
 def test_keys_are_held_against_each_other(private: Any, reported: Any, platform: Any, said: str) -> None:
-    findings = list(examine_together(private, reported, platform))
+    findings = list(Keys(private, platform, reported).together())
 
     assert [finding.text.key for finding in findings] == said.split()
     assert faults(findings) == ([] if said == "pair" else said.split())

@@ -25,7 +25,6 @@ from tools.secret_text import (
     examine_file,
     examine_reported,
     examine_secret,
-    examine_together,
     read_own,
     signing_text,
 )
@@ -111,15 +110,14 @@ def check(options: argparse.Namespace, output: Output) -> int:
     if not any((options.secret, options.private, options.verification_secret, options.platform_public)):
         options.secret = SecretKind.SIGNING.value
         options.verification_secret = SecretKind.VERIFICATION.value
-    own = _examined(options, options.secret, options.private, SecretKind.SIGNING)
-    secret, file = options.verification_secret, options.platform_public
-    theirs, reported = _examined(options, secret, file, SecretKind.VERIFICATION), Keys()
+    keys = _examined(options, options.secret, options.private, SecretKind.SIGNING)
     if options.public:
-        reported = examine_reported(read_file(options.public), name_of(options.public))
-    together = examine_together(own.own, reported.reported, theirs.platform)
-    output.group("step-secrets", [*own.findings, *reported.findings, *theirs.findings, *together])
+        keys |= examine_reported(read_file(options.public), name_of(options.public))
+    secret, file = options.verification_secret, options.platform_public
+    keys |= _examined(options, secret, file, SecretKind.VERIFICATION)
+    output.group("step-secrets", [*keys.findings, *keys.together()])
     code = output.summary()
-    if not options.public and own.own is not None:
+    if not options.public and keys.own is not None:
         output.tell("pair-not-checked")
     return code
 

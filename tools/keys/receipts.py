@@ -20,7 +20,7 @@ from cmpassport.errors import CmpassportError
 from cmpassport.receipt_keys import MAX_KEYS, PUBLISHED_MAX_AGE, ReceiptKeys
 from cmpassport.secret_cache import read_object
 from cmpassport.settings import MAX_SECRET_AGE
-from tools.findings import Finding, ToolError, UseError, fault, fine, warning
+from tools.findings import Finding, ToolError, fault, fine, warning
 from tools.given import SecretKind, name_of, read_file
 from tools.key_text import bare_private, examine_public
 from tools.keys.pair import show_parameter
@@ -144,7 +144,7 @@ def _read_encryption_key(path: Path, output: Output) -> str:
     examined = examine_public(content, name_of(path), "business")
     if examined.key is None or examined.findings[0].text.key == "key-small-business":
         output.group("what-you-gave", examined.findings)
-        raise UseError("no-encryption-key")
+        raise ToolError("nothing-stored")
     return content
 
 
