@@ -22,11 +22,6 @@ _CONFIG: Final = Config(
     user_agent_extra="number-verification-tools",
 )
 """An operator waits seconds, not minutes."""
-_NONE: Final[Mapping[str, str]] = {}
-
-_AWS_ERRORS: Final = (BotoCoreError, ClientError, ResponseParserError, ValueError)
-"""What a call of AWS raises; an endpoint that is not an address is a ValueError."""
-
 _NO_CREDENTIALS: Final = (
     exceptions.NoCredentialsError,
     exceptions.PartialCredentialsError,
@@ -66,12 +61,12 @@ class Aws:
     says that there is no such profile, or that no region is known.
     """
 
-    def __init__(self, options: argparse.Namespace, variables: Mapping[str, str] = _NONE) -> None:
+    def __init__(self, options: argparse.Namespace, variables: Mapping[str, str] | None = None) -> None:
         names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-        keys: Any = {name.lower(): variables[name] for name in names if name in variables}
-        self._variables = variables
+        self._variables = variables or {}
+        keys: Any = {name.lower(): self._variables[name] for name in names if name in self._variables}
         with errors_in_words():
-            region = options.region or variables.get("AWS_REGION")
+            region = options.region or self._variables.get("AWS_REGION")
             self._session = boto3.Session(profile_name=options.profile, region_name=region, **keys)
         if not self._session.region_name:
             raise UseError("aws-no-region", subject="AWS", name="-")
@@ -106,6 +101,6 @@ def errors_in_words(subject: str = "AWS", region: str | None = None) -> Iterator
     """Turn what boto3 raises into a ToolError."""
     try:
         yield
-    except _AWS_ERRORS as error:
+    except (BotoCoreError, ClientError, ResponseParserError, ValueError) as error:  # ValueError: no address
         said = said_of(error, subject, region)
         raise ToolError(said.key, **said.values) from None

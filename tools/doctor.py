@@ -8,6 +8,7 @@ import argparse
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
@@ -24,7 +25,7 @@ from tools.key_text import bare_public
 from tools.messages import Text, text
 from tools.output import Output
 from tools.signed_probe import probe
-from tools.web import Fetched, fetch, is_page, origin_of, referer_of, tls_of_the_functions
+from tools.web import fetch, is_page, origin_of, referer_of, tls_of_the_functions
 from verify.keyring import MIN_PEPPER_CHARACTERS
 from verify.receipt import parse_keys
 
@@ -83,11 +84,16 @@ def _pages(examination: Examination) -> Iterator[Finding]:
         yield unknown("page")
     for page in examination.pages:
         values = {"page": referer_of(page), "origin": origin_of(page)}
-        if values["origin"] in allowed:
-            yield fine("page-origin", **values)
+        listed = values["origin"] in allowed
+        yield fine("page-origin", **values) if listed else fault("page-origin-not-allowed", **values)
+        answer = fetch("GET", page.partition("#")[0])
+        policy = _LAST_POLICY.match(answer.body.decode("utf-8", "replace"))
+        if answer.status != HTTPStatus.OK:
+            yield warning("page-unreachable", why=answer.why, **values)
+        elif policy and policy[1].lower() in {"always", "unsafe-url"}:  # the guide's word, and the standard's
+            yield fine("page-referrer", **values)
         else:
-            yield fault("page-origin-not-allowed", **values)
-        yield _judge_page(page, fetch("GET", page.partition("#")[0]))
+            yield fault("page-no-referrer", **values)
 
 
 def _is_loopback(host: str | None) -> bool:
@@ -95,17 +101,6 @@ def _is_loopback(host: str | None) -> bool:
         return host == "localhost" or ip_address(host or "").is_loopback
     except ValueError:
         return False
-
-
-def _judge_page(url: str, page: Fetched) -> Finding:
-    """Tell whether a page lets its whole address go out as the referer (return code 170001)."""
-    address = referer_of(url)
-    if page.status != 200:  # noqa: PLR2004 - OK
-        return warning("page-unreachable", page=address, why=page.why)
-    found = _LAST_POLICY.match(page.body.decode("utf-8", "replace"))
-    if found and found[1].lower() in {"always", "unsafe-url"}:  # the guide's word, and the standard's
-        return fine("page-referrer", page=address)
-    return fault("page-no-referrer", page=address)
 
 
 def _platform(examination: Examination) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from typing import Final
 
 from cmpassport.problems import Problem
 from tools.findings import UseError
-from tools.messages import Text, table, text
+from tools.messages import Text, meaning_of, table, text
 from tools.output import Output, columns, wrapped
 from verify.codes import look_up
 
@@ -33,7 +33,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         from tools.examination import find  # noqa: PLC0415 - 0.6 s, which a code alone does without
 
         output.given = {**output.given, **find(options).shown_secrets()}
-    listed = (f"{code:<24}{output.halves(text(f'code-{code}'))[0]}" for code in CODES)
+    listed = (f"{code:<24}{output.halves(meaning_of(code))[0]}" for code in CODES)
     for line in listed if options.list else explain((options.code or "").strip(), output):
         print(line)
     return 0
@@ -62,10 +62,11 @@ def _return_code(code: str, output: Output) -> Iterator[str]:
     in_table = known.description != _UNKNOWN
     source = "source-guide" if in_table else "source-sibling" if code in CODES else "source-none"
     told = _told(known.problem, code)
+    billed = {None: "yes", Problem.PLATFORM_ERROR: "perhaps"}.get(known.problem, "no")
     said = {
         "source": text(source, near=_near(code)),
         "attempt": text(f"attempt-{known.ending.replace(' ', '-')}" if known.problem else "attempt-spent"),
-        "billed": text(f"billed-{_billed(known.problem)}"),
+        "billed": text(f"billed-{billed}"),
         "told": text("told-by-sdk", told=told) if code in _SDK else told,
     }
     if in_table:
@@ -75,7 +76,7 @@ def _return_code(code: str, output: Output) -> Iterator[str]:
 
 def _lines(code: str, output: Output, said: Mapping[str, Text | str], platforms: str = "") -> Iterator[str]:
     """Write a code's meaning with the platform's own words, and below it the fix among what is said."""
-    meaning, fix = output.halves(text(f"code-{code}" if code in CODES else "no-table"))
+    meaning, fix = output.halves(meaning_of(code))
     yield f"{code}  {meaning}" + ("" if platforms in meaning else f" ({platforms})")
     said = {**said, "fix": fix}
     for label in filter(said.get, _LABELS):
@@ -87,10 +88,6 @@ def _lines(code: str, output: Output, said: Mapping[str, Text | str], platforms:
 def _near(code: str) -> Text | str:
     near = get_close_matches(code, CODES, n=3, cutoff=0.7)
     return text("did-you-mean", codes=", ".join(near)) if near else ""
-
-
-def _billed(problem: Problem | None) -> str:
-    return "yes" if problem is None else "perhaps" if problem is Problem.PLATFORM_ERROR else "no"
 
 
 def _told(problem: Problem | None, result_code: str) -> str:

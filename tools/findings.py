@@ -1,8 +1,8 @@
 """What commands say of what they look at: findings, each with what to do; and how a command fails."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import partial
 from typing import Any, Final
 
 from tools.messages import Text, text
@@ -28,14 +28,11 @@ class Finding:
     text: Text
 
 
-def _maker(severity: Severity) -> Callable[..., Finding]:
-    def make(key: str, /, **values: Any) -> Finding:
-        return Finding(severity, text(key, **values))
-
-    return make
+def _make(severity: Severity, key: str, /, **values: Any) -> Finding:
+    return Finding(severity, text(key, **values))
 
 
-fine, unknown, warning, fault = map(_maker, Severity)
+fine, unknown, warning, fault = (partial(_make, each) for each in Severity)
 """Make a finding of a message's key and values."""
 
 

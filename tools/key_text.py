@@ -116,9 +116,12 @@ def _examine(content: str, name: Name, load: Callable[[str], _K], owner: str) ->
             instead = _instead(content, "public" if load is load_public_key else "private")
         if key is not None or instead is not None:
             break
-    if key is not None and not met:
-        return Examined(key, (_size(key, name, owner),), key)
     values: dict[str, Any] = {"name": name, "again": text(f"again-{owner}")}
+    if key is not None and not met:
+        values["bits"] = key.key_size
+        good = key.key_size >= SAFE_BITS
+        size = fine("key-readable", **values) if good else warning(f"key-small-{owner}", **values)
+        return Examined(key, (size,), key)
     certain = key is not None or instead is not None
     wrong = [(each.code, values) for each in met if certain or not each.tentative]
     if instead is not None:
@@ -128,12 +131,6 @@ def _examine(content: str, name: Name, load: Callable[[str], _K], owner: str) ->
         wrong.append((_damage(plain), values))
     taken = all(each.taken for each in met)
     return Examined(None, tuple(fault(code, **said) for code, said in wrong), key if taken else None)
-
-
-def _size(key: RSAPrivateKey | RSAPublicKey, name: Name, owner: str) -> Finding:
-    if key.key_size >= SAFE_BITS:
-        return fine("key-readable", name=name, bits=key.key_size)
-    return warning(f"key-small-{owner}", name=name, bits=key.key_size)
 
 
 def _damage(content: str) -> str:

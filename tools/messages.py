@@ -55,6 +55,11 @@ def text(key: str, /, **values: Any) -> Text:
     return Text(key, values)
 
 
+def meaning_of(code: str) -> Text:
+    """Return what is said of a return code, a refusal or what else is reported."""
+    return text(f"code-{code}" if f"code-{code}" in table() else "no-table")
+
+
 @cache
 def table() -> Mapping[str, Mapping[str, str]]:
     """Return every message by its key, then by language."""

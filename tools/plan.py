@@ -31,7 +31,11 @@ _DIGITS_IN_PRODUCTION: Final = 12
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Print the resources, a line each."""
-    given = {**_configured(options.config_env or "default"), **dict(map(_parameter, options.parameters))}
+    document = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
+    deploy = document.get(options.config_env or "default", {}).get("deploy", {})
+    answers = deploy.get("parameters", {}).get("parameter_overrides", "")
+    configured = answers if isinstance(answers, list) else shlex.split(answers)
+    given = dict(map(_parameter, (*configured, *options.parameters)))
     try:
         resources = sorted(_planned({**_MADE_UP, **given}), key=lambda resource: resource[::-1])
     except TemplateError as error:
@@ -42,14 +46,6 @@ def run(options: argparse.Namespace, output: Output) -> int:
     made_up = ", ".join(name for name in _MADE_UP if name not in given)
     output.show("plan-count", count=len(resources), names=made_up or "-")
     return 0
-
-
-def _configured(environment: str) -> dict[str, str]:
-    """Return the answers that samconfig.toml has for a deployment."""
-    document = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
-    parameters = document.get(environment, {}).get("deploy", {}).get("parameters", {})
-    answers = parameters.get("parameter_overrides", "")
-    return dict(map(_parameter, answers if isinstance(answers, list) else shlex.split(answers)))
 
 
 def _planned(parameters: Mapping[str, str]) -> Iterator[tuple[str, str]]:

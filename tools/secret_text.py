@@ -19,13 +19,9 @@ from tools.key_text import Name, bare_private, bare_public, examine_private, exa
 from tools.messages import text
 from tools.store import Secret
 
-PRIVATE_KEY: Final = "privateKey"
-PLATFORM_KEY: Final = "platformPublicKey"
-APP_KEY: Final = "appKey"
-
 _MEMBERS: Final = {
-    SecretKind.SIGNING: (PRIVATE_KEY,),
-    SecretKind.VERIFICATION: (PLATFORM_KEY, APP_KEY),  # the key says how long an appKey may be
+    SecretKind.SIGNING: ("privateKey",),
+    SecretKind.VERIFICATION: ("platformPublicKey", "appKey"),  # the key says how long an appKey may be
     SecretKind.RECEIPTS: ("keys", "hashKey", "encryptionKey"),
 }
 _USUAL_APP_KEY: Final = re.compile(r"[0-9A-Fa-f]{32}", re.ASCII)
@@ -61,7 +57,7 @@ class Keys:
 
 def signing_text(key: RSAPrivateKey, others: Mapping[str, Any] | None = None) -> str:
     """Write the text of a signing secret; `others` are the fields of the former text, which stay."""
-    return json.dumps({**(others or {}), PRIVATE_KEY: bare_private(key)})
+    return json.dumps({**(others or {}), "privateKey": bare_private(key)})
 
 
 def read_own(secret: Secret, kind: SecretKind) -> str:
@@ -100,7 +96,7 @@ def examine_secret(content: str, name: Name, kind: SecretKind) -> Keys:
             wrong = _wrong_text(content, name, member, kind)
             findings += [wrong] if wrong not in findings else []
             continue
-        if member == APP_KEY:
+        if member == "appKey":
             findings.append(_app_key(value, called, keys.platform))
         else:
             keys = _examine_key(value, called, kind)

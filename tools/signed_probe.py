@@ -14,7 +14,7 @@ from typing import Final
 from cmpassport.problems import Problem
 from tools.examination import Examination
 from tools.findings import Finding, fault, fine, unknown, warning
-from tools.messages import table, text
+from tools.messages import meaning_of, text
 from tools.web import Fetched, fetch
 from verify.codes import NOT_THIS_SIM, VERIFIED
 from verify.message import format_timestamp
@@ -34,22 +34,21 @@ def probe(examination: Examination) -> list[Finding]:
     """Say what POST /presign signs, and what the platform refuses."""
     if not examination.api or not examination.origins:
         return [unknown("not-checked", what=text("step-probe"))]
-    origin = examination.origins[0]
-    return [*_presign(examination, origin), _verify(examination, origin)]
+    return [*_presign(examination), _verify(examination)]
 
 
-def _post(examination: Examination, origin: str, path: str, **body: str) -> Fetched:
-    headers = {"Content-Type": "application/json", "Origin": origin}
+def _post(examination: Examination, path: str, **body: str) -> Fetched:
+    headers = {"Content-Type": "application/json", "Origin": examination.origins[0]}
     url = f"{examination.api}{path}"
     return fetch("POST", url, _SECONDS, body=json.dumps(body), headers=headers)
 
 
-def _verify(examination: Examination, origin: str) -> Finding:
+def _verify(examination: Examination) -> Finding:
     """Have a made-up token verified."""
     number = f"{_UNASSIGNED}{secrets.randbelow(10**8):08}"
     token = f"VM_DOCTOR{uuid.uuid4().hex}"
-    reply = _post(examination, origin, "/verify", phoneNum=number, token=token, userInformation="doctor")
-    code, problem = (str(reply.document().get(name) or "") for name in ("resultCode", "code"))
+    reply = _post(examination, "/verify", phoneNum=number, token=token, userInformation="doctor")
+    code, problem = reply.member("resultCode"), reply.member("code")
     if code == _ALL_RIGHT:
         return fine("probe")
     if code in {VERIFIED.code, NOT_THIS_SIM.code}:
@@ -57,26 +56,23 @@ def _verify(examination: Examination, origin: str) -> Finding:
     if _LIMITS & {code, problem}:
         return warning("probe-limit", code=code or problem)
     if code:
-        known = f"code-{code}"
-        return fault("probe-refused", code=code, said=text(known if known in table() else "no-table"))
-    return _refused(examination, "POST /verify", problem, reply)
+        return fault("probe-refused", code=code, said=meaning_of(code))
+    return _refused(examination, "POST /verify", reply)
 
 
-def _presign(examination: Examination, origin: str) -> Iterator[Finding]:
+def _presign(examination: Examination) -> Iterator[Finding]:
     """Have a well-formed preSign signed, as the SDK's current build makes it."""
-    settings, own = examination.settings, examination.keys.own
+    settings, own, origin = examination.settings, examination.keys.own, examination.origins[0]
     if settings is None:
         return
     msg_id, own_uuid = ("".join(secrets.choice(_ALPHABET) for _ in range(32)) for _ in range(2))
     timestamp = format_timestamp(examination.now())
     pre_sign = f"{settings.common.app_id}{msg_id}{timestamp}{own_uuid}1.2"
-    reply = _post(examination, origin, "/presign", preSign=pre_sign)
-    sign, problem = (str(reply.document().get(name) or "") for name in ("sign", "code"))
+    reply = _post(examination, "/presign", preSign=pre_sign)
+    sign, scheme = reply.member("sign"), settings.common.scheme
     if not sign:
-        yield _refused(examination, f"POST /presign ({origin})", problem, reply)
-    elif own is None or sign == settings.common.scheme.sign(
-        own, pre_sign
-    ):  # RSASSA-PKCS1-v1_5 has one signature of a text
+        yield _refused(examination, f"POST /presign ({origin})", reply)
+    elif own is None or sign == scheme.sign(own, pre_sign):  # RSASSA-PKCS1-v1_5: a text has one signature
         yield fine("presign", origin=origin)
     else:
         yield fault("presign-signature")
@@ -84,7 +80,8 @@ def _presign(examination: Examination, origin: str) -> Iterator[Finding]:
         yield fault("presign-cors", origin=origin)
 
 
-def _refused(examination: Examination, who: str, problem: str, reply: Fetched) -> Finding:
-    if f"code-{problem}" in table():
-        return fault("explained", who=who, said=text(f"code-{problem}"))
-    return fault("probe-api", api=examination.api, why=reply.why)
+def _refused(examination: Examination, who: str, reply: Fetched) -> Finding:
+    said = meaning_of(reply.member("code"))
+    if said.key == "no-table":
+        return fault("probe-api", api=examination.api, why=reply.why)
+    return fault("explained", who=who, said=said)

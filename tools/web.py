@@ -37,6 +37,10 @@ class Fetched:
             return {}
         return content if isinstance(content, dict) else {}
 
+    def member(self, name: str) -> str:
+        """Return a member of that object as text; empty where it has none."""
+        return str(self.document().get(name) or "")
+
 
 def fetch(
     method: str,

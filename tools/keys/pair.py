@@ -18,16 +18,7 @@ from tools.given import SecretKind, name_of, read_file
 from tools.key_text import bare_public, examine_private, fingerprint
 from tools.messages import text
 from tools.output import Output
-from tools.secret_text import (
-    APP_KEY,
-    PLATFORM_KEY,
-    Keys,
-    examine_file,
-    examine_reported,
-    examine_secret,
-    read_own,
-    signing_text,
-)
+from tools.secret_text import Keys, examine_file, examine_reported, examine_secret, read_own, signing_text
 from tools.store import Secret
 
 
@@ -45,7 +36,7 @@ def put_verification(options: argparse.Namespace, output: Output) -> int:
     secret, _ = _target(options, output)
     app_key = output.ask_secretly("ask-app-key") if files[0] is None else files[0]
     platform_key = output.ask_secretly("ask-platform-key") if files[1] is None else files[1]
-    content = json.dumps({APP_KEY: app_key.strip(), PLATFORM_KEY: platform_key.strip()})
+    content = json.dumps({"appKey": app_key.strip(), "platformPublicKey": platform_key.strip()})
     found = examine_secret(content, text("what-you-gave"), SecretKind.VERIFICATION).findings
     output.group("what-you-gave", found)
     if output.summary():

@@ -92,7 +92,7 @@ class Rotation:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Take the step that was asked for, or lead through all of them."""
-    if options.step is None and not is_named(options):
+    if options.step in {None, "verify"} and not is_named(options):
         options.stack = output.ask("ask-stack")
         if not options.stack:
             raise UseError("nothing-entered")
@@ -189,8 +189,6 @@ def _switch(rotation: Rotation, options: argparse.Namespace, output: Output) -> 
 def _verify(rotation: Rotation, options: argparse.Namespace, output: Output) -> int:
     if rotation.phase is not Phase.SWITCHED:
         raise rotation.out_of_turn()
-    if not is_named(options):
-        raise UseError("verify-unnamed")
     output.tell("sending-probe")
     key, looks = rotation.public_half(CURRENT), 1
     findings = look(options, key)
