@@ -38,17 +38,13 @@ _COMMANDS: Final[dict[str, tuple[str, SecretKind | None, str]]] = {
 """Module and function, the secret that --secret names, and the options; | stands between those that exclude
 each other."""
 _GROUPS: Final = ("keys", "keys put", "keys receipts")
-_FILES: Final = (
-    *("--app-key", "--encryption-key", "--platform-public", "--private", "--public", "--state", "file"),
-)
+_FILES: Final = ("--app-key", "--encryption-key", "--platform-public", "--private", "--public", "--state")
+_NAMES: Final = ("--config-env", "--kms-key", "--profile", "--region", "--stack")
 _OPTIONS: Final[dict[str, dict[str, Any]]] = {
     **{name: {"action": "store_true"} for name in ("--now", "--probe", "--list", "--replace")},
-    **{name: {"type": Path, "metavar": "FILE"} for name in _FILES},
+    **{name: {"type": Path, "metavar": "FILE"} for name in (*_FILES, "file")},
     **{name: {"type": secret_name, "metavar": "NAME"} for name in ("--secret", "--verification-secret")},
-    **{
-        name: {"metavar": "NAME"}
-        for name in ("--profile", "--stack", "--region", "--kms-key", "--config-env")
-    },
+    **{name: {"metavar": "NAME"} for name in _NAMES},
     "--address-service": {"metavar": "URL"},
     "--bits": {"type": int, "choices": (1024, 2048, 3072, 4096), "default": SAFE_BITS},
     "--lang": {"choices": tuple(Language)},

@@ -124,13 +124,6 @@ def _platform(examination: Examination) -> Iterator[Finding]:
         yield unknown("egress-not-asked")
 
 
-def _address_by(service: str) -> tuple[str, ...]:
-    """Ask a service for the address from which this machine goes out."""
-    with suppress(ValueError):
-        return (str(ip_address(fetch("GET", service).body[:100].decode("ascii", "replace").strip())),)
-    return ()
-
-
 def _secrets(examination: Examination) -> Iterator[Finding]:
     """Say of each secret whether it can be read, and what is wrong with the keys in them."""
     for variable in (SIGNING, VERIFICATION, PEPPER):
@@ -203,7 +196,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
     examination = find(options)
     examination.pages = tuple(options.page) or examination.pages
     if examination.is_local and options.address_service:
-        examination.egress = _address_by(options.address_service)
+        answer = fetch("GET", options.address_service).body[:100].decode("ascii", "replace")
+        with suppress(ValueError):
+            examination.egress = (str(ip_address(answer.strip())),)
     output.given = {**output.given, **examination.shown_secrets()}
     output.show("checking", target=examination.name)
     output.group("step-deployment", examination.findings)

@@ -29,6 +29,7 @@ from local.keys import ReceiptNumber
 from local.simulator import Simulator
 from local.stack import Options, Stack
 from tests.support.operator import APP_KEY, PLATFORM_KEY, PRIVATE, Run, Shown, runner
+from tests.support.server import serving
 from tests.support.stacks import client_of, embedded, phone_of
 from tools.key_text import bare_public, fingerprint
 
@@ -141,9 +142,11 @@ def test_a_running_stack_is_all_in_order_and_the_platform_is_asked_for_a_probe_a
         entries = desk.simulator.journal.entries()
         return [entry["resultCode"] for entry in entries if entry["name"] == "verify"]
 
-    unasked, before = doctor("--lang", "zh"), asked()
-    pages = (f"{desk.stack.page}/?from=sms", f"{desk.stack.page}/#/login")
-    shown = doctor("--probe", "--page", pages[0], "--page", pages[1])
+    pages = ("--page", f"{desk.stack.page}/?from=sms", "--page", f"{desk.stack.page}/#/login")
+    answers = iter((b"<html></html>", b"198.51.100.7\n"))
+    with serving(lambda _, start: (start("200 OK", []), [next(answers)])[1]) as service:
+        unasked, before = doctor("--lang", "zh", "--address-service", service), asked()
+        shown = doctor("--probe", *pages, "--address-service", service)
 
     assert (unasked.code, "没有发送探测" in unasked.words, shown.code) == (0, True, 0)
     assert asked() == [*before, "120020"]
@@ -151,6 +154,7 @@ def test_a_running_stack_is_all_in_order_and_the_platform_is_asked_for_a_probe_a
     assert "The platform refuses the made-up token alone (120020)" in shown.words
     assert f"referer): {desk.stack.page}/ 请求来源 (origin): {desk.stack.page} " in shown.words
     assert f"(public key): {desk.stack.keys.public_key} " in shown.words
+    assert ("198.51.100.7" in unasked.words, "(white list): 198.51.100.7 " in shown.words) == (False, True)
     assert "has the key that signs" in shown.words
     assert desk.stack.keys.app_key not in shown.words
 

@@ -23,7 +23,7 @@ from local import ROOT
 from tests.support.operator import OTHER, OWN, PRIVATE, SIGNING_TEXT, VERIFICATION_TEXT, Run, runner
 from tests.support.server import serving
 from tools.aws import Aws, said_of
-from tools.doctor import LINES, _address_by
+from tools.doctor import LINES
 from tools.examination import _RELEASE
 from tools.web import Fetched, fetch, is_page, origin_of, referer_of
 from verify.submission import normalise
@@ -225,12 +225,6 @@ def test_a_page_is_held_against_the_guides_rules(
 
     assert said in shown.words
     assert "its origin https://m.abc.com is not among the allowed ones" in shown.words
-
-
-def test_the_address_of_this_machine_is_what_the_named_service_answers(monkeypatch: Any) -> None:
-    for body, address in ((b"198.51.100.7\n", ("198.51.100.7",)), (b"<html></html>", ())):
-        monkeypatch.setattr("tools.doctor.fetch", lambda *_, body=body: Fetched("HTTP 200", 200, body))
-        assert _address_by("https://a.com") == address
 
 
 ANSWERS: Final = [
