@@ -14,19 +14,14 @@ from cmpassport.keys import load_private_key
 from cmpassport.receipt_keys import MAX_KEYS, PUBLISHED_MAX_AGE, ReceiptKeys
 from cmpassport.settings import MAX_SECRET_AGE
 from local.aws import AwsEndpoint
+from tests.support import operator as desk
 from tests.support.operator import (
     APP_KEY,
-    BIG,
-    OTHER,
-    OWN,
     PLATFORM_KEY,
     PRIVATE,
-    PUBLIC,
     SIGNING_TEXT,
-    SMALL,
     VERIFICATION_TEXT,
     Run,
-    Shown,
     runner,
 )
 from tests.support.receipt_secrets import new_key, secret
@@ -36,7 +31,7 @@ from tools.keys.receipts import LEAD, SKEW
 SIGNING: Final = "number-verification/signing"
 VERIFICATION: Final = "number-verification/verification"
 RECEIPTS: Final = "number-verification/receipts"
-BUSINESS: Final = bare_public(BIG.public_key())
+BUSINESS: Final = bare_public(desk.BIG.public_key())
 RECEIPTS_TEXT: Final = json.dumps({"keys": [], "hashKey": "h" * 32})
 PUT_SIGNING: Final = ("keys", "put", "signing", "--private", "-")
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -51,12 +46,11 @@ def run(endpoint: AwsEndpoint, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> 
     return runner(monkeypatch, capsys)
 
 
-def text_of(secrets: Any, name: str) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(secrets.get_secret_value(SecretId=name)["SecretString"])
-    return content
+def text_of(secrets: Any, name: str) -> Any:
+    return json.loads(secrets.get_secret_value(SecretId=name)["SecretString"])
 
 
-def public_line(shown: Shown) -> str:
+def public_line(shown: desk.Shown) -> str:
     """Return the one line that is to be pasted."""
     (line,) = re.findall(r"^MI[A-Za-z0-9+/]+=*$", shown.out, re.MULTILINE)
     return str(line)
@@ -150,7 +144,7 @@ def test_a_private_key_made_elsewhere_is_stored_in_the_right_form(
 ) -> None:
     shown = run(*PUT_SIGNING[:3], *(("--private", file) if file else ()), given=content)
 
-    assert (shown.code, public_line(shown)) == (0, PUBLIC)
+    assert (shown.code, public_line(shown)) == (0, desk.PUBLIC)
     assert text_of(secrets, SIGNING) == {"privateKey": PRIVATE}
 
 
@@ -162,7 +156,7 @@ def test_a_broken_signing_secret_is_replaced_as_shown_and_a_good_one_after_a_que
 
     refused = run("keys", "rotate", "--step", "prepare")
     replaced = run(*PUT_SIGNING, "--replace", given=PRIVATE)
-    asked = run(*PUT_SIGNING, "--replace", given=bare_private(OTHER))
+    asked = run(*PUT_SIGNING, "--replace", given=bare_private(desk.OTHER))
 
     assert (refused.code, replaced.code, asked.code) == (1, 0, 2)
     assert "keys put signing --private FILE --replace" in refused.words
@@ -174,7 +168,7 @@ def test_both_secrets_are_checked_and_one_that_is_not_there_hides_none(run: Run,
     secrets.create_secret(Name=SIGNING, SecretString=SIGNING_TEXT)
     half = run("keys", "check")
     secrets.create_secret(Name=VERIFICATION, SecretString=VERIFICATION_TEXT)
-    whole = run("keys", "check", "--public", "-", given=PUBLIC)
+    whole = run("keys", "check", "--public", "-", given=desk.PUBLIC)
 
     assert (half.code, whole.code) == (1, 0)
     assert f"secret {VERIFICATION}: there is no such one in cn-north-1" in half.words
@@ -186,10 +180,10 @@ def test_both_secrets_are_checked_and_one_that_is_not_there_hides_none(run: Run,
 def test_files_are_checked_without_aws(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     for name, encoding in (("key.pem", Encoding.PEM), ("key.der", Encoding.DER)):
-        (tmp_path / name).write_bytes(OWN.private_bytes(encoding, PrivateFormat.PKCS8, NoEncryption()))
+        (tmp_path / name).write_bytes(desk.OWN.private_bytes(encoding, PrivateFormat.PKCS8, NoEncryption()))
     private = ("keys", "check", "--private")
 
-    good = run(*private, tmp_path / "key.pem", "--public", "-", given=PUBLIC)
+    good = run(*private, tmp_path / "key.pem", "--public", "-", given=desk.PUBLIC)
     swapped = run(*private, "-", given=VERIFICATION_TEXT)
 
     assert (good.code, swapped.code, run(*private, tmp_path / "none").code) == (0, 1, 2)
@@ -283,7 +277,8 @@ def test_what_is_no_encryption_key_is_told_with_advice_for_this_key(run: Run, se
     store(secrets, DAY)
     command = ("keys", "receipts", "encryption-key", "-")
 
-    for given, said in ((BUSINESS[:99], "is cut off"), (bare_public(SMALL.public_key()), "1024 bits; 2048")):
+    small = bare_public(desk.SMALL.public_key())
+    for given, said in ((BUSINESS[:99], "is cut off"), (small, "2048 or more are wanted. → Make a")):
         shown = run(*command, given=given)
         assert (shown.code, said in shown.words) == (1, True)
         assert not re.search("keys (rotate|new)", shown.words)

@@ -63,24 +63,19 @@ class Desk:
         private = json.loads(self.text(SIGNING, label))["privateKey"]
         return bare_public(load_private_key(private).public_key())
 
-    def versions(self) -> dict[str, list[str]]:
-        """Return the labels of the signing secret's versions."""
-        versions: dict[str, list[str]] = self.secrets.describe_secret(
-            SecretId=self.stack.secret_ids[SIGNING]
-        )["VersionIdsToStages"]
-        return versions
-
-    def labels(self) -> set[str]:
-        return {label for held in self.versions().values() for label in held}
+    def labels(self) -> dict[str, str]:
+        """Return the signing secret's versions by their labels."""
+        versions = self.secrets.describe_secret(SecretId=self.stack.secret_ids[SIGNING])["VersionIdsToStages"]
+        return {label: version for version, held in versions.items() for label in held}
 
     def reset(self) -> None:
         """Have one version of a key that the platform knows, and no rotation under way."""
         self.put(SIGNING, json.dumps({"privateKey": self.stack.keys.private_key}))
-        for version, labels in self.versions().items():
-            for label in {*labels} - {"AWSCURRENT"}:
-                self.secrets.update_secret_version_stage(
-                    SecretId=self.stack.secret_ids[SIGNING], VersionStage=label, RemoveFromVersionId=version
-                )
+        name, labels = self.stack.secret_ids[SIGNING], self.labels()
+        for label in {*labels} - {"AWSCURRENT"}:
+            self.secrets.update_secret_version_stage(
+                SecretId=name, VersionStage=label, RemoveFromVersionId=labels[label]
+            )
 
 
 @pytest.fixture(scope="module")
@@ -162,10 +157,9 @@ def test_a_running_stack_is_all_in_order_and_the_platform_is_asked_for_a_probe_a
 def test_receipts_that_could_not_be_signed_are_found(desk: Desk, doctor: Run) -> None:
     desk.put("RECEIPT_SECRET_ID", "{}")
 
-    shown = doctor()
+    (found,) = marked(doctor(), "✗")
 
-    assert (shown.code, len(marked(shown, "✗"))) == (1, 1)
-    assert "every verdict would be refused" in shown.words
+    assert "Receipt secret" in found
 
 
 # keys rotate.
@@ -199,7 +193,7 @@ def test_a_rotation_there_and_done_and_back_to_the_key_that_is_named(desk: Desk,
     assert (step("switch").code, step("switch").code, desk.key()) == (0, 0, new)
     done = step("verify")
     assert (done.code, "the rotation is done" in done.words) == (0, True), done.words
-    assert (desk.labels(), desk.key("AWSPREVIOUS")) == ({"AWSCURRENT", "AWSPREVIOUS"}, former)
+    assert ({*desk.labels()}, desk.key("AWSPREVIOUS")) == ({"AWSCURRENT", "AWSPREVIOUS"}, former)
     phone = phone_of(desk.stack)
     assert phone.verify(phone.sim, phone.ticket()).status == 200
 
@@ -249,7 +243,7 @@ def test_an_operator_is_led_through_a_rotation_stops_goes_on_and_goes_back(desk:
         asked = run(*rotate, "--step", "rollback", given=f"{answer}\n")
         assert (asked.code, "Forget the new key, which waits?" in asked.err) == (code, True)
         assert left in desk.labels()
-    assert desk.labels() == {"AWSCURRENT"}
+    assert {*desk.labels()} == {"AWSCURRENT"}
 
 
 # In a terminal.

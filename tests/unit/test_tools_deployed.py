@@ -65,27 +65,24 @@ class Cloud:
 
     def answer(self, model: Any, params: Any, **_: Any) -> tuple[Any, Any]:
         """Answer in a service's place."""
-        missing = {"Error": {"Code": "ValidationError", "Message": "planted does not exist"}}
+        body: Any = params["body"]
+        found: dict[str, Any] | None = None
         if model.name == "DescribeStacks" and self.functions:
             outputs = [{"OutputKey": "ApiUrl", "OutputValue": "https://api.example.com"}]
-            stack = {"StackStatus": self.status, "Outputs": outputs}
-            return SimpleNamespace(status_code=200), {"Stacks": [stack]}
-        if model.name == "DescribeStackResource" and params["body"]["LogicalResourceId"] in self.functions:
-            resource = {"PhysicalResourceId": params["body"]["LogicalResourceId"]}
-            return SimpleNamespace(status_code=200), {"StackResourceDetail": resource}
-        if model.name == "GetFunctionConfiguration":
-            described = {"Description": f"Asks the platform about a number. {self.latest}"}
-            if params["query_string"] == {"Qualifier": "live"}:
-                described = {"Description": self.live, "Version": "7"}
+            found = {"Stacks": [{"StackStatus": self.status, "Outputs": outputs}]}
+        elif model.name == "DescribeStackResource" and body["LogicalResourceId"] in self.functions:
+            found = {"StackResourceDetail": {"PhysicalResourceId": body["LogicalResourceId"]}}
+        elif model.name == "GetFunctionConfiguration":
+            live = params["query_string"] == {"Qualifier": "live"}
+            description = self.live if live else f"Asks the platform about a number. {self.latest}"
             changed = self.by_hand if "VerifyFunction" in params["url_path"] else {}
             environment = {"Variables": {**self.variables, **changed}}
-            return SimpleNamespace(status_code=200), {**described, "Environment": environment}
-        if model.name == "DescribeTable":
-            missing = {"Error": {"Code": "ResourceNotFoundException", "Message": "planted"}}
-            status = self.tables.get(json.loads(params["body"])["TableName"])
-            if status:
-                return SimpleNamespace(status_code=200), {"Table": {"TableStatus": status}}
-        return SimpleNamespace(status_code=400), missing
+            found = {"Description": description, "Version": "7", "Environment": environment}
+        elif model.name == "DescribeTable" and (status := self.tables.get(json.loads(body)["TableName"])):
+            found = {"Table": {"TableStatus": status}}
+        code = "ResourceNotFoundException" if model.name == "DescribeTable" else "ValidationError"
+        missing = {"Error": {"Code": code, "Message": "planted does not exist"}}
+        return SimpleNamespace(status_code=200 if found else 400), found or missing
 
 
 @pytest.fixture
@@ -105,26 +102,35 @@ def cloud(aws: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud
 
 
 @pytest.fixture
-def doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    run = runner(monkeypatch, capsys)
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     # The platform's real lines are never called.
     monkeypatch.setattr("tools.doctor.fetch", lambda *_, **__: Fetched("planted"))
-    return lambda *arguments, **more: run("doctor", "--stack", NAME, *arguments, **more)
+    return runner(monkeypatch, capsys)
 
 
-def test_a_deployment_is_in_order_and_shown_commands_name_its_secrets(cloud: Cloud, doctor: Run) -> None:
+@pytest.fixture
+def doctor(run: Run) -> Run:
+    return lambda *arguments: run("doctor", "--stack", NAME, *arguments)
+
+
+def test_a_deployment_is_in_order_and_shown_commands_name_its_secrets(
+    cloud: Cloud, doctor: Run, run: Run
+) -> None:
     cloud.deploy()
     cloud.secrets.put_secret_value(SecretId="shop/signing", SecretString="no JSON")
     broken = doctor("--region", "cn-north-1")
     cloud.secrets.put_secret_value(SecretId="shop/signing", SecretString=SIGNING_TEXT)
 
-    shown = doctor()
+    shown, explained = doctor(), run("explain", "130018", "--stack", NAME)
 
     assert (shown.code, "✗" in shown.out) == (0, False)
     assert "The functions of a deployment have a way of their own" in shown.words
     assert "the output EgressAddresses of the network stack" in shown.words
     put = "keys put signing --private FILE --replace --secret shop/signing --region cn-north-1`"
     assert (broken.code, put in broken.words) == (1, True)
+    names = "--secret shop/signing --verification-secret shop/verification`"
+    assert f"keys check --public FILE {names}" in explained.words
+    assert f"keys rotate --stack {NAME} --secret shop/signing`" in explained.words
 
 
 OURS, THEIRS = "SIGNING_SECRET_ID", "VERIFICATION_SECRET_ID"
@@ -252,18 +258,6 @@ def test_a_deployment_is_probed_through_its_own_function_with_a_number_that_nobo
 
     assert len({*numbers}) == len(ANSWERS)
     assert all(number.startswith("154") and normalise(number) == number for number in numbers)
-
-
-def test_an_explanation_names_the_deployments_own_secrets(
-    cloud: Cloud, monkeypatch: Any, capsys: Any
-) -> None:
-    cloud.deploy()
-
-    shown = runner(monkeypatch, capsys)("explain", "130018", "--stack", NAME)
-
-    names = "--secret shop/signing --verification-secret shop/verification`"
-    assert f"keys check --public FILE {names}" in shown.words
-    assert f"keys rotate --stack {NAME} --secret shop/signing`" in shown.words
 
 
 def test_a_stack_that_is_not_there_or_not_whole_is_one_fault(cloud: Cloud, doctor: Run) -> None:

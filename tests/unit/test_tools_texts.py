@@ -24,19 +24,8 @@ from cryptography.x509.oid import NameOID
 
 from cmpassport.keys import KeyFormatError, load_private_key, load_public_key
 from local.keys import CustomerKeys, SecretsFileError
-from tests.support.operator import (
-    APP_KEY,
-    BIG,
-    OTHER,
-    OWN,
-    PLATFORM_KEY,
-    PRIVATE,
-    PUBLIC,
-    SIGNING_TEXT,
-    SMALL,
-    VECTORS,
-    VERIFICATION_TEXT,
-)
+from tests.support import operator as desk
+from tests.support.operator import APP_KEY, OWN, PRIVATE, PUBLIC, SIGNING_TEXT
 from tools.findings import Finding, Severity
 from tools.given import SecretKind
 from tools.key_text import Examined, bare_public, examine_private, examine_public, fingerprint
@@ -63,7 +52,7 @@ PEM: Final = pem(_PKCS8)
 PUBLIC_PEM: Final = OWN.public_key().public_bytes(Encoding.PEM, _SPKI).decode()
 PUBLIC_PKCS1: Final = bare(OWN.public_key().public_bytes(Encoding.DER, PublicFormat.PKCS1))
 OPENSSH_PUBLIC: Final = OWN.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
-CERTIFICATE: Final = x509.load_pem_x509_certificate((VECTORS / "certificate.pem").read_bytes())
+CERTIFICATE: Final = x509.load_pem_x509_certificate((desk.VECTORS / "certificate.pem").read_bytes())
 CERTIFICATE_PEM: Final = CERTIFICATE.public_bytes(Encoding.PEM).decode()
 REQUEST: Final = (
     x509.CertificateSigningRequestBuilder()
@@ -101,18 +90,14 @@ def changed(der: bytes, place: int) -> str:
     return bare(der[:place] + bytes([der[place] ^ 1]) + der[place + 1 :])
 
 
-# What the functions accept; tests/unit/test_keys.py has all ways in which a key is written down.
-ACCEPTED_PRIVATE: Final = {
-    "bare": PRIVATE,
-    "PEM with line breaks written out": PEM.replace("\n", r"\r\n"),
-    "PKCS#8 under the label of PKCS#1": PEM.replace("PRIVATE", "RSA PRIVATE"),
-    "no END line": PEM[: PEM.index("-----END")],
-    "PKCS#1 in PEM": pem(_PKCS1),
-}
-ACCEPTED_PUBLIC: Final = {"bare": PUBLIC, "PEM": PUBLIC_PEM}
-
-# What they refuse: the text, and the code of each thing that is wrong, in order.
-REFUSED_PRIVATE: Final = {
+# The text, and the code of each thing that is wrong, in order: none where the functions accept it.
+# tests/unit/test_keys.py has all ways in which a key is written down.
+PRIVATE_FORMS: Final = {
+    "bare": (PRIVATE, ""),
+    "PEM with line breaks written out": (PEM.replace("\n", r"\r\n"), ""),
+    "PKCS#8 under the label of PKCS#1": (PEM.replace("PRIVATE", "RSA PRIVATE"), ""),
+    "no END line": (PEM[: PEM.index("-----END")], ""),
+    "PKCS#1 in PEM": (pem(_PKCS1), ""),
     "nothing": (" \n", "key-empty"),
     "the public half in PEM": (PUBLIC_PEM, "public-for-private"),
     "the public half bare": (PUBLIC, "public-for-private"),
@@ -129,7 +114,7 @@ REFUSED_PRIVATE: Final = {
     "PKCS#8 with a passphrase, bare": (bare(OWN.private_bytes(Encoding.DER, _PKCS8, _SECRET)), "encrypted"),
     "an EC key": (bare(EC.private_bytes(Encoding.DER, _PKCS8, NoEncryption())), "not-rsa"),
     "an SM2 key": (SM2_PRIVATE, "not-rsa"),
-    "512 bits": ((VECTORS / "rsa-512.pem").read_text(), "key-size"),
+    "512 bits": ((desk.VECTORS / "rsa-512.pem").read_text(), "key-size"),
     "OpenSSH's form": (pem(_SSH), "foreign"),
     "OpenSSH's public line": (OPENSSH_PUBLIC, "foreign"),
     "a byte order mark": ("\ufeff" + PEM, "invisible"),
@@ -155,7 +140,9 @@ REFUSED_PRIVATE: Final = {
     **{f"{end} at the end": (PRIVATE + end, "stray-end") for end in ("%", ";", "。", "%\n")},
     "＝ in place of =": (PRIVATE.rstrip("=") + "＝", "stray-end"),
 }
-REFUSED_PUBLIC: Final = {
+PUBLIC_FORMS: Final = {
+    "bare": (PUBLIC, ""),
+    "PEM": (PUBLIC_PEM, ""),
     "the private half in PEM": (PEM, "private-for-public"),
     "the private half bare": (PRIVATE, "private-for-public"),
     "a certificate": (CERTIFICATE_PEM, "certificate"),
@@ -173,11 +160,8 @@ READERS: Final[dict[str, tuple[Any, Any]]] = {
 }
 CASES: Final = {
     f"{kind}: {name}": (kind, *case)
-    for kind, accepted, refused in (
-        ("private", ACCEPTED_PRIVATE, REFUSED_PRIVATE),
-        ("public", ACCEPTED_PUBLIC, REFUSED_PUBLIC),
-    )
-    for name, case in {**{name: (content, "") for name, content in accepted.items()}, **refused}.items()
+    for kind, forms in (("private", PRIVATE_FORMS), ("public", PUBLIC_FORMS))
+    for name, case in forms.items()
 }
 
 
@@ -236,7 +220,7 @@ def test_a_key_is_told_what_it_is_as_the_functions_and_local_up_take_it_and_none
 # The secrets' texts, and how their keys belong together.
 
 SECRET: Final = "shop/secret"
-VERIFICATION: Final = json.loads(VERIFICATION_TEXT)
+VERIFICATION: Final = json.loads(desk.VERIFICATION_TEXT)
 
 
 def verification(**changes: Any) -> str:
@@ -252,11 +236,11 @@ SIGNING: Final[dict[str, tuple[str, str, str]]] = {
     "misspelt": (json.dumps({"private_key": PRIVATE}), "field-missing", "spelled otherwise"),
     "a key alone": (PRIVATE, "not-json", "with the key in a field"),
     "quotes eaten": ("{privateKey:changeme}", "not-json", "needs no shell quoting"),
-    "swapped": (VERIFICATION_TEXT, "secrets-swapped", "VerificationSecretArn"),
+    "swapped": (desk.VERIFICATION_TEXT, "secrets-swapped", "VerificationSecretArn"),
     "the public half": (json.dumps({"privateKey": PUBLIC}), "public-for-private", "keys new"),
 }
 OTHERS: Final[dict[str, tuple[str, str, str]]] = {
-    "good": (VERIFICATION_TEXT, "key-readable app-key", ""),
+    "good": (desk.VERIFICATION_TEXT, "key-readable app-key", ""),
     "a blank inside": (verification(appKey="AA03 E6C6"), "key-readable app-key-blanks", ""),
     "an appId": (verification(appKey="300011112222"), "key-readable app-key-app-id", "form of an appId"),
     "pasted twice": (verification(appKey=APP_KEY * 2), "key-readable app-key-twice", "same text twice"),
@@ -264,10 +248,10 @@ OTHERS: Final[dict[str, tuple[str, str, str]]] = {
     "the longest": (verification(appKey="A" * 217), "key-readable app-key-unusual", ""),
     "no appKey": (verification(appKey=None), "key-readable field-missing", ""),
     "the other secret": (SIGNING_TEXT, "secrets-swapped secrets-swapped", ""),
-    "the platform key alone": (PLATFORM_KEY, "not-json", ""),
+    "the platform key alone": (desk.PLATFORM_KEY, "not-json", ""),
     "a private key": (verification(platformPublicKey=PRIVATE), "private-for-public app-key", ""),
     "a small platform key": (
-        verification(platformPublicKey=bare_public(SMALL.public_key())),
+        verification(platformPublicKey=bare_public(desk.SMALL.public_key())),
         "key-small-platform app-key",
         "the platform's to change",
     ),
@@ -310,7 +294,7 @@ def test_a_secret_is_told_what_it_is_and_none_of_it_is_shown(
     assert not [secret for secret in hidden if secret[:16] in shown]
 
 
-OURS, THEIRS, THIRD = OWN.public_key(), OTHER.public_key(), BIG.public_key()
+OURS, THEIRS, THIRD = OWN.public_key(), desk.OTHER.public_key(), desk.BIG.public_key()
 
 
 @pytest.mark.parametrize(
