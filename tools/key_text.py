@@ -18,21 +18,11 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat import asn1
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_der_private_key,
-    load_der_public_key,
-    load_pem_private_key,
-    load_pem_public_key,
-    pkcs7,
-    pkcs12,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, pkcs7, pkcs12
 
 from cmpassport.keys import (
     MAX_KEY_BITS,
@@ -71,7 +61,9 @@ def bare_private(key: RSAPrivateKey | EllipticCurvePrivateKey) -> str:
 
 def bare_public(key: RSAPublicKey) -> str:
     """Return a public key as the open platform wants it: X.509 in bare Base64 on one line."""
-    return base64.b64encode(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
+    return base64.b64encode(
+        key.public_bytes(Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    ).decode()
 
 
 def fingerprint(key: RSAPublicKey) -> str:
@@ -158,12 +150,12 @@ _DER: Final[tuple[tuple[str, Callable[[bytes], Any]], ...]] = (
     ("certificate-request", x509.load_der_x509_csr),
     ("pkcs7", pkcs7.load_der_pkcs7_certificates),
     ("pkcs12", lambda data: pkcs12.load_pkcs12(data, None)),
-    ("public", load_der_public_key),
-    ("private", lambda data: load_der_private_key(data, None)),
+    ("public", serialization.load_der_public_key),
+    ("private", lambda data: serialization.load_der_private_key(data, None)),
 )
 _PEM: Final[tuple[tuple[str, Callable[[bytes], Any]], ...]] = (
-    ("public", load_pem_public_key),
-    ("private", lambda data: load_pem_private_key(data, None)),
+    ("public", serialization.load_pem_public_key),
+    ("private", lambda data: serialization.load_pem_private_key(data, None)),
 )
 _BEGINNINGS: Final = (
     (r"-+BEGIN (?:NEW )?CERTIFICATE REQUEST", "certificate-request"),

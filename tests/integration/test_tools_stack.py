@@ -154,14 +154,6 @@ def test_a_running_stack_is_all_in_order_and_the_platform_is_asked_for_a_probe_a
     assert desk.stack.keys.app_key not in shown.words
 
 
-def test_receipts_that_could_not_be_signed_are_found(desk: Desk, doctor: Run) -> None:
-    desk.put("RECEIPT_SECRET_ID", "{}")
-
-    (found,) = marked(doctor(), "✗")
-
-    assert "Receipt secret" in found
-
-
 # keys rotate.
 
 

@@ -32,6 +32,7 @@ from tools.web import Fetched, fetch, is_page, origin_of, referer_of
 from verify.submission import normalise
 
 NAME: Final = "number-verification"
+RELEASE: Final = "Release {}, settings number-verification-{}"
 
 
 class Cloud:
@@ -53,15 +54,11 @@ class Cloud:
             "RECEIPTS": "off",
             **self.arns,
         }
-        self.functions: tuple[str, ...] = ()
+        self.functions = ["PreSignFunction", "VerifyFunction"]
         self.by_hand: dict[str, str] = {}
         self.tables = {"attempts": "ACTIVE", "restored": "CREATING"}
         self.status = "CREATE_COMPLETE"
-        self.live = self.latest = "Release 1.5.0, settings number-verification-155"
-
-    def deploy(self, *functions: str, **changes: str) -> None:
-        self.functions = functions or ("PreSignFunction", "VerifyFunction")
-        self.variables |= changes
+        self.live = self.latest = RELEASE.format("1.5.0", 155)
 
     def answer(self, model: Any, params: Any, **_: Any) -> tuple[Any, Any]:
         """Answer in a service's place."""
@@ -116,7 +113,6 @@ def doctor(run: Run) -> Run:
 def test_a_deployment_is_in_order_and_shown_commands_name_its_secrets(
     cloud: Cloud, doctor: Run, run: Run
 ) -> None:
-    cloud.deploy()
     cloud.secrets.put_secret_value(SecretId="shop/signing", SecretString="no JSON")
     broken = doctor("--region", "cn-north-1")
     cloud.secrets.put_secret_value(SecretId="shop/signing", SecretString=SIGNING_TEXT)
@@ -134,6 +130,10 @@ def test_a_deployment_is_in_order_and_shown_commands_name_its_secrets(
 
 
 OURS, THEIRS = "SIGNING_SECRET_ID", "VERIFICATION_SECRET_ID"
+ALL: Final = "PreSignFunction VerifyFunction ReceiptKeysFunction"
+SET_BACK: Final = (
+    "release 1.4.0 (version 7), and 1.5.0 was deployed last: the alias live was set back by hand. →"
+)
 PLAIN: Final = {"ALLOWED_ORIGINS": "http://www.abc.com", "PLATFORM_URL": LINES["production"]}
 ELSEWHERE: Final = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:pepper-AbCdEf"
 
@@ -156,16 +156,36 @@ ELSEWHERE: Final = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:pepp
         (PLAIN, 0, "plain HTTP in production"),
         ({"shop/verification": '{"appKey": "x"}'}, 1, "platformPublicKey is missing"),
         ({"shop/pepper": "planted-pepper-0123456789"}, 1, "fewer than 32 characters"),
+        ({"functions": ""}, 1, f"stack {NAME}: there is no such one in cn-north-1"),
+        ({"functions": "PreSignFunction"}, 1, f"{NAME}, VerifyFunction: there is no such one"),
+        (
+            {"RECEIPTS": "on", "RECEIPT_SECRET_ID": OURS, "functions": ALL},
+            1,
+            "every verdict would be refused",
+        ),
+        ({"live": RELEASE.format("1.5.0", 155)}, 0, "✓ VerifyFunction runs release 1.5.0 (version 7)."),
+        (
+            {"live": RELEASE.format("1.4.0", 154)},
+            0,
+            f"! VerifyFunction runs {SET_BACK} Do not deploy 1.5.0 again",
+        ),
+        (
+            {"live": RELEASE.format("1.5.0", 154)},
+            0,
+            "! VerifyFunction runs release 1.5.0 with former settings",
+        ),
+        ({"live": RELEASE.format("1.4.0", 154), "status": "UPDATE_IN_PROGRESS"}, 0, "✓ VerifyFunction runs"),
         ({"status": "UPDATE_ROLLBACK_COMPLETE"}, 0, "may be from before the last deployment"),
         ({"status": "UPDATE_IN_PROGRESS"}, 0, "wait until it is done"),
         ({"status": "ROLLBACK_COMPLETE"}, 1, "has to be deleted first"),
     ],
 )
-def test_a_wrong_variable_or_secret_or_an_unsettled_stack_is_found(
+def test_a_wrong_variable_or_secret_an_unsettled_stack_and_a_former_release_are_found(
     cloud: Cloud, doctor: Run, changes: dict[str, str], code: int, said: str
 ) -> None:
-    cloud.deploy(**{name: cloud.arns.get(value, value) for name, value in changes.items()})
-    cloud.status = changes.get("status", cloud.status)
+    cloud.variables |= {name: cloud.arns.get(value, value) for name, value in changes.items()}
+    cloud.functions = changes.get("functions", " ".join(cloud.functions)).split()
+    cloud.status, cloud.live = changes.get("status", cloud.status), changes.get("live", cloud.live)
     cloud.by_hand = {"SIGNATURE_ENCODING": changes.get("by hand", "base64")}
     for name in {"shop/verification", "shop/pepper"} & {*changes}:
         cloud.secrets.put_secret_value(SecretId=name, SecretString=changes[name])
@@ -174,27 +194,6 @@ def test_a_wrong_variable_or_secret_or_an_unsettled_stack_is_found(
 
     assert (shown.code, said in shown.words) == (code, True), shown.words
     assert PRIVATE[40:80] not in shown.words
-
-
-@pytest.mark.parametrize(
-    ("release", "settings", "status", "said"),
-    [
-        ("1.5.0", 155, "UPDATE_COMPLETE", "✓ {} release 1.5.0 (version 7)."),
-        ("1.4.0", 154, "UPDATE_COMPLETE", "! {} release 1.4.0 (version 7), and 1.5.0 "),
-        ("1.5.0", 154, "UPDATE_COMPLETE", "! {} release 1.5.0 with former settings"),
-        ("1.4.0", 154, "UPDATE_IN_PROGRESS", "✓ {} release 1.4.0 (version 7)."),
-    ],
-)
-def test_the_release_that_runs_is_told_and_whether_it_was_set_back_by_hand(
-    cloud: Cloud, doctor: Run, release: str, settings: int, status: str, said: str
-) -> None:
-    cloud.deploy()
-    cloud.live, cloud.status = f"Release {release}, settings number-verification-{settings}", status
-
-    shown = doctor()
-
-    assert (shown.code, said.format("VerifyFunction runs") in shown.words) == (0, True), shown.words
-    assert ("Do not deploy 1.5.0 again" in shown.words) == ("and 1.5.0" in said)
 
 
 META: Final = b'<!doctype html><html><head><META CONTENT="always" name="referrer"></head></html>'
@@ -208,10 +207,10 @@ META: Final = b'<!doctype html><html><head><META CONTENT="always" name="referrer
         (META, "whole address go out"),
     ],
 )
+@pytest.mark.usefixtures("cloud")
 def test_a_page_is_held_against_the_guides_rules(
-    cloud: Cloud, doctor: Run, monkeypatch: pytest.MonkeyPatch, body: bytes, said: str
+    doctor: Run, monkeypatch: pytest.MonkeyPatch, body: bytes, said: str
 ) -> None:
-    cloud.deploy()
     monkeypatch.setattr("tools.doctor.fetch", lambda *_, **__: Fetched("HTTP 200", 200, body))
 
     shown = doctor("--page", "https://m.abc.com/a/mobile.html?x#y")
@@ -237,10 +236,10 @@ ANSWERS: Final = [
 ]
 
 
+@pytest.mark.usefixtures("cloud")
 def test_a_deployment_is_probed_through_its_own_function_with_a_number_that_nobody_can_use_up(
-    cloud: Cloud, doctor: Run, monkeypatch: pytest.MonkeyPatch
+    doctor: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cloud.deploy()
     reply, numbers = Fetched(""), list[str]()
 
     def fetch(_method: str, _url: str, _seconds: float, *, body: str, **_: Any) -> Fetched:
@@ -258,16 +257,6 @@ def test_a_deployment_is_probed_through_its_own_function_with_a_number_that_nobo
 
     assert len({*numbers}) == len(ANSWERS)
     assert all(number.startswith("154") and normalise(number) == number for number in numbers)
-
-
-def test_a_stack_that_is_not_there_or_not_whole_is_one_fault(cloud: Cloud, doctor: Run) -> None:
-    missing = doctor()
-    cloud.deploy("PreSignFunction")
-    half = doctor()
-
-    assert (missing.code, half.code) == (1, 1)
-    assert f"stack {NAME}: there is no such one in cn-north-1" in missing.words
-    assert f"{NAME}, VerifyFunction: there is no such one" in half.words
 
 
 # How the platform is reached.
@@ -292,7 +281,7 @@ def test_a_certificate_that_the_functions_python_alone_refuses_is_refused_here_t
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     monkeypatch.setattr("tools.doctor.fetch", fetch)
     with serving(lambda _, start: (start("200 OK", []), [])[1], tls) as address:
-        cloud.deploy(PLATFORM_URL=f"{address}/verify")
+        cloud.variables["PLATFORM_URL"] = f"{address}/verify"
 
         strict = doctor()
         lenient = ssl.create_default_context()

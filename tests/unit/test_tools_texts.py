@@ -9,17 +9,10 @@ from typing import Any, Final
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    pkcs7,
-    pkcs12,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, pkcs7, pkcs12
 from cryptography.x509.oid import NameOID
 
 from cmpassport.keys import KeyFormatError, load_private_key, load_public_key
@@ -34,8 +27,8 @@ from tools.secret_text import Keys, examine_reported, examine_secret
 
 NAME: Final = "the key"
 _PKCS8, _PKCS1, _SSH = PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL, PrivateFormat.OpenSSH
-_SPKI: Final = PublicFormat.SubjectPublicKeyInfo
-_SECRET: Final = BestAvailableEncryption(b"a passphrase")
+_SPKI: Final = serialization.PublicFormat.SubjectPublicKeyInfo
+_SECRET: Final = serialization.BestAvailableEncryption(b"a passphrase")
 
 
 def bare(der: bytes) -> str:
@@ -50,8 +43,10 @@ DER: Final = OWN.private_bytes(Encoding.DER, _PKCS8, NoEncryption())
 PUBLIC_DER: Final = OWN.public_key().public_bytes(Encoding.DER, _SPKI)
 PEM: Final = pem(_PKCS8)
 PUBLIC_PEM: Final = OWN.public_key().public_bytes(Encoding.PEM, _SPKI).decode()
-PUBLIC_PKCS1: Final = bare(OWN.public_key().public_bytes(Encoding.DER, PublicFormat.PKCS1))
-OPENSSH_PUBLIC: Final = OWN.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+PUBLIC_PKCS1: Final = bare(OWN.public_key().public_bytes(Encoding.DER, serialization.PublicFormat.PKCS1))
+OPENSSH_PUBLIC: Final = (
+    OWN.public_key().public_bytes(Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode()
+)
 CERTIFICATE: Final = x509.load_pem_x509_certificate((desk.VECTORS / "certificate.pem").read_bytes())
 CERTIFICATE_PEM: Final = CERTIFICATE.public_bytes(Encoding.PEM).decode()
 REQUEST: Final = (
