@@ -78,9 +78,7 @@ def test_a_new_pair_is_in_the_secret_and_the_public_half_on_a_line_of_its_own(ru
         assert f"{following}`" in shown.words
 
 
-def test_a_secret_without_a_value_gets_its_first_and_one_that_has_it_is_never_overwritten(
-    run: Run, secrets: Any
-) -> None:
+def test_a_secret_gets_its_first_value_and_is_never_overwritten(run: Run, secrets: Any) -> None:
     secrets.create_secret(Name=SIGNING)
 
     first = run("keys", "new", "--bits", "1024")
@@ -118,8 +116,6 @@ def test_what_the_open_platform_shows_is_stored_and_replaced_only_when_asked_for
     ("command", "given", "said", "code"),
     [
         ("verification", f"{APP_KEY}\n{PRIVATE}\n", "is a private key", 1),
-        ("verification", f"a b\n{PLATFORM_KEY}\n", "has blanks", 1),
-        ("verification", f"300011112222\n{PLATFORM_KEY}\n", "the form of an appId", 1),
         ("verification", f"{APP_KEY * 2}\n{PLATFORM_KEY}\nno\n", "pasted two times", 1),
         ("verification", f"\n{PLATFORM_KEY}\n", "nothing was entered", 2),
         ("verification", f"{APP_KEY}\n", "the input ended", 2),
@@ -149,7 +145,7 @@ def test_a_private_key_made_elsewhere_is_stored_in_the_right_form(
 
 
 @pytest.mark.parametrize("broken", [PRIVATE, '{"private_key": "MIIE"}'])
-def test_a_broken_signing_secret_is_replaced_as_shown_and_a_good_one_after_a_question(
+def test_a_broken_key_is_replaced_and_a_good_one_after_a_question(
     run: Run, secrets: Any, broken: str
 ) -> None:
     secrets.create_secret(Name=SIGNING, SecretString=broken)
@@ -200,9 +196,7 @@ def test_files_are_checked_without_aws(run: Run, tmp_path: Path, monkeypatch: py
         ("receipts rotate --now", RECEIPTS_TEXT),
     ],
 )
-def test_a_secret_that_holds_something_else_is_left_alone(
-    run: Run, secrets: Any, command: str, mine: str
-) -> None:
+def test_a_foreign_secret_is_left_alone(run: Run, secrets: Any, command: str, mine: str) -> None:
     texts = {SIGNING_TEXT, VERIFICATION_TEXT, RECEIPTS_TEXT, '{"password": "p"}', "q7Zr0Y3tVb8Lw2Nx"}
     for number, foreign in enumerate(texts - {mine}):
         secrets.create_secret(Name=f"{number}", SecretString=foreign)
@@ -305,9 +299,7 @@ def test_a_rotation_publishes_the_next_key_an_hour_before_it_signs(run: Run, sec
 
 
 @pytest.mark.parametrize("ages", [(DAY, -HOUR / 2), tuple(HOUR * hours for hours in range(MAX_KEYS, 0, -1))])
-def test_a_rotation_that_comes_too_soon_is_refused(
-    run: Run, secrets: Any, ages: tuple[timedelta, ...]
-) -> None:
+def test_a_rotation_too_soon_is_refused(run: Run, secrets: Any, ages: tuple[timedelta, ...]) -> None:
     former = store(secrets, *ages)
 
     shown = run("keys", "receipts", "rotate")

@@ -55,8 +55,8 @@ class Desk:
         """The signing secret's name."""
         return self.stack.secret_ids["SIGNING_SECRET_ID"]
 
-    def put(self, text: str) -> None:
-        self.secrets.put_secret_value(SecretId=self.name, SecretString=text)
+    def put(self, **members: str) -> None:
+        self.secrets.put_secret_value(SecretId=self.name, SecretString=json.dumps(members))
 
     def content(self, label: str = "AWSCURRENT") -> Any:
         value = self.secrets.get_secret_value(SecretId=self.name, VersionStage=label)
@@ -94,7 +94,7 @@ def _quick(pool: Pool, log: Path) -> Pool:
 def desk(running: Desk) -> Iterator[Desk]:
     """The stack with one version of a key that the platform knows, and no rotation under way."""
     customer = running.simulator.customer
-    running.put(json.dumps({"privateKey": running.stack.keys.private_key}))
+    running.put(privateKey=running.stack.keys.private_key)
     labels = running.labels()
     for label in {*labels} - {"AWSCURRENT"}:
         version = {"VersionStage": label, "RemoveFromVersionId": labels[label]}
@@ -115,9 +115,7 @@ def run(desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
 # doctor.
 
 
-def test_a_running_stack_is_all_in_order_and_the_platform_is_asked_for_a_probe_alone(
-    desk: Desk, run: Run
-) -> None:
+def test_a_running_stack_is_in_order_and_a_probe_alone_is_sent(desk: Desk, run: Run) -> None:
     def asked() -> list[str]:
         entries = desk.simulator.journal.entries()
         return [entry["resultCode"] for entry in entries if entry["name"] == "verify"]
@@ -158,7 +156,7 @@ def _aged() -> None:
 @pytest.mark.usefixtures("_aged")
 def test_a_rotation_there_and_done_and_back_to_the_key_that_is_named(desk: Desk, step: Any) -> None:
     former = desk.key()
-    desk.put(json.dumps({**desk.content(), "note": "made in 2026"}))
+    desk.put(**desk.content(), note="made in 2026")
 
     prepared, again = step("prepare"), step("prepare")
     new = desk.key("AWSPENDING")

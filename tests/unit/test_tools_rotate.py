@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
@@ -136,9 +137,7 @@ def test_what_passes_by_itself_is_waited_for_and_the_key_alone_is_judged(
     assert ("apart from it: The API does not let" in shown.out) == (CORS in outcomes[-1])
 
 
-def test_a_failure_after_the_switch_says_where_one_stands_and_both_ways_on(
-    monkeypatch: pytest.MonkeyPatch, capsys: Any
-) -> None:
+def test_a_failure_after_the_switch_tells_both_ways_on(monkeypatch: Any, capsys: Any) -> None:
     def fail(*_: object) -> list[Finding]:
         raise ToolError("aws-unreachable", subject="AWS")
 
@@ -150,9 +149,7 @@ def test_a_failure_after_the_switch_says_where_one_stands_and_both_ways_on(
 
     said = " ".join(capsys.readouterr().err.split())
     assert "error: AWS: AWS cannot be reached" in said
-    assert "The functions use the new key, which is not verified" in said
-    assert "keys rotate --step verify" in said
-    assert "keys rotate --step rollback" in said
+    assert re.search("use the new key, which is not verified.*--step verify.*--step rollback", said)
 
 
 def test_a_waiting_key_that_is_broken_is_not_switched_to(capsys: Any) -> None:
