@@ -77,17 +77,16 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """A stack with receipts, whose functions read their secrets each second."""
     folder = tmp_path_factory.mktemp("tools")
     with embedded(Options(receipts=ReceiptNumber.HASH, warm=frozenset())) as stack:
-        stack.functions = {name: _quick(pool, folder / name) for name, pool in stack.functions.items()}
+        quick = dict[str, Pool]()
+        for name, pool in stack.functions.items():
+            pool.stop()
+            variables = {**pool.function.variables, "SECRET_MAX_AGE_SECONDS": "1"}
+            quick[name] = Pool(replace(pool.function, variables=variables), 1, folder / name)
+        stack.functions = quick
         state.write(folder / "stack.json", stack)
         yield Desk(stack, folder / "stack.json", client_of(stack, "secretsmanager"))
         for pool in stack.functions.values():
             pool.stop()
-
-
-def _quick(pool: Pool, log: Path) -> Pool:
-    variables = {**pool.function.variables, "SECRET_MAX_AGE_SECONDS": "1"}
-    pool.stop()
-    return Pool(replace(pool.function, variables=variables), 1, log)
 
 
 @pytest.fixture

@@ -110,9 +110,7 @@ def doctor(run: Run) -> Run:
     return lambda *arguments: run("doctor", "--stack", NAME, *arguments)
 
 
-def test_a_deployment_is_in_order_and_shown_commands_name_its_secrets(
-    cloud: Cloud, doctor: Run, run: Run
-) -> None:
+def test_all_is_in_order_and_shown_commands_name_the_secrets(cloud: Cloud, doctor: Run, run: Run) -> None:
     cloud.secrets.put_secret_value(SecretId="shop/signing", SecretString="no JSON")
     broken = doctor("--region", "cn-north-1")
     cloud.secrets.put_secret_value(SecretId="shop/signing", SecretString=SIGNING_TEXT)
@@ -209,7 +207,7 @@ META: Final = b'<!doctype html><html><head><META CONTENT="always" name="referrer
 )
 @pytest.mark.usefixtures("cloud")
 def test_a_page_is_held_against_the_guides_rules(
-    doctor: Run, monkeypatch: pytest.MonkeyPatch, body: bytes, said: str
+    doctor: Run, monkeypatch: Any, body: bytes, said: str
 ) -> None:
     monkeypatch.setattr("tools.doctor.fetch", lambda *_, **__: Fetched("HTTP 200", 200, body))
 
