@@ -66,7 +66,7 @@ def test_a_command_line_that_cannot_be_followed_is_wrong_use(command: str, said:
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [
-        (UseError("no-local-stack"), 2, r"error: no local stack is running\nStart one with `.*`.*"),
+        (UseError("verify-unnamed"), 2, r"error: which deployment .* is not said\nName it: --stack NAME.*"),
         (RuntimeError("key MIIEvQ"), 1, r"error: (?!.*MIIEvQ|.*Traceback).*RuntimeError in \S+, line .*"),
         (ModuleNotFoundError(name="boto3"), 1, r"error: the package boto3 .*\n.*`\.venv/.*`make venv`.*"),
         (KeyboardInterrupt(), 1, "\nstopped.\n"),

@@ -117,8 +117,11 @@ def _examined(options: argparse.Namespace, secret: str | None, file: Path | None
     """Examine a secret or a file; nothing where neither is named."""
     if file:
         return examine_file(read_file(file), name_of(file), kind)
+    if not secret:
+        return Keys()
+    held = Secret(Aws(options), secret)
     try:
-        return examine_secret(Secret(Aws(options), secret).read(), secret, kind) if secret else Keys()
+        return examine_secret(held.read(), secret, kind)
     except ToolError as error:  # a finding, so that the other secret is checked too
         return Keys(findings=(Finding(Severity.FAULT, error.text),))
 

@@ -92,7 +92,7 @@ class Rotation:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Take the step that was asked for, or lead through all of them."""
-    if options.step in {None, "verify"} and not is_named(options):
+    if options.step is None and not is_named(options):
         options.stack = output.ask("ask-stack")
         if not options.stack:
             raise UseError("nothing-entered")
@@ -102,9 +102,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     secret = Secret.of(options)
     if options.step is not None:
         rotation = Rotation.of(secret)
-        if (
-            options.step == "rollback" and rotation.phase is not Phase.AT_REST
-        ):  # there --to says what is meant
+        # Where no rotation is under way, --to says what is meant.
+        if options.step == "rollback" and rotation.phase is not Phase.AT_REST:
             output.confirm(f"ask-rollback-{rotation.phase.value}")
         return _STEPS[options.step](rotation, options, output)
     target = options.stack or options.state
@@ -189,6 +188,8 @@ def _switch(rotation: Rotation, options: argparse.Namespace, output: Output) -> 
 def _verify(rotation: Rotation, options: argparse.Namespace, output: Output) -> int:
     if rotation.phase is not Phase.SWITCHED:
         raise rotation.out_of_turn()
+    if not is_named(options):
+        raise UseError("verify-unnamed")
     output.tell("sending-probe")
     key, looks = rotation.public_half(CURRENT), 1
     findings = look(options, key)
