@@ -249,7 +249,7 @@ _HAD: Final = f"{_UNEXPECTED} (a secret is unavailable: "
 _DYNAMODB: Final = Part(
     "DynamoDB",
     "Each call is tried twice. Without a claim or a reservation nothing is sent; after the platform's answer,"
-    " the answer counts. A call that arrives once more, however late, changes nothing.",
+    " the answer counts. A call that arrives once more when all is over changes nothing but an hour's count.",
     (
         *(
             _aws(f"{step}: the answer lost once", step, Failure.LOST, _verified(), times=1)
