@@ -87,7 +87,7 @@ GOOD: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "DEVICE_DAYS": ("device_days", {"0": 0, "366": 366}),
     "PLATFORM_CONNECT_TIMEOUT": ("limits.connect", {"0.1": 0.1}),
     "PLATFORM_READ_TIMEOUT": ("limits.read", {"20": 20}),
-    "PLATFORM_DEADLINE": ("limits.deadline", {"10": 10}),
+    "PLATFORM_DEADLINE": ("limits.deadline", {"9": 9}),
     "PLATFORM_URL": ("platform_url", {url: url for url in URLS}),
     "TABLE_NAME": ("table_name", {"stack-AttemptsTable-1A2B3C": "stack-AttemptsTable-1A2B3C"}),
     "RECEIPT_ISSUER": (
@@ -156,7 +156,7 @@ BAD: Final = {
     "DEVICE_DAYS": ("-1", "367"),
     "PLATFORM_CONNECT_TIMEOUT": ("0", "0.09", "20.1"),
     "PLATFORM_READ_TIMEOUT": ("0", "-3"),
-    "PLATFORM_DEADLINE": ("10.1", "inf"),
+    "PLATFORM_DEADLINE": ("9.1", "inf"),
     "RECEIPT_SECRET_ID": ("two words",),
     "RECEIPT_NUMBER": ("plain",),
     "RECEIPT_LIFE_SECONDS": ("29", "601"),
