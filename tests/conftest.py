@@ -1,5 +1,6 @@
 """What all tests share: made-up AWS credentials, keys, a clock that is set by hand, what was logged."""
 
+import base64
 import gc
 import io
 import json
@@ -14,15 +15,16 @@ import boto3
 import hypothesis
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import load_der_private_key
 from moto import mock_aws
 
 from local.keys import ReceiptNumber
 from local.stack import Options, Stack
-from tests.support.certificate import write_certificate
 from tests.support.fakes import FakeClock
+from tests.support.jdk import VECTORS
 from tests.support.parts import real_parts, required
 from tests.support.planted import leaks
+from tests.support.receipts import Issuer, publishing_issuer
 from tests.support.stacks import LateClock, start, target
 
 if TYPE_CHECKING:
@@ -44,7 +46,6 @@ for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
 hypothesis.settings.register_profile("number-verification", deadline=None)
 hypothesis.settings.load_profile("number-verification")
 
-VECTORS = Path(__file__).parent / "vectors"
 TABLE_NAME = "attempts"
 
 
@@ -94,12 +95,13 @@ def stack(function_log: Path, late_clock: LateClock) -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def rsa_key() -> Callable[[int], RSAPrivateKey]:
-    """Return the test key of a size in bits: 1024, 2048 or 4096."""
+    """Return the test key of a size in bits: 1024 or 2048."""
+    keys = json.loads(VECTORS.read_text())["keys"]
 
     @cache
     def load(bits: int) -> RSAPrivateKey:
-        pem = (VECTORS / f"rsa-{bits}.pem").read_bytes()
-        return cast("RSAPrivateKey", load_pem_private_key(pem, password=None))
+        der = base64.b64decode(keys[str(bits)]["privateKey"])
+        return cast("RSAPrivateKey", load_der_private_key(der, password=None))
 
     return load
 
@@ -108,8 +110,16 @@ def rsa_key() -> Callable[[int], RSAPrivateKey]:
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The PEM file of a certificate for 127.0.0.1, its own authority, and of its key."""
     path = tmp_path_factory.mktemp("tls") / "certificate.pem"
-    write_certificate(path)
+    names = ("certificate.pem", "rsa-2048.pem")
+    path.write_text("".join(VECTORS.with_name(name).read_text() for name in names))
     return path
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[Issuer]:
+    """The product's receipts, and a server that publishes their keys."""
+    with publishing_issuer() as issuer:
+        yield issuer
 
 
 @pytest.fixture

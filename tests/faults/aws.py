@@ -35,48 +35,30 @@ _SECRET_NAME: Final = re.compile(r"-(signing|verification)-\w{6}$")
 
 SECRETS: Final = frozenset({Step.PEPPER, Step.VERIFICATION_SECRET, Step.SIGNING_SECRET})
 TABLE: Final = frozenset(Step) - SECRETS
-
-
 SLOW_SECONDS: Final = 0.1
 
 
 class Failure(Enum):
     """How a call fails."""
 
+    # Not carried out: too many requests, an error of the service, no answer while a client would wait.
     THROTTLED = "throttled"
-    """Not carried out: too many requests."""
     DOWN = "down"
-    """Not carried out: an error of the service."""
     SILENT = "silent"
-    """Not carried out, and no answer for as long as the client would wait."""
+    # Carried out: after `SLOW_SECONDS`, with an error for an answer, with another text for the secret's.
     SLOW = "slow"
-    """Carried out after `SLOW_SECONDS`."""
     LOST = "answer lost"
-    """Carried out; what comes back is an error of the service."""
     REPLACED = "replaced"
-    """Carried out, with another text in the place of the secret's."""
 
 
 @dataclass(frozen=True, slots=True)
 class AwsFault:
-    """Calls that fail.
-
-    Attributes
-    ----------
-    steps
-        Which ones.
-    failure
-        How.
-    times
-        How many of them; 0 for all until the fault is over.
-    text
-        What a replaced secret holds.
-    """
+    """Calls that fail, and how."""
 
     steps: frozenset[Step]
     failure: Failure
-    times: int = 0
-    text: str = ""
+    times: int = 0  # 0 for all until the fault is over
+    text: str = ""  # what a replaced secret holds
 
 
 class AwsFaults:
@@ -89,11 +71,9 @@ class AwsFaults:
         self._http = URLLib3Session()
 
     def fail(self, fault: AwsFault) -> None:
-        """Have calls fail from now on."""
         self._waiting = [fault] * fault.times if fault.times else [fault]
 
     def clear(self) -> None:
-        """Have all go well again."""
         self._waiting = []
 
     def repeat(self, request: Any) -> None:
@@ -131,7 +111,6 @@ class AwsFaults:
 
 
 def _step_of(request: Any) -> Step:
-    """Tell what a call is for."""
     operation = request.headers["X-Amz-Target"].decode().rpartition(".")[2]
     content = json.loads(request.body)
     change = content.get("UpdateExpression", "")

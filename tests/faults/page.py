@@ -31,7 +31,6 @@ _COLUMNS: Final = ("fault", "answer", "attempt", "calls", "metrics", "log", "aga
 
 
 def build() -> str:
-    """Write the page."""
     return "\n".join([_HEAD.format(count=len(ROWS)), *map(_part, PARTS)])
 
 

@@ -18,7 +18,7 @@ from tests.faults.aws import SLOW_SECONDS, AwsFaults, Step
 from tests.faults.table import Again, Attempt, Cause, Effect, Moment
 from tests.support.in_process import InProcess
 from tests.support.phone import Phone, Reply, Ticket
-from tests.support.stacks import client_of
+from tests.support.stacks import addresses_of, client_of
 from verify import verification
 from verify.budget import day_key
 from verify.hashing import Salt, keyed_hash
@@ -28,29 +28,16 @@ BRIEF: Final = {"PLATFORM_READ_TIMEOUT": "0.8", "PLATFORM_DEADLINE": "1.2"}
 
 
 class ScenePhone(Phone):
-    """A phone whose page calls a scene's function, without a gateway.
-
-    Attributes
-    ----------
-    network
-        The address that it calls from.
-    """
+    """A phone whose page calls a scene's function from an address, `network`, without a gateway."""
 
     network = "203.0.113.7"
 
     def __init__(self, stack: Stack, pool: Pool, sim: str) -> None:
-        super().__init__(
-            api=stack.api, page=stack.page, platform=stack.platform, app_id=stack.app_id, sim=sim
-        )
+        super().__init__(**addresses_of(stack), sim=sim)
         self._pool = pool
 
     def post(
-        self,
-        path: str,
-        body: Any = None,
-        *,
-        data: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
+        self, path: str, body: Any = None, *, data: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> Reply:
         """Send a verification to the function, all else to the stack's API."""
         if path != "/verify":
@@ -62,7 +49,7 @@ class ScenePhone(Phone):
                 "http": {"sourceIp": self.network},
                 "requestId": os.urandom(8).hex(),
             },
-            "body": json.dumps(body) if data is None else data.decode(),
+            "body": data.decode() or json.dumps(body),
         }
         try:
             answer = self._pool.invoke(event, "id")
@@ -83,27 +70,26 @@ class Sent:
 
 
 class Scene:
-    """A running scene; `scene` makes one."""
+    """A running scene, and what its stack's table holds of numbers' attempts; `scene` makes one."""
 
-    def __init__(self, ledger: "Ledger", aws: AwsFaults, pool: Pool, log: Path) -> None:
-        self.stack = ledger.stack
-        self.ledger = ledger
+    def __init__(self, stack: Stack, aws: AwsFaults, pool: Pool, log: Path) -> None:
+        self.stack = stack
         self.aws = aws
-        self.pool = pool
+        self._pool = pool
         self._log = log
+        self._dynamodb = client_of(stack, "dynamodb")
+        secrets = client_of(stack, "secretsmanager")
+        self._pepper = secrets.get_secret_value(SecretId=stack.secret_ids["PEPPER_SECRET_ID"])["SecretString"]
 
     @property
     def simulator(self) -> Simulator:
-        """The platform."""
         assert self.stack.simulator is not None
         return self.stack.simulator
 
     def phone(self, sim: str) -> ScenePhone:
-        """Make a phone whose page calls this scene's function."""
-        return ScenePhone(self.stack, self.pool, sim)
+        return ScenePhone(self.stack, self._pool, sim)
 
     def send(self, phone: Phone, ticket: Ticket) -> Sent:
-        """Send a verification; give what moved."""
         calls, steps, read = len(self.codes(ticket)), len(self.aws.seen), self._log.stat().st_size
         reply = phone.verify(phone.sim, ticket)
         with self._log.open(encoding="utf-8") as file:
@@ -114,7 +100,8 @@ class Scene:
 
     def attempt(self, number: str) -> Attempt:
         """Tell what became of the one attempt that a number can have had."""
-        item = self.ledger.item(number)
+        key = day_key(keyed_hash(self._pepper.encode(), Salt.NUMBER, number), datetime.now(UTC))
+        item = self._dynamodb.get_item(TableName=self.stack.table_name, Key={"id": {"S": key}}).get("Item")
         if item is None:
             return Attempt.NOT_RESERVED
         attempts, unjudged = (item.get(name, {"SS": []})["SS"] for name in ("attempts", "unjudged"))
@@ -133,31 +120,11 @@ class Scene:
             if entry["step"] == 14 and ticket.token in (entry["request"]["body"] or ticket.token)
         ]
 
-
-class Ledger:
-    """What a stack's table holds of numbers' attempts."""
-
-    def __init__(self, stack: Stack) -> None:
-        self.stack = stack
-        secrets = client_of(stack, "secretsmanager")
-        pepper = secrets.get_secret_value(SecretId=stack.secret_ids["PEPPER_SECRET_ID"])["SecretString"]
-        self._pepper = pepper.encode()
-        self._client = client_of(stack, "dynamodb")
-
-    def item(self, number: str) -> Mapping[str, Any] | None:
-        """Return what the table has of a number's attempts of this day."""
-        key = day_key(keyed_hash(self._pepper, Salt.NUMBER, number), datetime.now(UTC))
-        item: Mapping[str, Any] | None = self._client.get_item(
-            TableName=self.stack.table_name, Key={"id": {"S": key}}
-        ).get("Item")
-        return item
-
     def end_holds(self) -> None:
         """Let the time of every claimed token pass: each claim says when it ends."""
         table, claims = self.stack.table_name, "attribute_exists(budget)"
-        for item in self._client.scan(TableName=table, FilterExpression=claims)["Items"]:
-            ended = {**item, "expiration": {"N": "1"}}
-            self._client.put_item(TableName=table, Item=ended)
+        for item in self._dynamodb.scan(TableName=table, FilterExpression=claims)["Items"]:
+            self._dynamodb.put_item(TableName=table, Item={**item, "expiration": {"N": "1"}})
 
 
 def _read_output(lines: list[str]) -> tuple[tuple[str, ...], frozenset[str]]:
@@ -179,7 +146,7 @@ def _line(content: Mapping[str, Any]) -> str:
 
 @contextmanager
 def scene(
-    ledger: Ledger,
+    stack: Stack,
     folder: Path,
     address: str | None = None,
     variables: Mapping[str, str] = BRIEF,
@@ -187,13 +154,13 @@ def scene(
     runtime: Runtime = InProcess,
     timeout: float = 20,
 ) -> Iterator[Scene]:
-    """Run a scene on the stack of a ledger, whose simulator, secrets and table it uses.
+    """Run a scene on a stack, whose simulator, secrets and table it uses.
 
     The function's output goes into the folder. It looks for the platform at the address, else at the
     simulator's; variables are those that have another value than in the template. In a runtime of its own it
     may die; the timeout is in seconds.
     """
-    stack, log, aws = ledger.stack, folder / "verify.log", AwsFaults()
+    log, aws = folder / "verify.log", AwsFaults()
     log.touch()
     function = stack.functions[VERIFY_FUNCTION].function
     own = {
@@ -205,7 +172,7 @@ def scene(
     session().register("before-send", aws)
     pool = Pool(replace(function, variables=own, timeout=timeout), 1, log, runtime)
     try:
-        yield Scene(ledger, aws, pool, log)
+        yield Scene(stack, aws, pool, log)
     finally:
         pool.stop()
         session().unregister("before-send", aws)
@@ -213,9 +180,8 @@ def scene(
 
 def provoke(stage: Scene, cause: Cause, sim: str) -> Effect:
     """Have the fault happen to one request, and see what follows."""
-    if cause.moment is Moment.REFRESH or (
-        cause.moment not in {Moment.COLD, Moment.LATE} and not stage.aws.seen
-    ):
+    has_its_secrets = cause.moment not in {Moment.COLD, Moment.LATE}
+    if cause.moment is Moment.REFRESH or (has_its_secrets and not stage.aws.seen):
         if cause.moment is Moment.REFRESH:
             stage.simulator.faults.arm({"fault": "resultCode", "resultCode": "130018"})
         other = f"137{sim[3:]}"
@@ -223,7 +189,7 @@ def provoke(stage: Scene, cause: Cause, sim: str) -> Effect:
     phone = stage.phone(sim)
     ticket = phone.ticket()
     if cause.platform is not None:
-        stage.simulator.faults.arm({"fault": cause.platform.name, **cause.platform.parameters})
+        stage.simulator.faults.arm(cause.platform)
     if cause.aws is not None:
         stage.aws.fail(cause.aws)
     barely = verification.SETTLE_SECONDS + float(BRIEF["PLATFORM_DEADLINE"]) + SLOW_SECONDS
@@ -236,16 +202,11 @@ def provoke(stage: Scene, cause: Cause, sim: str) -> Effect:
         stage.simulator.faults.clear()
     content = sent.reply.json
     code = content.get("code") or content.get("resultCode") or "none"
-    return Effect(
-        answer=f"{sent.reply.status} {code} {content.get('action', 'none')}",
-        attempt=stage.attempt(sim),
-        calls=sent.calls,
-        again=_again(
-            stage, phone, ticket, sent, stage.aws.last[cause.duplicate] if cause.duplicate else None
-        ),
-        metrics=sent.metrics,
-        log=sent.log,
-    )
+    answer = f"{sent.reply.status} {code} {content.get('action', 'none')}"
+    attempt = stage.attempt(sim)
+    late = stage.aws.last[cause.duplicate] if cause.duplicate else None
+    again = _again(stage, phone, ticket, sent, late)
+    return Effect(answer, attempt, sent.calls, again, sent.metrics, sent.log)
 
 
 def _again(stage: Scene, phone: ScenePhone, ticket: Ticket, first: Sent, duplicate: Any) -> Again:
@@ -258,7 +219,7 @@ def _again(stage: Scene, phone: ScenePhone, ticket: Ticket, first: Sent, duplica
         assert (second.reply.status, second.reply.json["action"]) == (409, "wait")
         assert second.reply.headers["Retry-After"] == "1"
         # When the claim is over, what was sent is dead at the platform, and what was not may be sent.
-        stage.ledger.end_holds()
+        stage.end_holds()
         phone.network = "203.0.113.8"
         assert stage.send(phone, ticket).reply.status != second.reply.status
         assert sum(code in {"000", "001"} for code in stage.codes(ticket)) <= 1

@@ -4,7 +4,7 @@
 local stack and compares every column.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Any, Final
 
@@ -40,45 +40,19 @@ class Moment(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class PlatformFault:
-    """A fault of the platform simulator."""
-
-    name: str
-    parameters: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Cause:
     """All that is wrong in a row; by default nothing."""
 
-    platform: PlatformFault | None = None
+    platform: dict[str, Any] | None = None  # a fault of the platform simulator
     aws: AwsFault | None = None
-    address: str | None = None
-    """Where the function looks for the platform, if not at its own address."""
+    address: str | None = None  # where the function looks for the platform, if not at its own address
     moment: Moment = Moment.WARM
-    duplicate: Step | None = None
-    """What arrives once more when all is over."""
+    duplicate: Step | None = None  # what arrives once more when all is over
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What the page, the operator and the budget see.
-
-    Attributes
-    ----------
-    answer
-        Status, code and action; for a verdict, code is the platform's return code.
-    attempt
-        What became of the attempt.
-    calls
-        Requests that reached the platform.
-    again
-        What the same request gets afterwards.
-    metrics
-        Names of the metrics that moved.
-    log
-        Lines of the log as `LEVEL message (reason, error or return code)`.
-    """
+    """What the page, the operator and the budget see; docs/faults.md says what each column is."""
 
     answer: str
     attempt: Attempt
@@ -90,8 +64,6 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One fault."""
-
     name: str
     cause: Cause
     effect: Effect
@@ -99,8 +71,6 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The faults of one part."""
-
     title: str
     text: str
     rows: tuple[Row, ...]
@@ -150,7 +120,7 @@ def _internal(
 
 
 def _platform(name: str, fault: str, effect: Effect, **parameters: Any) -> Row:
-    return Row(name, Cause(platform=PlatformFault(fault, parameters)), effect)
+    return Row(name, Cause(platform={"fault": fault, **parameters}), effect)
 
 
 def _code(code: str, level: str, answer: str, attempt: Attempt, metrics: str) -> Row:
@@ -159,18 +129,12 @@ def _code(code: str, level: str, answer: str, attempt: Attempt, metrics: str) ->
     return _platform(f"return code {code}", "resultCode", effect, resultCode=code)
 
 
-def _aws(
-    name: str,
-    steps: Step | frozenset[Step],
-    failure: Failure,
-    effect: Effect,
-    *,
-    times: int = 0,
-    text: str = "",
-    **more: Any,
-) -> Row:
-    which = frozenset({steps}) if isinstance(steps, Step) else steps
-    return Row(name, Cause(aws=AwsFault(which, failure, times, text), **more), effect)
+def _fault(step: Step, failure: Failure, times: int = 0, text: str = "") -> AwsFault:
+    return AwsFault(frozenset({step}), failure, times, text)
+
+
+def _cold(name: str, fault: AwsFault, effect: Effect) -> Row:
+    return Row(f"{name} at the cold start", Cause(aws=fault, moment=Moment.COLD), effect)
 
 
 _REFUSED: Final = "http://127.0.0.1:1"
@@ -246,72 +210,60 @@ _ERRORS: Final = {
 _DOWN: Final = "(InternalServerError)"
 _HAD: Final = f"{_UNEXPECTED} (a secret is unavailable: "
 
+_WRITES: Final = (Step.CLAIM, Step.RESERVATION, Step.SETTLEMENT)
+_LOST_TWICE: Final = (
+    _internal(f"{_UNEXPECTED} {_DOWN}", again=Again.HELD),
+    _internal(f"{_UNEXPECTED} {_DOWN}", attempt=Attempt.IN_FLIGHT),
+    _verified(f"{_NOT_SETTLED} {_DOWN}", metrics="AttemptNotSettled"),
+)
+_HELD: Final[dict[str, Any]] = {"again": Again.HELD, "metrics": "AttemptNotSettled"}
+
 _DYNAMODB: Final = Part(
     "DynamoDB",
     "Each call is tried twice. Without a claim or a reservation nothing is sent; after the platform's answer,"
     " the answer counts. A call that arrives once more when all is over changes nothing but an hour's count.",
     (
         *(
-            _aws(f"{step}: the answer lost once", step, Failure.LOST, _verified(), times=1)
-            for step in (Step.CLAIM, Step.RESERVATION, Step.SETTLEMENT)
+            Row(f"{step}: the answer lost once", Cause(aws=_fault(step, Failure.LOST, 1)), _verified())
+            for step in _WRITES
         ),
-        *(
-            Row(f"{step}: once more when all is over", Cause(duplicate=step), _verified())
-            for step in (Step.CLAIM, Step.RESERVATION, Step.SETTLEMENT)
-        ),
-        _aws(
+        *(Row(f"{step}: once more when all is over", Cause(duplicate=step), _verified()) for step in _WRITES),
+        Row(
             f"{Step.RESERVATION} down, and {Step.RELEASE} once more when the token is claimed again",
-            Step.RESERVATION,
-            Failure.DOWN,
+            Cause(aws=_fault(Step.RESERVATION, Failure.DOWN), duplicate=Step.RELEASE),
             _internal(f"{_UNEXPECTED} {_DOWN}"),
-            duplicate=Step.RELEASE,
         ),
         *(
-            _aws(f"{step} {failure.value}", step, failure, _internal(f"{_UNEXPECTED} ({_ERRORS[failure]})"))
+            Row(
+                f"{step} {failure.value}",
+                Cause(aws=_fault(step, failure)),
+                _internal(f"{_UNEXPECTED} ({_ERRORS[failure]})"),
+            )
             for step, failure in ((Step.CLAIM, Failure.SILENT), (Step.RESERVATION, Failure.THROTTLED))
         ),
         *(
-            _aws(f"{step}: the answer lost twice", step, Failure.LOST, effect)
-            for step, effect in (
-                (Step.CLAIM, _internal(f"{_UNEXPECTED} {_DOWN}", again=Again.HELD)),
-                (Step.RESERVATION, _internal(f"{_UNEXPECTED} {_DOWN}", attempt=Attempt.IN_FLIGHT)),
-                (Step.SETTLEMENT, _verified(f"{_NOT_SETTLED} {_DOWN}", metrics="AttemptNotSettled")),
-            )
+            Row(f"{step}: the answer lost twice", Cause(aws=_fault(step, Failure.LOST)), effect)
+            for step, effect in zip(_WRITES, _LOST_TWICE, strict=True)
         ),
-        _aws(
+        Row(
             "the table down from the reservation on",
-            TABLE - {Step.CLAIM},
-            Failure.DOWN,
-            _internal(
-                *(f"{_UNEXPECTED} {_DOWN}", f"{_NOT_RELEASED} {_DOWN}"),
-                again=Again.HELD,
-                metrics="AttemptNotSettled",
-            ),
+            Cause(aws=AwsFault(TABLE - {Step.CLAIM}, Failure.DOWN)),
+            _internal(f"{_UNEXPECTED} {_DOWN}", f"{_NOT_RELEASED} {_DOWN}", **_HELD),
         ),
-        _aws(
+        Row(
             f"{Step.SETTLEMENT} down",
-            Step.SETTLEMENT,
-            Failure.DOWN,
-            _verified(
-                f"{_NOT_SETTLED} {_DOWN}",
-                attempt=Attempt.IN_FLIGHT,
-                again=Again.HELD,
-                metrics="AttemptNotSettled",
-            ),
+            Cause(aws=_fault(Step.SETTLEMENT, Failure.DOWN)),
+            _verified(f"{_NOT_SETTLED} {_DOWN}", attempt=Attempt.IN_FLIGHT, **_HELD),
         ),
-        _aws(
+        Row(
             f"connection refused, and {Step.RELEASE} down",
-            Step.RELEASE,
-            Failure.DOWN,
-            _unreachable(
-                *("NewConnectionError", f"{_NOT_RELEASED} {_DOWN}"),
-                again=Again.HELD,
-                metrics="AttemptNotSettled",
-            ),
-            address=_REFUSED,
+            Cause(aws=_fault(Step.RELEASE, Failure.DOWN), address=_REFUSED),
+            _unreachable("NewConnectionError", f"{_NOT_RELEASED} {_DOWN}", **_HELD),
         ),
     ),
 )
+
+_BROKEN_KEY: Final = _fault(Step.SIGNING_SECRET, Failure.REPLACED, text='{"privateKey": "MIIC"}')
 
 _SECRETS: Final = Part(
     "Secrets Manager and the keys",
@@ -319,49 +271,28 @@ _SECRETS: Final = Part(
     " Whoever has had them once goes on with the last good ones.",
     (
         *(
-            _aws(
-                f"{step} {failure.value} at the cold start",
-                step,
-                failure,
-                _internal(f"{_HAD}{_ERRORS[failure]})"),
-                moment=Moment.COLD,
-            )
+            _cold(f"{step} {failure.value}", _fault(step, failure), _internal(f"{_HAD}{_ERRORS[failure]})"))
             for step, failure in (
                 (Step.PEPPER, Failure.SILENT),
                 (Step.VERIFICATION_SECRET, Failure.DOWN),
                 (Step.SIGNING_SECRET, Failure.THROTTLED),
             )
         ),
-        _aws(
-            "Secrets Manager down for one call at the cold start",
-            SECRETS,
-            Failure.DOWN,
-            _verified(),
-            times=1,
-            moment=Moment.COLD,
-        ),
-        _aws(
-            f"{Step.PEPPER} too short at the cold start",
-            Step.PEPPER,
-            Failure.REPLACED,
+        _cold("Secrets Manager down for one call", AwsFault(SECRETS, Failure.DOWN, 1), _verified()),
+        _cold(
+            f"{Step.PEPPER} too short",
+            _fault(Step.PEPPER, Failure.REPLACED, text="short"),
             _internal(f"{_HAD}the pepper has fewer than 32 characters)"),
-            moment=Moment.COLD,
-            text="short",
         ),
-        _aws(
+        Row(
             "Secrets Manager down at the refresh",
-            SECRETS,
-            Failure.DOWN,
+            Cause(aws=AwsFault(SECRETS, Failure.DOWN), moment=Moment.REFRESH),
             _verified(f"{_STALE} {_DOWN}", metrics="SecretStale"),
-            moment=Moment.REFRESH,
         ),
-        _aws(
+        Row(
             "a signing secret with a broken key at the refresh",
-            Step.SIGNING_SECRET,
-            Failure.REPLACED,
+            Cause(aws=_BROKEN_KEY, moment=Moment.REFRESH),
             _verified(f"{_STALE} (KeyFormatError)", metrics="SecretStale"),
-            moment=Moment.REFRESH,
-            text='{"privateKey": "MIIC"}',
         ),
     ),
 )
@@ -375,26 +306,29 @@ _TIME: Final = Part(
         Row(
             "all of AWS and the platform slow at once",
             Cause(
-                platform=PlatformFault("delay", {"seconds": 0.3}),
-                aws=AwsFault(frozenset(Step), Failure.SLOW),
+                {"fault": "delay", "seconds": 0.3},
+                AwsFault(frozenset(Step), Failure.SLOW),
                 moment=Moment.COLD,
             ),
             _verified(),
         ),
-        _aws(
+        Row(
             "Secrets Manager so slow that no time is left for the platform",
-            Step.VERIFICATION_SECRET,
-            Failure.SLOW,
+            Cause(aws=_fault(Step.VERIFICATION_SECRET, Failure.SLOW), moment=Moment.LATE),
             _effect(
-                "503 platform_unreachable retry",
-                *(Attempt.NOT_RESERVED, 0, Again.ANEW, "PlatformUnreachable"),
+                *(
+                    "503 platform_unreachable retry",
+                    Attempt.NOT_RESERVED,
+                    0,
+                    Again.ANEW,
+                    "PlatformUnreachable",
+                ),
                 "ERROR too little time is left to ask the platform",
             ),
-            moment=Moment.LATE,
         ),
         Row(
             "the function's end while it waits for the platform",
-            Cause(platform=PlatformFault("delay", {"seconds": 10}), moment=Moment.LAST),
+            Cause({"fault": "delay", "seconds": 10}, moment=Moment.LAST),
             _effect("500 none none", Attempt.IN_FLIGHT, 1, Again.HELD, ""),
         ),
     ),

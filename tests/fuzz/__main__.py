@@ -22,7 +22,6 @@ FOUND: Final = ROOT / ".local" / "fuzz"
 PYTHON: Final = ROOT / ".venv-fuzz" / "bin" / "python"
 READERS: Final = ("presign", "number", "answer")
 _RUNS: Final = re.compile(r"number_of_executed_units: (\d+)")
-
 CONFIGURATION: Final = Path(__file__).parent / "schemathesis.toml"
 
 
@@ -54,14 +53,14 @@ def fuzz_api(seconds: int) -> None:
     FOUND.mkdir(parents=True, exist_ok=True)
     # The time is what ends it, not the number of examples.
     limits = f"--max-time {seconds} --max-examples 100000 --request-timeout 15 --max-response-time 5"
-    command: list[str | Path] = [
-        PYTHON.parent / "schemathesis",
-        "--config-file",
-        CONFIGURATION,
-        "run",
+    command: list[str | Path] = [PYTHON.parent / "schemathesis", "--config-file", CONFIGURATION, "run"]
+    command += [
         *limits.split(),
+        "--phases",
+        "examples,coverage,fuzzing",
+        "--no-color",
+        "--continue-on-failure",
     ]
-    command += ["--phases", "examples,coverage,fuzzing", "--no-color", "--continue-on-failure"]
     # With receipts, so that every route is there.
     with embedded(Options(log=FOUND / "functions.log", receipts=ReceiptNumber.ENCRYPTED)) as stack:
         command += ["--url", stack.api, "--header", f"Origin: {stack.page}", ROOT / "docs" / "openapi.yaml"]
@@ -70,7 +69,6 @@ def fuzz_api(seconds: int) -> None:
 
 
 def main() -> None:
-    """Share the time out among the four."""
     parser = argparse.ArgumentParser(prog="make fuzz", description=__doc__)
     parser.add_argument("--seconds", type=int, default=60, help="for all of it (60)")
     readers = READERS if any(PYTHON.parents[1].glob("lib/python*/site-packages/atheris")) else ()

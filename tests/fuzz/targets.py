@@ -5,7 +5,7 @@ should not have raised. The same targets serve the coverage-guided fuzzer and th
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -20,6 +20,7 @@ _GRAMMAR: Final = PreSignGrammar(APP_ID, None)
 _DIGITS: Final = frozenset("0123456789")
 _BASE_32: Final = _DIGITS | frozenset("ABCDEFGHIJKLMNOPQRSTUV")
 _HEX: Final = _DIGITS | frozenset("abcdef")
+_CHARACTERS: Final = [*map(chr, range(0x100)), *"ſ\u0301\u0660\u2028\u212a\ud800\uff10\U0001f600"]
 
 
 def text_of(data: bytes) -> str:
@@ -37,6 +38,15 @@ def presign(data: bytes) -> None:
         refusal = str(error)
     assert (refusal is None) == is_presign(text), "two readings of the grammar differ"
     assert refusal is None or len(text) < 8 or text not in refusal, "the refusal quotes the text"
+
+
+def one_character_away(text: str) -> Iterator[str]:
+    """Replace, insert and drop a character at every place."""
+    for place in range(len(text) + 1):
+        yield text[:place] + text[place + 1 :]
+        for character in _CHARACTERS:
+            yield text[:place] + character + text[place + 1 :]
+            yield text[:place] + character + text[place:]
 
 
 def is_presign(text: str) -> bool:

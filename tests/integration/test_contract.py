@@ -85,13 +85,9 @@ def test_a_refusal_is_as_the_contract_says(name: str, stack: Stack) -> None:
     reply = provoke(phone)
 
     problem = reply.json
-    assert (reply.status, problem["code"], problem["action"]) == (status, code, action)
+    assert (reply.status, problem["code"], problem["action"]) == (status, code, action)  # else as described
     assert reply.headers["Content-Type"] == "application/problem+json"
     assert reply.headers["Cache-Control"] == "no-store"
-    assert problem["status"] == status
-    assert problem["type"] == f"urn:problem-type:number-verification:{code}"
-    assert problem["title"]
-    assert problem["detail"]
     assert problem["requestId"] == reply.headers["apigw-requestid"]
     assert problem.get("resultCode") == result_code
     if code == "attempts_exhausted":
@@ -121,12 +117,7 @@ def test_a_presign_is_signed_and_a_matching_number_verified_and_another_refused(
     assert verdict.pop("taskId")
     assert verdict.pop("receipt")
     assert len(verdict.pop("device")) == 44
-    assert verdict == {
-        "verified": True,
-        "resultCode": "000",
-        "resultDesc": "是本机号码",
-        "action": "login",
-        "attemptsLeft": 4,
-    }
+    verified = {"verified": True, "resultCode": "000", "resultDesc": "是本机号码", "action": "login"}
+    assert verdict == {**verified, "attemptsLeft": 4}
     refused = {"verified": False, "resultCode": "001", "action": "refuse"}
     assert {name: mismatch.json[name] for name in refused} == refused

@@ -9,7 +9,7 @@ import pytest
 from local.environment import WorkerEnvironment
 from local.stack import Stack
 from tests.faults.page import PAGE, build
-from tests.faults.scene import Ledger, Scene, provoke, scene
+from tests.faults.scene import Scene, provoke, scene
 from tests.faults.table import ROWS, Moment, Row
 from verify import codes
 
@@ -22,7 +22,7 @@ def sim_of(row: Row) -> str:
 @pytest.fixture(scope="module")
 def warm(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """The scene of all faults that need no function of their own."""
-    with scene(Ledger(stack), tmp_path_factory.mktemp("warm")) as stage:
+    with scene(stack, tmp_path_factory.mktemp("warm")) as stage:
         yield stage
 
 
@@ -30,7 +30,7 @@ def warm(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sce
 def mortal(warm: Scene, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """The scene of faults that outlast the function: a process, which Lambda would end after 20 seconds."""
     folder = tmp_path_factory.mktemp("mortal")
-    with scene(warm.ledger, folder, variables={}, runtime=WorkerEnvironment, timeout=1.5) as stage:
+    with scene(warm.stack, folder, variables={}, runtime=WorkerEnvironment, timeout=1.5) as stage:
         yield stage
 
 
@@ -43,7 +43,7 @@ def test_a_fault_has_the_effect_that_the_table_says(
     elif row.cause.moment is Moment.WARM and not row.cause.address:
         effect = provoke(warm, row.cause, sim_of(row))
     else:
-        with scene(warm.ledger, tmp_path, row.cause.address) as stage:
+        with scene(warm.stack, tmp_path, row.cause.address) as stage:
             effect = provoke(stage, row.cause, sim_of(row))
 
     assert effect == row.effect

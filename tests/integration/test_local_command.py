@@ -67,16 +67,9 @@ def children_of(pid: int) -> set[int]:
 def all_end(pids: set[int]) -> None:
     """Wait until processes have ended, whether or not somebody has reaped them."""
     deadline = time.monotonic() + 30
-    while any("State:\tZ" not in status for status in map(_status, pids)):
+    while any(Path(f"/proc/{pid}/exe").exists() for pid in pids):  # a zombie has none
         assert time.monotonic() < deadline, "a process outlives its stack"
         time.sleep(0.01)  # between two looks
-
-
-def _status(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return "State:\tZ"
 
 
 # --- up ---------------------------------------------------------------------------------------------------
@@ -91,12 +84,12 @@ def test_a_stack_says_what_to_open_and_what_is_its_own_does_not_outlive_it(file:
     for said in (
         "Open  http://127.0.0.1:",
         "has the number 13999994444",
-        "A number has 5 attempts a day; the page's panel gives them back.",
+        "5 attempts a day",
         "appId     000001",
-        "GET /.well-known/jwks.json",
-        "/business   logs in by receipt alone",
     ):
         assert said in text
+    for offered in ("GET /.well-known/jwks.json", "/business   logs in by receipt alone"):
+        assert offered in text
     assert len(children) >= 3
     all_end(children)
 
@@ -128,8 +121,7 @@ def test_addresses_are_one_line_of_json_and_of_the_file_of_a_killed_stack_nothin
     all_end(children)
     written = json.loads(text)
     assert (written["pid"], written["customerPublicKey"]) == (process.pid, own.public_key)
-    expected = {"SIGNING_SECRET_ID", "VERIFICATION_SECRET_ID", "PEPPER_SECRET_ID", "RECEIPT_SECRET_ID"}
-    assert set(written["secretIds"]) == expected
+    assert {"SIGNING_SECRET_ID", "RECEIPT_SECRET_ID"} <= written["secretIds"].keys()
     assert "the simulator keeps its own key pair" in error
     for shown in (text, out, error):
         assert own.private_key[:40] not in shown

@@ -17,13 +17,12 @@ from botocore.exceptions import ClientError
 from local import ROOT
 from local.environment import Pool
 from local.invoke import overlaid, read_overlay
-from local.keys import CustomerKeys, ReceiptNumber
+from local.keys import CustomerKeys
 from local.stack import Options, Stack, StackError
-from tests.support.planted import leaks, plant
-from tests.support.stacks import client_of, phone_of, start
+from tests.support.planted import plant
+from tests.support.stacks import client_of, phone_of
 
 SIM: Final = "13999993333"
-plant(SIM)
 
 OWN: Final = CustomerKeys.fresh()
 PLATFORM_KEY: Final = CustomerKeys.fresh().public_key
@@ -108,37 +107,23 @@ def test_every_region_sees_what_the_stack_has_and_a_name_that_the_web_has_led_he
     assert "access-control-allow-origin" not in response.headers
 
 
-# --- The demo's own -----------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def receipts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The demo's stack; what its functions wrote is searched."""
-    log = tmp_path_factory.mktemp("receipts") / "functions.log"
-    with start(Options(receipts=ReceiptNumber.ENCRYPTED, log=log)) as stack:
-        yield stack
-    assert not leaks(log.read_text())
-
-
-def test_a_receipt_logs_in_at_the_back_end_and_the_page_may_read_the_keys(receipts: Stack) -> None:
-    headers = {"Origin": receipts.page}
-    given = urllib3.request("POST", f"{receipts.business}/nonce", headers=headers, retries=False)
+def test_a_receipt_logs_in_at_the_back_end_and_the_page_may_read_the_keys(stack: Stack) -> None:
+    headers = {"Origin": stack.page}
+    given = urllib3.request("POST", f"{stack.business}/nonce", headers=headers, retries=False)
     headers["Cookie"] = given.headers["set-cookie"].partition(";")[0]
-    phone = phone_of(receipts, SIM)
+    phone = phone_of(stack, SIM)
     receipt = phone.verify(SIM, phone.ticket(), nonce=given.json()["nonce"]).json["receipt"]
     plant(receipt)
 
     body = {"receipt": receipt}
-    login = urllib3.request("POST", f"{receipts.business}/login", json=body, headers=headers, retries=False)
+    login = urllib3.request("POST", f"{stack.business}/login", json=body, headers=headers, retries=False)
 
     assert (login.status, login.json()) == (200, {"phoneNum": SIM})
-    keys = urllib3.request("GET", f"{receipts.api}/.well-known/jwks.json", headers=headers, retries=False)
-    assert (keys.status, keys.headers["access-control-allow-origin"]) == (200, receipts.page)
-    assert set(secret(receipts, "RECEIPT_SECRET_ID")) == {"keys", "encryptionKey"}
-    assert receipts.variables["VerifyFunction"]["RECEIPT_ISSUER"] == receipts.api
+    keys = urllib3.request("GET", f"{stack.api}/.well-known/jwks.json", headers=headers, retries=False)
+    assert (keys.status, keys.headers["access-control-allow-origin"]) == (200, stack.page)
+    assert set(secret(stack, "RECEIPT_SECRET_ID")) == {"keys", "encryptionKey"}
+    assert stack.variables["VerifyFunction"]["RECEIPT_ISSUER"] == stack.api
 
-
-# --- Sample events ------------------------------------------------------------------------------------------
 
 EVENTS: Final = ROOT / "events"
 _ROW: Final = re.compile(r"^\| ([a-z-]+\.json) \| (\w+) \| (\d{3}) \|\s*(\w*) *\|", re.MULTILINE)
@@ -146,11 +131,11 @@ DOCUMENTED: Final = _ROW.findall((EVENTS / "README.md").read_text())
 
 
 @pytest.fixture(scope="module")
-def pools(receipts: Stack) -> Iterator[dict[str, Pool]]:
+def pools(stack: Stack) -> Iterator[dict[str, Pool]]:
     """The functions with the settings of events/env.json, as `python -m local invoke` runs them."""
     assert {name for name, *_ in DOCUMENTED} == {path.name for path in EVENTS.glob("*.json")} - {"env.json"}
     overlay = read_overlay(EVENTS / "env.json")
-    functions = {name: overlaid(pool.function, overlay) for name, pool in receipts.functions.items()}
+    functions = {name: overlaid(pool.function, overlay) for name, pool in stack.functions.items()}
     pools = {name: Pool(function, 1, Path(os.devnull)) for name, function in functions.items()}
     yield pools
     for pool in pools.values():

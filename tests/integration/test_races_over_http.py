@@ -13,7 +13,6 @@ AT_ONCE: Final = 16
 
 
 def at_once(send: Callable[[int], Reply]) -> list[Reply]:
-    """Send requests that leave together."""
     gate = Barrier(AT_ONCE)
 
     def run(index: int) -> Reply:

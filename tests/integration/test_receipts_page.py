@@ -1,6 +1,5 @@
 """The Python code of docs/receipts.md, on receipts that the product signed and on forged ones."""
 
-from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 from local.stack import Stack
 from tests.support.attacks import ATTACKS, REPLAYS, Attack
 from tests.support.receipt_secrets import HASH_KEY
-from tests.support.receipts import NONCE, NUMBER, Issuer, publishing_issuer, snippet
+from tests.support.receipts import NONCE, NUMBER, Issuer, snippet
 from tests.support.stacks import phone_of
 
 
@@ -21,7 +20,7 @@ class BackEnd:
         code: Any = ModuleType("receipts")
         compiled = compile(snippet("python", issuer, **addresses), "docs/receipts.md", "exec")
         exec(compiled, code.__dict__)  # noqa: S102 - the page's code
-        self.is_of: Callable[[dict[str, Any], str, str], bool] = code.is_of
+        self.is_of = code.is_of
         self._check = code.check
         self._used: set[str] = set()
 
@@ -34,12 +33,6 @@ class BackEnd:
         first = jti not in self._used
         self._used.add(jti)
         return first
-
-
-@pytest.fixture(scope="module")
-def issuer() -> Iterator[Issuer]:
-    with publishing_issuer() as issuer:
-        yield issuer
 
 
 @pytest.fixture(scope="module")

@@ -71,20 +71,13 @@ class Cloud:
     @property
     def environment(self) -> dict[str, str]:
         """Variables for commands: they find this cloud, and nobody's account."""
-        return {
-            **outside_aws(),
-            "AWS_ENDPOINT_URL": self.address,
-            "AWS_ACCESS_KEY_ID": "operator",
-            "AWS_SECRET_ACCESS_KEY": "operator",
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "SAM_CLI_TELEMETRY": "0",
-        }
+        files = dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), os.devnull)
+        keys = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "operator")
+        here = {"AWS_ENDPOINT_URL": self.address, "AWS_DEFAULT_REGION": REGION}
+        off = {"AWS_EC2_METADATA_DISABLED": "true", "SAM_CLI_TELEMETRY": "0"}
+        return {**outside_aws(), **files, **keys, **here, **off}
 
     def client(self, service: str) -> Any:
-        """Make a client of a service."""
         session = boto3.Session("operator", "operator", region_name=REGION)
         return session.client(service, endpoint_url=self.address)  # type: ignore[call-overload]  # any service
 
@@ -95,7 +88,6 @@ class Cloud:
         return f"{api['ApiId']}.execute-api.localhost:{self.address.rpartition(':')[2]}"
 
     def phone(self, sim: str) -> Phone:
-        """Open the page on a phone."""
         addresses = {"api": self.address, "host": self.host, "platform": self.platform}
         return Phone(**addresses, page=PAGE, app_id=APP_ID, sim=sim)
 
@@ -107,10 +99,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     folder, keys = tmp_path_factory.mktemp("cloud"), CustomerKeys.fresh()
     customer = Customer(APP_ID, keys.app_key, keys.public_key, frozenset({PAGE}), frozenset({f"{PAGE}/"}))
     simulator = Simulator(customer)
-    with (
-        ministack(folder) as address,
-        Server(simulator) as platform,
-    ):
+    with ministack(folder) as address, Server(simulator) as platform:
         cloud = Cloud(address, platform.url, {}, folder)
         verification = {"appKey": keys.app_key, "platformPublicKey": simulator.public_key}
         secrets = {

@@ -21,16 +21,8 @@ MACHINE: Final = {"x86_64": 62, "arm64": 183}
 
 # What the layer leaves out: other services' descriptions, type stubs, tests, command lines, a compiler for C.
 LEFT_OUT: Final = (
-    "../../../bin/*",
-    "boto3/data/*",
-    "boto3/examples/*",
-    "botocore/data/[!_]*/*",
-    "botocore/docs/*",
-    "cffi/*",
-    "*/py.typed",
-    "*.pyi",
-    "*/tests/*",
-    "*.dist-info/*",
+    *("boto3/data/*", "boto3/examples/*", "botocore/data/[!_]*/*", "botocore/docs/*", "cffi/*"),
+    *("../../../bin/*", "*/py.typed", "*.pyi", "*/tests/*", "*.dist-info/*"),
 )
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.emulator import Parts
 from local.environment import Function, FunctionError, Pool
+from tests.support.echo import HANDLERS, VARIABLES
 from tests.support.parts import bundled
 
 FILES: Final = {
@@ -21,51 +22,12 @@ Resources:
   Below: {Type: AWS::Serverless::LayerVersion, Properties: {ContentUri: Below}}
   Above: {Type: AWS::Serverless::LayerVersion, Properties: {ContentUri: Above}}
 """,
-    "Echo/handlers.py": """
-import os, sys, threading
-
-counted = 0
-
-def handler(event, context):
-    global counted
-    counted += 1
-    match event["do"]:
-        case "count":
-            return counted
-        case "look":
-            import cut, layered
-            return {
-                "environ": dict(os.environ), "path": sys.path, "cwd": os.getcwd(),
-                "version": sys.version_info[:2],
-                "cut": cut.__file__, "which": layered.LAYER, "name": context.function_name,
-                "left": context.get_remaining_time_in_millis(),
-            }
-        case "import":
-            __import__(event["name"])
-        case "write":
-            try:
-                open(event["path"], "w").close()
-            except OSError as error:
-                return error.errno
-        case "raise":
-            raise ValueError("a wrong value")
-        case "exit":
-            os._exit(3)
-        case "hang":
-            threading.Event().wait()
-""",
-    "Below/python/cut.py": "",
+    "Echo/handlers.py": HANDLERS,
+    "Below/python/cut.py": 'LAYER = "below"',
     "Below/python/layered.py": 'LAYER = "below"',
     "Above/python/layered.py": 'LAYER = "above"',
 }
-VARIABLES: Final = {
-    "OWN": "value",
-    "AWS_LAMBDA_FUNCTION_NAME": "demo-Echo",
-    "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
-    "AWS_ACCESS_KEY_ID": "local",
-    "AWS_SECRET_ACCESS_KEY": "local",
-}
+CREDENTIALS: Final = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
 
 MakePool = Callable[..., Pool]
 
@@ -81,7 +43,8 @@ def make_pool(parts: Parts, tmp_path: Path) -> Iterator[MakePool]:
     with ExitStack() as cleanup:
 
         def make(timeout: float = 30) -> Pool:
-            function = Function("Echo", "arn:function", "handlers.handler", VARIABLES, (), timeout)
+            variables = {**VARIABLES, **CREDENTIALS}
+            function = Function("Echo", "arn:function", "handlers.handler", variables, (), timeout)
             pool = Pool(function, 1, tmp_path / "functions.log", runtime)
             cleanup.callback(pool.stop)
             return pool
@@ -94,10 +57,12 @@ def test_an_environment_is_laid_out_as_lambdas(make_pool: MakePool, monkeypatch:
     monkeypatch.setenv("AWS_PROFILE", "production")
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
 
-    seen = make_pool(timeout=20).invoke({"do": "look"}, "id")
+    pool = make_pool(timeout=20)
+    cut, layered = (pool.invoke({"do": "import", "name": name}, "id") for name in ("cut", "layered"))
+    seen = pool.invoke({"do": "look"}, "id")
 
-    assert (seen["version"], seen["cwd"], seen["name"]) == ([3, 13], "/var/task", "demo-Echo")
-    assert (seen["cut"], seen["which"]) == ("/opt/python/cut.py", "above")
+    assert (seen["version"], seen["cwd"], seen["context"][0]) == ([3, 13], "/var/task", "demo-Echo")
+    assert (cut[0], layered[1]) == ("/opt/python/cut.py", "above")
     assert 0 < seen["left"] <= 20_000
     assert {"OWN": "value", "LAMBDA_TASK_ROOT": "/var/task", **seen["environ"]} == seen["environ"]
     assert not {"AWS_PROFILE", "HOME", "PYTHONDONTWRITEBYTECODE"} & set(seen["environ"])
@@ -136,4 +101,4 @@ def test_a_fault_is_a_function_error_and_the_next_event_is_answered(
     with pytest.raises(FunctionError, match=words):
         pool.invoke({"do": fault}, "id")
 
-    assert pool.invoke({"do": "count"}, "id") == counted
+    assert pool.invoke({"do": "look"}, "id")["counted"] == counted

@@ -10,16 +10,7 @@ from typing import Any, Final
 import pytest
 
 from local import ROOT
-from tests.support.templates import (
-    APPLICATION,
-    LONGEST_STACK,
-    REGIONS,
-    Made,
-    asked,
-    make,
-    read,
-    switches,
-)
+from tests.support.templates import APPLICATION, LONGEST_STACK, REGIONS, Made, asked, make, read, switches
 
 SAM_PYTHON: Final = ROOT / ".venv-sam" / "bin" / "python"
 REGION: Final = "eu-central-1"

@@ -101,7 +101,6 @@ def checked(made: Mapping[str, list[Path]]) -> list[str]:
 
 
 def advisories() -> list[str]:
-    """Ask OSV for known vulnerabilities of all that is locked."""
     run = _run(UV, "audit", "--frozen", "--preview-features", "audit-command")
     if run.returncode > 1:
         print(f"advisories: NOT AUDITED, which is not a pass; OSV cannot be asked:\n{run.stderr.strip()}")
@@ -120,7 +119,6 @@ def write_sbom() -> None:
 
 
 def main() -> None:
-    """Run all of it."""
     write_sbom()
     with TemporaryDirectory() as folder:
         made = {region: list(forms(Path(folder), region)) for region, *_ in REGIONS_ALIKE}

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from local.stack import Stack
-from tests.faults.scene import Ledger, scene
+from tests.faults.scene import scene
 
 
 def test_a_spoofed_address_gets_no_budget_of_its_own(stack: Stack, tmp_path: Path) -> None:
     body = {"phoneNum": "13644445555", "token": "VM_spoofed", "userInformation": "made%2Bup"}
     spoofed = ("x-forwarded-for", "x-real-ip", "forwarded", "true-client-ip", "via")
 
-    with scene(Ledger(stack), tmp_path, variables={"CLIENT_HOURLY_LIMIT": "2"}) as stage:
+    with scene(stack, tmp_path, variables={"CLIENT_HOURLY_LIMIT": "2"}) as stage:
         phone = stage.phone("13644445555")
         phone.network = "203.0.113.99"
         replies = [

@@ -59,8 +59,7 @@ def test_the_verification_makes_each_call_that_it_may(
 
     for _ in range(2):  # the second finds the first one's outcome
         assert isinstance(world.alone("13912345678", token, "203.0.113.7"), Verification)
-    world.alone(
-        "13912345678", world.token("001"), "203.0.113.7"
-    )  # a budget refuses it, so its claim is released
+    another = world.token("001")  # which a budget refuses, so its claim is released
+    world.alone("13912345678", another, "203.0.113.7")
 
     assert made == CALLED["dynamodb"]

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Iterator
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,20 +16,15 @@ from tests.support.in_process import InProcess
 
 MEMBERS: Final = ("preSign", "phoneNum", "token", "userInformation", "expandParams", "nonce", "device")
 # What cannot be in an answer by chance.
-CANARIES: Final = st.text("QXZJKqxzjk~<>'&;$", min_size=12, max_size=40)
+ALPHABET: Final = "QXZJKqxzjk~<>'&;$"
+CANARIES: Final = st.text(ALPHABET, min_size=12, max_size=40)
 VALUES: Final = st.one_of(
     CANARIES, CANARIES.map(lambda text: [text]), CANARIES.map(lambda text: {text: text}), st.integers(10**11)
 )
 BODIES: Final = st.dictionaries(st.one_of(st.sampled_from(MEMBERS), CANARIES), VALUES)
-HEADERS: Final = st.fixed_dictionaries(
-    {},
-    optional={
-        "origin": CANARIES,
-        "content-type": CANARIES.map(lambda text: f"application/{text}"),
-        "x-forwarded-for": CANARIES,
-        "user-agent": CANARIES,
-    },
-)
+TYPES: Final = CANARIES.map(lambda text: f"application/{text}")
+OTHERS: Final = dict.fromkeys(("origin", "x-forwarded-for", "user-agent"), CANARIES)
+HEADERS: Final = st.fixed_dictionaries({}, optional={**OTHERS, "content-type": TYPES})
 
 
 @pytest.fixture(scope="module")
@@ -45,18 +40,6 @@ def function(request: pytest.FixtureRequest, log: Path) -> InProcess:
     )
 
 
-def texts_of(value: Any) -> Iterator[str]:
-    """Return every text and number in JSON."""
-    if isinstance(value, dict):
-        for name, content in value.items():
-            yield from (*texts_of(name), *texts_of(content))
-    elif isinstance(value, list):
-        for content in value:
-            yield from texts_of(content)
-    else:
-        yield str(value)
-
-
 @settings(max_examples=200)
 @given(body=BODIES, headers=HEADERS)
 def test_a_refusal_repeats_nothing_that_was_sent(
@@ -69,7 +52,7 @@ def test_a_refusal_repeats_nothing_that_was_sent(
 
     assert 400 <= answer["statusCode"] < 500
     assert {"type", "title", "status", "detail", "code", "action"} <= json.loads(answer["body"]).keys()
-    sent = {*texts_of(body), *headers.values()} - {*MEMBERS}
+    sent = re.findall(f"[{ALPHABET}]{{12,}}|[0-9]{{12,}}", json.dumps([body, headers]))
     assert not [text for text in sent if text in answered]
 
 

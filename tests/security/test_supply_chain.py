@@ -26,7 +26,6 @@ PERMISSIVE: Final = re.compile(
 
 
 def shipped() -> dict[str, str]:
-    """Return the layer's packages and their versions."""
     found = dict(re.findall(r"^([a-z0-9-]+)==([^\s;\\]+)", LAYER.read_text(), re.MULTILINE))
     return {name: version for name, version in found.items() if name != NOT_SHIPPED}
 
@@ -53,13 +52,9 @@ def test_what_is_tested_and_fuzzed_is_the_version_that_ships() -> None:
 
 
 def test_what_is_locked_comes_from_the_public_index_alone() -> None:
-    sources = {
-        json.dumps(package["source"])
-        for package in LOCK["package"]
-        if package["name"] != "number-verification"
-    }
+    sources = [each["source"] for each in LOCK["package"] if each["name"] != "number-verification"]
 
-    assert sources == {'{"registry": "https://pypi.org/simple"}'}
+    assert [each for each in sources if each != {"registry": "https://pypi.org/simple"}] == []
 
 
 @pytest.mark.parametrize("path", ["Makefile", "layers/dependencies/Makefile", ".ci/run"])
@@ -113,12 +108,6 @@ def test_a_secret_in_a_commit_is_found(secret: str) -> None:
 
 
 def test_no_committed_file_holds_a_secret() -> None:
-    files = {name: ROOT / name for name in COMMITTED if name and (ROOT / name).is_file()}
-
-    found = [
-        each
-        for name, path in files.items()
-        for each in secrets_in(diff_of(name, path.read_text(errors="replace")))
-    ]
-
-    assert found == []
+    for name in COMMITTED:
+        if name and (ROOT / name).is_file():
+            assert list(secrets_in(diff_of(name, (ROOT / name).read_text(errors="replace")))) == []

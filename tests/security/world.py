@@ -15,6 +15,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 from cmpassport.errors import CmpassportError
+from tests.support.functions import VERIFY_ENVIRONMENT
 from verify.budget import AttemptBudget
 from verify.clients import ClientBudget
 from verify.devices import Devices
@@ -29,15 +30,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 NOON: Final = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
-ENVIRONMENT: Final = {
-    "APP_ID": "000340",
-    "ALLOWED_ORIGINS": "https://www.example.com",
-    "SIGNING_SECRET_ID": "signing",
-    "VERIFICATION_SECRET_ID": "verification",
-    "PEPPER_SECRET_ID": "pepper",
-    "TABLE_NAME": "attempts",
-    "PLATFORM_URL": "http://127.0.0.1/verify",
-}
 SILENCE: Final = "silence"
 
 
@@ -86,40 +78,41 @@ class Time:
 
 
 class World(Platform):
-    """A platform that knows its own tokens, and a function before it.
-
-    Attributes
-    ----------
-    code
-        What it answers to a token that nobody issued: a return code, or nothing at all.
-    description
-        What it says with each code.
-    secret_seconds
-        How long Secrets Manager takes for each call.
-    results
-        How many requests ended how: by return code, or by the name of the refusal.
-    """
+    """A platform that knows its own tokens, and a function before it."""
 
     def __init__(self, table: "DynamoDBClient", secrets: dict[str, str], *, mismatches: int = 100) -> None:
         self.time = Time()
         self.limits = Limits(2, 5, 8)
-        super().__init__(ENVIRONMENT["PLATFORM_URL"], self.limits, self.time.monotonic)
-        self.code = "120020"
-        self.description = ""
+        super().__init__(VERIFY_ENVIRONMENT["PLATFORM_URL"], self.limits, self.time.monotonic)
+        # What becomes of a token that nobody issued: a return code, other bytes, an error, or nothing at all.
+        self.code: str | bytes | Exception = "120020"
+        self.description, self.task_id = "", "1"
         self.seconds_to_answer = (0.3, 1.0)
-        self.secret_seconds = 0.0
-        self.results: Counter[str] = Counter()
-        self.asked: Counter[str] = Counter()
+        self.secret_seconds = 0.0  # that Secrets Manager takes for each call
+        self.results: Counter[str] = Counter()  # by return code, or by the name of the refusal
+        self.messages: list[dict[str, Any]] = []  # what it was asked
+        self.within: list[float | None] = []  # and the seconds it had
+        self.secrets = secrets
+        self._table = table
         self._sims: dict[str, str] = {}
         self._random = random.Random(1)  # noqa: S311 - a run is to be the same each time
-        self._secrets = secrets
         self._names = count()
+        self.restart(mismatches=mismatches)
+
+    @property
+    def asked(self) -> Counter[str]:
+        """How often it was asked about each token."""
+        return Counter(message["body"]["token"] for message in self.messages)
+
+    def restart(self, *, limit: int = 5, mismatches: int = 100) -> None:
+        """Have another environment of the function serve, which remembers nothing."""
+        settings = Settings.from_environment(VERIFY_ENVIRONMENT)
         self._verifier = Verifier(
-            keyring=Keyring(Settings.from_environment(ENVIRONMENT), self._fetch, self.time.monotonic),
-            attempts=AttemptBudget(table, "attempts", 5),
-            clients=ClientBudget(table, "attempts", requests=0, mismatches=mismatches),
+            keyring=Keyring(settings, self._fetch, self.time.monotonic),
+            attempts=AttemptBudget(self._table, "attempts", limit),
+            clients=ClientBudget(self._table, "attempts", requests=0, mismatches=mismatches),
             devices=Devices(90),
-            tokens=Tokens(table, "attempts"),
+            tokens=Tokens(self._table, "attempts"),
             platform=self,
             clock=Clock(self.time.now, self.time.monotonic, self.time.sleep),
             new_msg_id=lambda: f"message-{next(self._names)}",
@@ -133,18 +126,13 @@ class World(Platform):
         return token
 
     def request(
-        self,
-        number: str,
-        token: str,
-        network: str,
-        information: str = "fingerprint",
-        device: str | None = None,
-        expand_params: str | None = None,
+        self, number: str, token: str, network: str, information: str = "fingerprint", **more: str | None
     ) -> Verification | CmpassportError:
-        """Verify a number, as a request that is under way."""
-        submission = Submission(number, token, information, expand_params, device=device)
+        """Verify a number, as a request under way; more is a device, and what else binds the token."""
+        binding = more.pop("binding", "") or ""
+        submission = Submission(number, token, information, **more)
         try:
-            verification = self._verifier.verify(submission, network, self.time.monotonic())
+            verification = self._verifier.verify(submission, network, self.time.monotonic(), binding)
         except CmpassportError as error:
             self.results[type(error).__name__] += 1
             return error
@@ -161,19 +149,23 @@ class World(Platform):
     def ask(self, request: bytes, *, within: float | None = None) -> bytes:
         """Answer as the platform, in its time."""
         message = json.loads(request)
-        token = message["body"]["token"]
-        self.asked[token] += 1
-        code = self._sims.get(token, self.code)
+        self.messages.append(message)
+        self.within.append(within)
+        code = self._sims.get(message["body"]["token"], self.code)
         seconds = self._random.uniform(*self.seconds_to_answer)
         limit = min(self.limits.deadline, within or self.limits.deadline)
         self.time.sleep(min(seconds, limit))
         if code == SILENCE or seconds > limit:
             raise PlatformSilentError("ReadTimeoutError")
+        if isinstance(code, Exception):
+            raise code
+        if isinstance(code, bytes):
+            return code
         header = {name: message["header"][name] for name in ("msgId", "timestamp", "appId")}
-        body = {"taskId": "1", "resultDesc": self.description}
+        body = {"taskId": self.task_id, "resultDesc": self.description}
         return json.dumps({"header": {**header, "resultCode": code}, "body": body}).encode()
 
     def _fetch(self, secret_id: str) -> str:
         if self.secret_seconds:
             self.time.sleep(self.secret_seconds)
-        return self._secrets[secret_id]
+        return self.secrets[secret_id]

@@ -1,6 +1,6 @@
 """What AWS takes and no schema says: characters, lengths, what fails in use. Data, and findings in templates.
 
-Sources are AWS's API references, beside each row; a path's `*` is any member, `[]` every item.
+Sources are AWS's API references, beside each row; in a path `[]` is every item.
 """
 
 import json
@@ -37,16 +37,11 @@ def texts(made: Made) -> Iterator[str]:
                     yield f"{name}.{path}: {text!r}"
 
 
-def _at(value: Any, path: str) -> Iterator[Any]:
-    member, _, rest = path.partition(".")
-    found = value.get(member.removesuffix("[]")) if isinstance(value, dict) else None
-    if found is None:
-        return
-    for item in found if member.endswith("[]") else [found]:
-        if rest:
-            yield from _at(item, rest)
-        else:
-            yield item
+def _at(properties: dict[str, Any], path: str) -> list[Any]:
+    member, _, inner = path.partition("[].")
+    found = properties.get(member, [])
+    items = [item[inner] for item in found if inner in item] if inner and isinstance(found, list) else [found]
+    return [item for item in items if isinstance(item, str)]
 
 
 def alarms_stuck_by_fill(made: Made) -> Iterator[str]:

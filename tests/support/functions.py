@@ -1,9 +1,9 @@
 """What a function finds where it starts, its environment and its secrets by name; and what it is asked."""
 
-import importlib.util
 import json
 import os
-from types import ModuleType
+import runpy
+from types import SimpleNamespace
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -67,11 +67,6 @@ def secrets_of(key: RSAPrivateKey) -> dict[str, str]:
     }
 
 
-def trim_script() -> ModuleType:
+def trim_script() -> SimpleNamespace:
     """Load the build's script that trims the dependencies layer."""
-    spec = importlib.util.spec_from_file_location("trim", ROOT / "layers" / "dependencies" / "trim.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return SimpleNamespace(**runpy.run_path(str(ROOT / "layers" / "dependencies" / "trim.py")))

@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 
 import pytest
 from botocore.loaders import create_loader
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_private_key
 
 from tools.__main__ import main
@@ -23,17 +23,13 @@ VECTORS: Final = Path(__file__).parents[1] / "vectors"
 _JDK: Final = json.loads((VECTORS / "jdk.json").read_text())["keys"]
 
 
-def _pem(bits: int) -> RSAPrivateKey:
-    return cast("RSAPrivateKey", load_pem_private_key((VECTORS / f"rsa-{bits}.pem").read_bytes(), None))
-
-
 def _jdk(bits: str) -> RSAPrivateKey:
     return cast("RSAPrivateKey", load_der_private_key(base64.b64decode(_JDK[bits]["privateKey"]), None))
 
 
-OWN: Final = _pem(2048)
-SMALL: Final = _pem(1024)
-BIG: Final = _pem(4096)
+OWN: Final = cast("RSAPrivateKey", load_pem_private_key((VECTORS / "rsa-2048.pem").read_bytes(), None))
+SMALL: Final = generate_private_key(65537, 1024)  # noqa: S505 - the prescribed tool's size
+BIG: Final = generate_private_key(65537, 2048)
 OTHER, OTHER_SMALL = _jdk("2048"), _jdk("1024")
 PRIVATE: Final = bare_private(OWN)
 _PRIVATE: Final = tuple(map(bare_private, (OWN, SMALL, OTHER_SMALL, BIG, OTHER)))

@@ -26,8 +26,6 @@ def new_pre_sign(app_id: str, now: datetime | None = None) -> tuple[str, str, st
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the API answered."""
-
     status: int
     headers: Mapping[str, str]
     text: str
@@ -65,12 +63,7 @@ class Phone:
         self._http = urllib3.PoolManager(num_pools=4, maxsize=64, retries=False)
 
     def post(
-        self,
-        path: str,
-        body: Any = None,
-        *,
-        data: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
+        self, path: str, body: Any = None, *, data: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> Reply:
         """Post to the API as the page does; an empty value leaves a header out."""
         own = {"Origin": self.page, "Content-Type": "application/json", "Host": self.host}
@@ -78,7 +71,7 @@ class Phone:
         response = self._http.request(
             "POST",
             self.api + path,
-            body=json.dumps(body).encode() if data is None else data,
+            body=data or json.dumps(body).encode(),
             headers={name: value for name, value in sent.items() if value},
         )
         reply = Reply(response.status, response.headers, response.data.decode())
@@ -87,14 +80,12 @@ class Phone:
         return reply
 
     def presign(self, pre_sign: str) -> Reply:
-        """Have a string signed."""
         plant(pre_sign)
         reply = self.post("/presign", {"preSign": pre_sign})
         plant(reply.json.get("sign", ""))
         return reply
 
     def verify(self, number: str, ticket: Ticket, **more: str) -> Reply:
-        """Have a number verified."""
         plant(number, ticket.token, ticket.user_information)
         body = {"phoneNum": number, "token": ticket.token, "userInformation": ticket.user_information}
         return self.post("/verify", {**body, **more})

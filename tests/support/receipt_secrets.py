@@ -18,7 +18,6 @@ LONG_AGO: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def new_key() -> EllipticCurvePrivateKey:
-    """Make a key on P-256."""
     return generate_private_key(SECP256R1())
 
 

@@ -24,6 +24,7 @@ from verify.outcome import Outcome
 from verify.receipt import Receipts, parse_keys
 from verify.settings import NumberForm, ReceiptSettings
 
+Members = Mapping[str, Any] | None
 AUDIENCE: Final = "https://www.example.com"
 NUMBER: Final = "13912345678"
 NONCE: Final = "k3s9_Q~Jd.7!x"
@@ -39,14 +40,11 @@ class Genuine:
     nonce: str = NONCE
 
     def changed(
-        self,
-        header: Mapping[str, Any] | None = None,
-        claims: Mapping[str, Any] | None = None,
-        key: EllipticCurvePrivateKey | None = None,
+        self, header: Members = None, claims: Members = None, key: EllipticCurvePrivateKey | None = None
     ) -> str:
         """Return it with other members, signed anew by the same key or another; None leaves a member out."""
 
-        def text(index: int, new: Mapping[str, Any] | None) -> bytes:
+        def text(index: int, new: Members) -> bytes:
             members = {**part(self.receipt, index), **(new or {})}
             return json.dumps({name: each for name, each in members.items() if each is not None}).encode()
 
@@ -78,7 +76,6 @@ class Issuer:
         return parse_keys(secret((self.key, LONG_AGO), hashKey=HASH_KEY), NumberForm.HASH, at)
 
     def genuine(self) -> Genuine:
-        """Return a receipt for a verdict of now."""
         at = datetime.fromtimestamp(int(time.time()), UTC)
         settings = ReceiptSettings("receipts", NumberForm.HASH, 120, self.address)
         receipts = Receipts(settings, "300000000000", lambda: self.keys(at), lambda: at)

@@ -27,13 +27,9 @@ def main(module: str, event: Any) -> dict[str, Any]:
     taken = False
 
     def note(name: str, arguments: tuple[Any, ...]) -> None:
-        if (
-            taken
-            or name not in FORBIDDEN
-            or (name == "open" and not arguments[2] & (os.O_WRONLY | os.O_RDWR))
-        ):
-            return
-        done.append(f"{name}{arguments}")
+        harmless = name == "open" and not arguments[2] & (os.O_WRONLY | os.O_RDWR)
+        if not taken and name in FORBIDDEN and not harmless:
+            done.append(f"{name}{arguments}")
 
     sys.addaudithook(note)
     os_random = os.urandom

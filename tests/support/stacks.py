@@ -45,9 +45,13 @@ def start(options: Options) -> AbstractContextManager[Stack]:
     return _target.get()(options)
 
 
+def addresses_of(stack: Stack) -> dict[str, str]:
+    """Return what a phone has to know of a stack."""
+    return {"api": stack.api, "page": stack.page, "platform": stack.platform, "app_id": stack.app_id}
+
+
 def phone_of(stack: Stack, sim: str = "13999994444") -> Phone:
-    """Make a phone whose page is the stack's."""
-    return Phone(api=stack.api, page=stack.page, platform=stack.platform, app_id=stack.app_id, sim=sim)
+    return Phone(**addresses_of(stack), sim=sim)
 
 
 def client_of(stack: Stack, service: str) -> Any:

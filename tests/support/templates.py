@@ -28,7 +28,6 @@ def secret(region: str, name: str) -> str:
 
 
 def asked(region: str) -> dict[str, str]:
-    """Return the answers of a first deployment."""
     return {
         "AppId": "000340",
         "Line": "test",
@@ -137,7 +136,6 @@ def _known(value: Any) -> Any:
 
 
 def read(template: str) -> Mapping[str, Any]:
-    """Read a template of this project."""
     return Template.read(ROOT / template).document
 
 

@@ -43,9 +43,7 @@ class Day:
         self.count += 1
         return self.budget.reserve(KEY, attempt_id or f"attempt {self.count}", caller, self.now)
 
-    def attempt(
-        self, ending: Ending, caller: Caller = OWNER, outcome: dict[str, Any] | None = None
-    ) -> Reservation:
+    def attempt(self, ending: Ending, caller: Caller = OWNER, outcome: Any = None) -> Reservation:
         reservation = self.reserve(caller)
         self.budget.settle(reservation, ending, outcome)
         return reservation
@@ -93,17 +91,9 @@ def test_the_day_is_part_of_the_key_and_shanghais() -> None:
     assert day_key(NUMBER, before + timedelta(microseconds=1)) == f"{NUMBER}#20261124"
 
 
-# Endings.
-
-
 @pytest.mark.parametrize(
     ("ending", "attempts", "unjudged"),
-    [
-        (Ending.MATCH, 1, 0),
-        (Ending.MISMATCH, 1, 0),
-        (Ending.UNJUDGED, 0, 1),
-        (Ending.GIVEN_BACK, 0, 0),
-    ],
+    [(Ending.MATCH, 1, 0), (Ending.MISMATCH, 1, 0), (Ending.UNJUDGED, 0, 1), (Ending.GIVEN_BACK, 0, 0)],
 )
 def test_an_ending_counts_once_however_often_it_is_written(
     day: Day, ending: Ending, attempts: int, unjudged: int

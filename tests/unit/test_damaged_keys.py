@@ -36,6 +36,7 @@ class Numbers:
 
 
 Damage = Callable[[Numbers], Numbers]
+NAMES: Final = ("n", "e", "d", "p", "q", "dp", "dq", "qinv")  # in their order in PKCS#1
 
 
 def flipped(name: str, share: float) -> Damage:
@@ -60,7 +61,7 @@ def composite(numbers: Numbers) -> Numbers:
 
 
 def kinds() -> Iterator[tuple[str, Damage]]:
-    for name in ("n", "e", "d", "p", "q", "dp", "dq", "qinv"):
+    for name in NAMES:
         for share in (0, 0.01, 0.5, 0.99, 1):
             yield f"a bit in {name}, {share:.0%} from its lowest", flipped(name, share)
     yield "p and q swapped", lambda numbers: replace(numbers, p=numbers.q, q=numbers.p)
@@ -69,7 +70,7 @@ def kinds() -> Iterator[tuple[str, Damage]]:
     yield "two equal primes", lambda numbers: replace(numbers, p=numbers.q, n=numbers.q**2)
     yield "p and d", lambda numbers: flipped("p", 0.5)(flipped("d", 0.5)(numbers))
     yield "dp and d", lambda numbers: flipped("dp", 0.5)(flipped("d", 0.5)(numbers))
-    for name in ("d", "p", "q", "dp", "dq", "qinv"):
+    for name in NAMES[2:]:
         yield f"{name} is 1", lambda numbers, name=name: replace(numbers, **{name: 1})  # type: ignore[misc]
 
 

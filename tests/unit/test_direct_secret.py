@@ -17,7 +17,7 @@ from botocore.regions import EndpointResolver
 
 from cmpassport.aws import READ_TIMEOUTS
 from cmpassport.direct_secret import Address, DirectFetch, SecretReader, Signer
-from tests.support.secrets_manager import SecretsManager, secrets_manager
+from tests.support.secrets_manager import SecretsManager
 
 ON_LAMBDA: Final = {
     "AWS_LAMBDA_FUNCTION_NAME": "presign",
@@ -30,7 +30,7 @@ ON_LAMBDA: Final = {
 
 @pytest.fixture
 def server() -> Iterator[SecretsManager]:
-    with secrets_manager() as server:
+    with SecretsManager() as server:
         server.secrets = {"signing": {"SecretString": "the text 密"}}
         yield server
 
@@ -130,20 +130,15 @@ def test_what_is_out_of_the_ordinary_is_left_to_botocore(name: str, value: str |
 
 
 @pytest.mark.parametrize(
-    ("variables", "address"),
+    ("url", "own", "address"),
     [
-        ({"": "http://127.0.0.1"}, Address("http", "127.0.0.1", 80, "127.0.0.1")),
-        ({"": "http://127.0.0.1:4566/"}, Address("http", "127.0.0.1", 4566, "127.0.0.1:4566")),
-        (
-            {"": "http://127.0.0.1", "_SECRETS_MANAGER": "https://a-1.b.cn"},
-            Address("https", "a-1.b.cn", 443, "a-1.b.cn"),
-        ),
+        ("http://127.0.0.1", "", Address("http", "127.0.0.1", 80, "127.0.0.1")),
+        ("http://127.0.0.1:4566/", "", Address("http", "127.0.0.1", 4566, "127.0.0.1:4566")),
+        ("http://127.0.0.1", "https://a-1.b.cn", Address("https", "a-1.b.cn", 443, "a-1.b.cn")),
     ],
 )
-def test_another_endpoint_is_taken_the_services_own_first(
-    variables: dict[str, str], address: Address
-) -> None:
-    endpoints = {f"AWS_ENDPOINT_URL{name}": text for name, text in variables.items()}
+def test_another_endpoint_is_taken_the_services_own_first(url: str, own: str, address: Address) -> None:
+    endpoints = {"AWS_ENDPOINT_URL": url, "AWS_ENDPOINT_URL_SECRETS_MANAGER": own}
     signer = Signer.from_environment(ON_LAMBDA | endpoints)
 
     assert signer is not None
@@ -161,9 +156,9 @@ def test_a_secret_is_fetched_without_botocore_and_no_credential_is_shown(
     reader.prepare()
     assert reader.fetch("signing") == "the text 密"
 
-    ((_, headers, body),) = server.asked
+    ((headers, body),) = server.asked
     sent: Any = {**headers, "body": body.decode()}
-    del sent["x-amz-security-token"]  # that is how it is sent
+    del sent["X-Amz-Security-Token"]  # that is how it is sent
     assert "planted" not in f"{sent} {Signer.from_environment(ON_LAMBDA)!r}"
 
 
@@ -192,7 +187,7 @@ def test_any_answer_but_a_good_one_is_left_to_botocore(
     server.failures += [failure, 500]
 
     assert reader.fetch("signing") == "the text 密"
-    assert [by_botocore(headers) for _, headers, _ in server.asked] == [False, True, True]
+    assert [by_botocore(headers) for headers, _ in server.asked] == [False, True, True]
 
 
 @pytest.mark.parametrize(

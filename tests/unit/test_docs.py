@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import subprocess
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -51,15 +52,16 @@ def name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-def without_fences(text: str) -> str:
-    return _FENCE.sub("", text)
+def prose(path: Path) -> str:
+    """Return a page without its blocks."""
+    return _FENCE.sub("", path.read_text(encoding="utf-8"))
 
 
-def anchors(text: str) -> set[str]:
+def anchors(path: Path) -> set[str]:
     """Make the anchors of a page's headings as GitHub does; of equal ones the second ends in -1."""
     seen: dict[str, int] = {}
     made = set()
-    for _, title in _HEADING.findall(without_fences(text)):
+    for _, title in _HEADING.findall(prose(path)):
         words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", title.strip().lower())
         slug = re.sub(r"[^\w\- ]", "", words).replace(" ", "-")
         made.add(f"{slug}-{seen[slug]}" if slug in seen else slug)
@@ -81,7 +83,7 @@ def commands() -> Iterator[Command]:
         for line in block.replace("\\\n", " ").splitlines():
             yield Command(page, line.strip().removesuffix(" &&"))
     for path in PAGES:
-        for span in _SPAN.findall(without_fences(path.read_text(encoding="utf-8"))):
+        for span in _SPAN.findall(prose(path)):
             yield Command(name(path), span)
 
 
@@ -96,8 +98,7 @@ def tool_commands() -> Iterator[Command]:
 
 @pytest.mark.parametrize("path", PAGES, ids=name)
 def test_every_link_of_a_page_leads_to_a_file_and_a_heading(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    for match in _LINK.findall(_SPAN.sub("", without_fences(text))):
+    for match in _LINK.findall(_SPAN.sub("", prose(path))):
         target = match[0] or match[1]
         if re.match(r"[a-z]+:", target):
             continue
@@ -105,7 +106,7 @@ def test_every_link_of_a_page_leads_to_a_file_and_a_heading(path: Path) -> None:
         other = path if not file else path.parent / unquote(file)
         assert other.exists(), target
         if anchor and other.suffix == ".md":
-            assert unquote(anchor) in anchors(other.read_text(encoding="utf-8")), target
+            assert unquote(anchor) in anchors(other), target
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
@@ -144,25 +145,23 @@ def test_every_command_of_the_tools_can_be_parsed(command: Command) -> None:
 
 
 def test_the_tools_are_in_the_pages() -> None:
-    """Guards the two tests above against finding nothing."""
     assert {command.text.split()[0] for command in tool_commands()} == set(_TOOLS_OF)
-    assert len(PAGES) > 10
 
 
-def aws_commands() -> Iterator[tuple[Command, str, str, str]]:
-    """Return each command of the AWS CLI: where it stands, its service, its operation, and the rest."""
+def aws_commands() -> dict[str, list[tuple[Command, str, str]]]:
+    """Return the commands of the AWS CLI by their service: where it stands, its operation, and the rest."""
+    found = defaultdict(list)
     for command in commands():
         for service, operation, rest in _AWS.findall(command.text):
-            yield command, service, operation, rest
+            found[service].append((command, operation, rest))
+    return found
 
 
-@pytest.mark.parametrize("service", sorted({service for _, service, *_ in aws_commands()}))
+@pytest.mark.parametrize("service", sorted(aws_commands()))
 def test_every_aws_command_has_an_operation_and_options_that_there_are(service: str) -> None:
     model = get_session().get_service_model(service)  # which raises where there is no such service
     operations = {xform_name(operation, "-"): operation for operation in model.operation_names}
-    for command, used, operation, rest in aws_commands():
-        if used != service:
-            continue
+    for command, operation, rest in aws_commands()[service]:
         if operation == "wait":
             waiters = get_session().get_waiter_model(service).waiter_names
             assert rest.split()[0] in {xform_name(each, "-") for each in waiters}, command
@@ -180,7 +179,8 @@ def test_whoever_is_on_call_may_read_what_the_runbook_reads_and_nothing_else() -
     allowed = {action for statement in policy["Statement"] for action in statement["Action"]}
     needed = {
         f"{service.replace('-', '')}:{operation.title().replace('-', '')}"
-        for command, service, operation, rest in aws_commands()
+        for service, used in aws_commands().items()
+        for command, operation, rest in used
         if "runbook" in command.page
         and operation.startswith(("get-", "list-", "describe-", "filter-"))
         and not rest.endswith("|")  # which goes to a write

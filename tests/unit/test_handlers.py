@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from unittest import mock
 
 import boto3
@@ -16,19 +16,9 @@ from cmpassport.clock import utc_now
 from cmpassport.settings import SettingsError
 from cmpassport.signing import SignatureAlgorithm, SignatureEncoding, SignatureScheme
 from cmpassport.telemetry import Metric
-from tests.support import signatures
-from tests.support.functions import (
-    APP_ID,
-    PRESIGN_ENVIRONMENT,
-    VERIFY_ENVIRONMENT,
-    event,
-    secrets_of,
-)
+from tests.support.functions import APP_ID, PRESIGN_ENVIRONMENT, VERIFY_ENVIRONMENT, event, secrets_of
+from tests.support.phone import new_pre_sign as make_pre_sign
 from tests.support.receipt_secrets import LONG_AGO, new_key, secret
-from verify.message import format_timestamp
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
 
 RECEIPTS: Final = {"RECEIPT_SECRET_ID": "receipts", "RECEIPT_NUMBER": "masked"}
 SUBMISSION: Final = {
@@ -44,7 +34,7 @@ Log = Callable[[], list[dict[str, Any]]]
 
 @pytest.fixture
 def start(
-    table: "DynamoDBClient",
+    table: object,
     aws: boto3.Session,
     rsa_key: Callable[[int], RSAPrivateKey],
     monkeypatch: pytest.MonkeyPatch,
@@ -74,33 +64,26 @@ def answer(handler: Handler, body: Any) -> tuple[int, dict[str, Any]]:
 
 
 def new_pre_sign(age: timedelta = timedelta(0)) -> str:
-    return f"{APP_ID}{'A' * 32}{format_timestamp(utc_now() - age)}{'B' * 32}1.2"
+    return make_pre_sign(APP_ID, utc_now() - age)[3]
 
 
 # preSign.
 
 
-@pytest.mark.parametrize(
-    ("environment", "scheme"),
-    [
-        ({}, SignatureScheme()),
-        (
-            {"SIGNATURE_ALGORITHM": "SHA256withRSA", "SIGNATURE_ENCODING": "HEX"},
-            SignatureScheme(SignatureAlgorithm.SHA256_WITH_RSA, SignatureEncoding.HEX_UPPER),
-        ),
-    ],
-    ids=["by default", "configured"],
-)
+CONFIGURED: Final = SignatureScheme(SignatureAlgorithm.SHA256_WITH_RSA, SignatureEncoding.HEX_UPPER)
+
+
+@pytest.mark.parametrize("scheme", [SignatureScheme(), CONFIGURED], ids=["by default", "configured"])
 def test_presign_signs_in_the_configured_scheme(
     start: Start,
     rsa_key: Callable[[int], RSAPrivateKey],
     capsys: pytest.CaptureFixture[str],
-    environment: dict[str, str],
     scheme: SignatureScheme,
 ) -> None:
     pre_sign = new_pre_sign()
+    settings = {"SIGNATURE_ALGORITHM": "SHA256withRSA", "SIGNATURE_ENCODING": "HEX"}
 
-    handler = start("presign.app", PRESIGN_ENVIRONMENT | environment)
+    handler = start("presign.app", PRESIGN_ENVIRONMENT | (settings if scheme is CONFIGURED else {}))
     answer(handler, {"preSign": new_pre_sign()})
     assert f'"{Metric.COLD_START}":[1.0]' in capsys.readouterr().out
 
@@ -108,7 +91,7 @@ def test_presign_signs_in_the_configured_scheme(
 
     assert (status, list(body)) == (200, ["sign"])
     assert "".join(capsys.readouterr()) == ""  # a line for each would cost as much as the rest of it
-    signatures.verify(scheme, rsa_key(1024).public_key(), pre_sign, body["sign"])
+    assert body["sign"] == scheme.sign(rsa_key(1024), pre_sign)
 
 
 def test_the_signing_key_is_fetched_when_first_needed_and_once(start: Start) -> None:
@@ -151,9 +134,6 @@ def test_without_its_secret_a_function_has_an_internal_error_that_no_cache_keeps
     assert [line["error"] for line in logged()] == ["SecretUnavailableError"]
 
 
-# Start.
-
-
 @pytest.mark.parametrize(
     ("module", "name"), [("presign.app", "PRESIGN_WINDOW_HOURS"), ("verify.app", "DAILY_ATTEMPT_LIMIT")]
 )
@@ -174,14 +154,9 @@ def test_the_keys_of_receipts_are_published_for_a_while(
 
     (key,) = json.loads(response["body"])["keys"]
     assert (key["kty"], "d" in key) == ("EC", False)
-    assert (response["statusCode"], response["headers"]) == (
-        200,
-        {
-            "Content-Type": "application/jwk-set+json",
-            "Cache-Control": "public, max-age=300",
-            "X-Content-Type-Options": "nosniff",
-        },
-    )
+    kept = {"Content-Type": "application/jwk-set+json", "Cache-Control": "public, max-age=300"}
+    assert response["headers"] == {**kept, "X-Content-Type-Options": "nosniff"}
+    assert response["statusCode"] == 200
     assert '"ReceiptKeysServed":[1.0]' in capsys.readouterr().out
 
 

@@ -1,58 +1,37 @@
-"""The demo's business back end, with a server that publishes keys."""
+"""The demo's business back end, with the receipts of tests/support/receipts.py."""
 
-import json
-from collections.abc import Iterator
+import hmac
 from typing import Any
-from uuid import uuid4
 
 import pytest
-from joserfc import jwt
-from joserfc.jwk import ECKey
-from werkzeug import Request, Response
+from werkzeug import Request
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client, TestResponse
 
+from cmpassport.clock import utc_now
 from local.business import Business
-from local.server import Server
-from tests.support.fakes import FakeClock
+from tests.support.receipt_secrets import HASH_KEY
+from tests.support.receipts import AUDIENCE, NUMBER, Issuer
 
-PAGE = "https://page.example"
-KEY = ECKey.generate_key("P-256")
-MASKED = {"phoneNumMasked": "139****4444"}
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[str]:
-    """The address of an API that publishes one key."""
-    keys = {"keys": [{**KEY.as_dict(private=False), "kid": KEY.thumbprint(), "use": "sig", "alg": "ES256"}]}
-
-    @Request.application
-    def answer(request: Request) -> Response:
-        assert request.path == "/.well-known/jwks.json"
-        return Response(json.dumps(keys), content_type="application/json")
-
-    with Server(answer) as server:
-        yield server.url
+ACCOUNT = {"phoneNumHash": hmac.digest(HASH_KEY.encode(), NUMBER.encode(), "sha256").hex()}
 
 
 class Browser(Client):
     """One browser's cookies, its requests as a page makes them, and receipts as the API signs them for it."""
 
-    def __init__(self, business: Business, api: str, clock: FakeClock) -> None:
+    def __init__(self, business: Business, issuer: Issuer) -> None:
         application = Request.application(business.answer)
         super().__init__(DispatcherMiddleware(NotFound(), {"/business": application}))
-        self.api, self.clock = api, clock
+        self.business, self.issuer = business, issuer
 
-    def ask(self, path: str, body: Any = None, origin: str = PAGE) -> TestResponse:
+    def ask(self, path: str, body: Any = None, origin: str = AUDIENCE) -> TestResponse:
         return self.post(f"/business/{path}", json=body, headers={"Origin": origin})
 
-    def receipt(self, *, key: ECKey = KEY, typ: str = "number-verification+jwt", **claims: Any) -> str:
+    def receipt(self, header: dict[str, Any] | None = None, **claims: Any) -> str:
         """Return a receipt for a fresh nonce."""
-        now, nonce = int(self.clock.now().timestamp()), self.ask("nonce").json["nonce"]  # type: ignore[index]  # an object
-        whole = {"iss": self.api, "aud": PAGE, "iat": now, "exp": now + 120, "jti": str(uuid4()), **MASKED}
-        header = {"alg": "ES256", "typ": typ, "kid": key.thumbprint()}
-        return jwt.encode(header, {**whole, "nonce": nonce, **claims}, key)
+        nonce = self.ask("nonce").json["nonce"]  # type: ignore[index]  # an object
+        return self.issuer.genuine().changed(header=header, claims={"nonce": nonce, **claims})
 
     def log_in(self, receipt: Any) -> tuple[int, Any]:
         return result(self.ask("login", {"receipt": receipt}))
@@ -72,19 +51,12 @@ def result(response: TestResponse) -> tuple[int, Any]:
 
 
 @pytest.fixture
-def business(api: str, clock: FakeClock) -> Business:
-    return Business(PAGE, api, None, clock.now)
+def browser(issuer: Issuer) -> Browser:
+    return Browser(Business(AUDIENCE, issuer.address, None, utc_now), issuer)
 
 
-@pytest.fixture
-def browser(business: Business, api: str, clock: FakeClock) -> Browser:
-    return Browser(business, api, clock)
-
-
-def test_a_nonce_and_so_a_receipt_is_good_for_one_attempt_of_one_browser(
-    browser: Browser, business: Business, api: str, clock: FakeClock
-) -> None:
-    thief = Browser(business, api, clock)
+def test_a_nonce_and_so_a_receipt_is_good_for_one_attempt_of_one_browser(browser: Browser) -> None:
+    thief = Browser(browser.business, browser.issuer)
     first, stolen = browser.receipt(), browser.receipt()
     thief.receipt()
     assert browser.account() == (401, "not_logged_in")
@@ -93,7 +65,7 @@ def test_a_nonce_and_so_a_receipt_is_good_for_one_attempt_of_one_browser(
     assert browser.log_in(first) == (401, "wrong_nonce")  # a newer nonce has taken its place
     assert browser.log_in(stolen) == (401, "wrong_nonce")  # and that attempt has spent it
     good, before = browser.receipt(), browser.cookie
-    assert browser.log_in(good) == (200, MASKED)
+    assert browser.log_in(good) == (200, ACCOUNT)
     assert before.value != browser.cookie.value
     assert (browser.cookie.http_only, browser.cookie.same_site) == (True, "Strict")
     assert browser.log_in(good) == (401, "wrong_nonce")
@@ -106,8 +78,8 @@ def test_a_nonce_and_so_a_receipt_is_good_for_one_attempt_of_one_browser(
         ("wrong_iss", {"iss": "https://stranger.example"}),
         ("wrong_nonce", {"nonce": ""}),
         ("expired", {"exp": 1}),
-        ("malformed", {"typ": "JWT"}),
-        ("unknown_key", {"key": ECKey.generate_key("P-256")}),
+        ("malformed", {"header": {"typ": "JWT"}}),
+        ("unknown_key", {"header": {"kid": "another"}}),
     ],
 )
 def test_a_refused_receipt_names_its_reason_and_changes_no_login(
@@ -117,12 +89,11 @@ def test_a_refused_receipt_names_its_reason_and_changes_no_login(
 
     assert browser.log_in(browser.receipt(**change)) == (401, code)
 
-    assert browser.account() == (200, MASKED)
+    assert browser.account() == (200, ACCOUNT)
 
 
-def test_without_the_apis_keys_nobody_is_refused_for_good(clock: FakeClock) -> None:
-    nowhere = "http://127.0.0.1:1"
-    browser = Browser(Business(PAGE, nowhere, None, clock.now), nowhere, clock)
+def test_without_the_apis_keys_nobody_is_refused_for_good(issuer: Issuer) -> None:
+    browser = Browser(Business(AUDIENCE, "http://127.0.0.1:1", None, utc_now), issuer)
 
     assert browser.log_in(browser.receipt()) == (503, "keys_unavailable")
 
@@ -132,8 +103,8 @@ def test_what_is_no_login_costs_no_nonce(browser: Browser, body: bytes) -> None:
     good = browser.receipt()
 
     foreign = browser.ask("login", {"receipt": good}, origin="http://127.0.0.1:1")
-    response = browser.post("/business/login", data=body, headers={"Origin": PAGE})
+    response = browser.post("/business/login", data=body, headers={"Origin": AUDIENCE})
 
     assert result(foreign) == (403, "origin_not_allowed")
     assert result(response) == (400, "invalid_request")
-    assert browser.log_in(good) == (200, MASKED)
+    assert browser.log_in(good) == (200, ACCOUNT)

@@ -5,41 +5,24 @@ from typing import Any
 import pytest
 from werkzeug.test import Client, TestResponse
 
+from local import ROOT
 from local.environment import BusyError, Function, FunctionError
 from local.gateway import MAX_BODY, Api, Gateway
 from local.template import Pseudo, Template, TemplateError
+from tests.support.templates import ACCOUNT, asked
 
 PAGE = "https://page.example"
 NOW = datetime(2026, 11, 24, 8, 30, 15, 250_000, tzinfo=UTC)
 
-TEMPLATE = """
-Resources:
-  Api:
-    Type: AWS::Serverless::HttpApi
-    Properties:
-      CorsConfiguration:
-        AllowOrigins: [https://page.example, https://other.example]
-        AllowMethods: [POST]
-        AllowHeaders: [content-type, x-nonce]
-        ExposeHeaders: [retry-after]
-        MaxAge: 600
-  Echo:
-    Type: AWS::Serverless::Function
-    Properties:
-      Handler: echo.handler
-      Events:
-        Post: {Type: HttpApi, Properties: {ApiId: !Ref Api, Method: post, Path: /echo}}
-        Keys: {Type: HttpApi, Properties: {ApiId: !Ref Api, Method: GET, Path: /keys}}
-        Timer: {Type: Schedule, Properties: {Schedule: rate(1 day)}}
-"""
-FAILED = FunctionError(
-    Function("Echo", "arn", "echo.handler", {}, (), 1), {"errorType": "KeyError", "errorMessage": "secret"}
-)
+TEMPLATE = (ROOT / "template.yaml").read_text()
+FUNCTION = Function("VerifyFunction", "arn", "verify.app.handler", {}, (), 1)
+FAILED = FunctionError(FUNCTION, {"errorType": "KeyError", "errorMessage": "secret"})
 
 
 def read_api(text: str) -> Api:
-    deployment = Template.parse(text).deploy({}, Pseudo("cn-north-1", "123456789012", "demo"))
-    deployment.created("Api", "a1b2c3")
+    answers = {**asked("cn-north-1"), "AllowedOrigins": f"{PAGE},https://other.example"}
+    deployment = Template.parse(text).deploy(answers, Pseudo("cn-north-1", ACCOUNT, "demo"))
+    deployment.created("NumberVerificationApi", "a1b2c3")
     return Api.read(deployment)
 
 
@@ -51,7 +34,7 @@ class Functions:
         self.events: list[Any] = []
 
     def __call__(self, logical_id: str, event: Any, request_id: str) -> Any:
-        assert logical_id == "Echo"
+        assert logical_id == FUNCTION.logical_id
         assert event["requestContext"]["requestId"] == request_id
         self.events.append(event)
         if isinstance(self.answer, Exception):
@@ -80,17 +63,23 @@ def cors(response: TestResponse) -> dict[str, str]:
 
 def test_an_event_is_of_payload_format_2_field_by_field(client: Client, functions: Functions) -> None:
     headers = {"User-Agent": "phone", "Cookie": "one=1; two=2", "X-Forwarded-For": "1.2.3.4"}
-    target = "/echo?a=1&a=2&b=%E5%8F%B7&empty="
+    target = "/verify?a=1&a=2&b=%E5%8F%B7&empty="
 
     client.post(target, base_url="http://127.0.0.1:3000", headers=headers, json={})
 
     (event,) = functions.events
     assert event["headers"].pop("x-amzn-trace-id").startswith("Root=1-")
     assert len(event["requestContext"].pop("requestId")) == 16
+    forwarded = {
+        "x-forwarded-for": "1.2.3.4, 127.0.0.1",
+        "x-forwarded-port": "3000",
+        "x-forwarded-proto": "http",
+    }
+    http = {"method": "POST", "path": "/verify", "protocol": "HTTP/1.1"}
     assert event == {
         "version": "2.0",
-        "routeKey": "POST /echo",
-        "rawPath": "/echo",
+        "routeKey": "POST /verify",
+        "rawPath": "/verify",
         "rawQueryString": "a=1&a=2&b=%E5%8F%B7&empty=",
         "cookies": ["one=1", "two=2"],
         "headers": {
@@ -98,24 +87,16 @@ def test_an_event_is_of_payload_format_2_field_by_field(client: Client, function
             "user-agent": "phone",
             "content-type": "application/json",
             "content-length": "2",
-            "x-forwarded-for": "1.2.3.4, 127.0.0.1",
-            "x-forwarded-port": "3000",
-            "x-forwarded-proto": "http",
+            **forwarded,
         },
         "queryStringParameters": {"a": "1,2", "b": "号", "empty": ""},
         "requestContext": {
-            "accountId": "123456789012",
+            "accountId": ACCOUNT,
             "apiId": "a1b2c3",
             "domainName": "127.0.0.1",
             "domainPrefix": "127",
-            "http": {
-                "method": "POST",
-                "path": "/echo",
-                "protocol": "HTTP/1.1",
-                "sourceIp": "127.0.0.1",
-                "userAgent": "phone",
-            },
-            "routeKey": "POST /echo",
+            "http": {**http, "sourceIp": "127.0.0.1", "userAgent": "phone"},
+            "routeKey": "POST /verify",
             "stage": "$default",
             "time": "24/Nov/2026:08:30:15 +0000",
             "timeEpoch": 1795509015250,
@@ -129,7 +110,7 @@ def test_an_event_is_of_payload_format_2_field_by_field(client: Client, function
 def test_a_body_comes_as_text_or_as_base64_by_its_type(
     client: Client, functions: Functions, content_type: str | None, *, binary: bool
 ) -> None:
-    client.post("/echo", data="号".encode(), content_type=content_type)
+    client.post("/verify", data="号".encode(), content_type=content_type)
 
     (event,) = functions.events
     assert event["isBase64Encoded"] is binary
@@ -142,12 +123,12 @@ def test_a_body_comes_as_text_or_as_base64_by_its_type(
 @pytest.mark.parametrize(
     ("method", "path", "answer", "status", "said"),
     [
-        ("GET", "/echo", None, 404, "Not Found"),
-        ("POST", "/echo/", None, 404, "Not Found"),
-        ("POST", "//echo", None, 404, "Not Found"),
-        ("POST", "/echo", FAILED, 500, "Internal Server Error"),
-        ("POST", "/echo", BusyError("Echo"), 503, "Service Unavailable"),
-        ("POST", "/echo", {"statusCode": "fine"}, 500, "Internal Server Error"),
+        ("GET", "/verify", None, 404, "Not Found"),
+        ("POST", "/verify/", None, 404, "Not Found"),
+        ("POST", "//verify", None, 404, "Not Found"),
+        ("POST", "/verify", FAILED, 500, "Internal Server Error"),
+        ("POST", "/verify", BusyError("VerifyFunction"), 503, "Service Unavailable"),
+        ("POST", "/verify", {"statusCode": "fine"}, 500, "Internal Server Error"),
     ],
 )
 def test_an_unknown_route_and_a_failure_are_the_gateways_own_refusals(
@@ -163,36 +144,34 @@ def test_an_unknown_route_and_a_failure_are_the_gateways_own_refusals(
 
 
 def test_a_body_over_ten_megabytes_reaches_no_function(client: Client, functions: Functions) -> None:
-    assert client.post("/echo", data=b" " * (MAX_BODY + 1)).status_code == 413
+    assert client.post("/verify", data=b" " * (MAX_BODY + 1)).status_code == 413
     assert not functions.events
 
 
 @pytest.mark.parametrize(
-    ("path", "named"), [("'/echo/{id}'", "literal paths"), ("/echo, PayloadFormatVersion: '1.0'", "2.0 only")]
+    ("path", "named"),
+    [("'/verify/{id}'", "literal paths"), ("/verify\n            PayloadFormatVersion: '1.0'", "2.0 only")],
 )
 def test_what_the_gateway_cannot_serve_is_refused_at_start(path: str, named: str) -> None:
     with pytest.raises(TemplateError, match=named):
-        read_api(TEMPLATE.replace("/echo", path))
-
-
-# --- CORS -------------------------------------------------------------------------------------------------
+        read_api(TEMPLATE.replace("            Path: /verify", f"            Path: {path}"))
 
 
 @pytest.mark.parametrize("origin", ["https://stranger.example", f"{PAGE}/", PAGE.upper()])
 def test_a_listed_origin_alone_gets_cors_headers_but_the_handler_runs_for_any(
     client: Client, functions: Functions, origin: str
 ) -> None:
-    functions.answer = {"statusCode": 200, "headers": {"Access-Control-Allow-Origin": "*"}, "body": ""}
-    listed = client.options("/echo", headers={"Origin": PAGE, "Access-Control-Request-Method": "POST"})
-    preflight = client.options("/echo", headers={"Origin": origin})
+    functions.answer["headers"] = {"Access-Control-Allow-Origin": "*"}
+    listed = client.options("/verify", headers={"Origin": PAGE, "Access-Control-Request-Method": "POST"})
+    preflight = client.options("/verify", headers={"Origin": origin})
 
     assert (listed.status_code, listed.data) == (204, b"")
     assert cors(listed) == {
         "allow-origin": PAGE,
         "allow-methods": "POST",
-        "allow-headers": "content-type,x-nonce",
-        "max-age": "600",
+        "allow-headers": "content-type",
+        "max-age": "7200",
     }
     assert (preflight.status_code, cors(preflight)) == (204, {})
-    assert cors(client.post("/echo", headers={"Origin": origin})) == {}
+    assert cors(client.post("/verify", headers={"Origin": origin})) == {}
     assert len(functions.events) == 1

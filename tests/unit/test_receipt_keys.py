@@ -106,6 +106,5 @@ def test_no_repr_shows_a_key() -> None:
 
     shown = repr(ReceiptKeys.parse(secret((key, LONG_AGO), hashKey=HASH_KEY)))
 
-    assert not [
-        text for text in (HASH_KEY, str(key.private_numbers().private_value), bare(key)) if text in shown
-    ]
+    for text in (HASH_KEY, str(key.private_numbers().private_value), bare(key)):
+        assert text not in shown

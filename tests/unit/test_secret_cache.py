@@ -4,6 +4,7 @@ import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Final
 
 import boto3
 import pytest
@@ -34,11 +35,13 @@ class Source:
     clock: FakeClock
     error: Exception | None = None
     fetched: int = 0
+    failed: int = 0
     told: list[Exception] = field(default_factory=list)
 
     def load(self) -> str:
         self.fetched += 1
         if self.error:
+            self.failed += 1
             raise self.error
         return f"version {self.fetched}"
 
@@ -53,85 +56,48 @@ def source(clock: FakeClock) -> Source:
     return Source(clock)
 
 
-@pytest.fixture
-def secret(source: Source) -> CachedSecret[str]:
-    """A cache that has been used once."""
-    cache = source.cache()
-    assert source.fetched == 0  # nothing before the first use
-    cache.put_off()  # nor can that be put off
-    assert [cache.get() for _ in range(100)] == ["version 1"] * 100
-    return cache
+# Seconds that pass, what happens then to the source or the cache, the version that is got, all fetches.
+STORIES: Final[dict[str, list[tuple[float, str, int, int]]]] = {
+    "it is fetched again when it is as old as allowed": [
+        *((0, "put_off", 1, 1), (MAX_AGE - 0.001, "", 1, 1), (0.001, "", 2, 2), (MAX_AGE - 0.001, "", 2, 2))
+    ],
+    "the last good one is kept when a refresh fails, which is tried again after ten seconds": [
+        *((0, "", 1, 1), (3 * 86400, "fail", 1, 2), (9.999, "", 1, 2), (0.001, "", 1, 3), (10, "mend", 4, 4))
+    ],
+    "a refresh on demand happens at the next use, counts its age anew, and comes every ten seconds at most": [
+        *((0, "", 1, 1), (MAX_AGE - 5, "refresh_soon", 2, 2), (9.999, "refresh_soon", 2, 2)),
+        *((0.001, "fail", 2, 2), (0, "refresh_soon", 2, 3)),
+    ],
+    "one that is put off, when it is due, happens ten seconds later and none earlier": [
+        *((0, "", 1, 1), (0, "put_off", 1, 1), (20, "", 1, 1), (MAX_AGE - 20, "put_off", 1, 1)),
+        *((9.999, "", 1, 1), (0.001, "", 2, 2)),
+    ],
+}
 
 
-def test_a_secret_is_fetched_again_when_it_is_as_old_as_allowed(
-    secret: CachedSecret[str], clock: FakeClock
+@pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
+def test_a_secret_is_fetched_when_it_is_due(
+    story: list[tuple[float, str, int, int]], source: Source, clock: FakeClock
 ) -> None:
-    clock.advance(MAX_AGE - 0.001)
-    assert secret.get() == "version 1"
-    clock.advance(0.001)
-    assert secret.get() == "version 2"
-    clock.advance(MAX_AGE - 0.001)
-    assert secret.get() == "version 2"
-
-
-def test_the_last_good_secret_is_kept_when_a_refresh_fails_which_is_tried_again_after_ten_seconds(
-    source: Source, secret: CachedSecret[str], clock: FakeClock
-) -> None:
-    source.error = Unavailable("planted")
-    clock.advance(3 * 86400)
-    assert (secret.get(), source.fetched) == ("version 1", 2)
-
-    clock.advance(9.999)
-    assert (secret.get(), source.fetched) == ("version 1", 2)
-    clock.advance(0.001)
-    assert (secret.get(), source.fetched) == ("version 1", 3)
-    assert [type(error) for error in source.told] == [Unavailable] * 2
-    source.error = None
-    clock.advance(10)
-    assert secret.get() == "version 4"
+    secret = source.cache()
+    for seconds, happens, version, fetched in story:
+        clock.advance(seconds)
+        if happens in {"fail", "mend"}:
+            source.error = Unavailable("planted") if happens == "fail" else None
+        elif happens:
+            getattr(secret, happens)()
+        assert [secret.get(), secret.get()] == [f"version {version}"] * 2
+        assert source.fetched == fetched
+    assert len(source.told) == source.failed
 
 
 def test_a_shorter_age_than_ten_seconds_is_the_pause_too(source: Source, clock: FakeClock) -> None:
     secret = source.cache(max_age=2)
-    secret.get()
-    source.error = Unavailable("planted")
-    clock.advance(2)
-    secret.get()
-    clock.advance(2)
-    secret.get()
+    for source.error in (None, Unavailable("planted"), Unavailable("planted")):
+        secret.get()
+        clock.advance(2)
 
     assert source.fetched == 3
-
-
-def test_refreshes_on_demand_happen_at_the_next_use_and_every_ten_seconds_at_most(
-    source: Source, secret: CachedSecret[str], clock: FakeClock
-) -> None:
-    clock.advance(MAX_AGE - 5)
-    secret.refresh_soon()
-    assert source.fetched == 1
-    assert [secret.get(), secret.get()] == ["version 2"] * 2
-
-    clock.advance(9.999)  # its age counts anew
-    secret.refresh_soon()
-    assert secret.get() == "version 2"
-    clock.advance(0.001)
-    source.error = Unavailable("planted")
-    secret.refresh_soon()
-
-    assert (secret.get(), source.fetched, len(source.told)) == ("version 2", 3, 1)
-
-
-def test_a_refresh_that_is_put_off_happens_ten_seconds_later_and_none_earlier(
-    secret: CachedSecret[str], clock: FakeClock
-) -> None:
-    secret.put_off()  # is not due for long yet
-    clock.advance(MAX_AGE)
-    secret.put_off()
-
-    clock.advance(9.999)
-    assert secret.get() == "version 1"
-    clock.advance(0.001)
-    assert secret.get() == "version 2"
 
 
 def refused(code: str) -> ClientError:

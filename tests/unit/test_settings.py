@@ -9,41 +9,28 @@ import pytest
 from cmpassport.settings import CommonSettings, SettingsError
 from cmpassport.signing import SignatureAlgorithm, SignatureEncoding, SignatureScheme
 from presign.settings import Settings as PreSignSettings
+from tests.support.functions import PRESIGN_ENVIRONMENT, VERIFY_ENVIRONMENT
 from verify.platform import Limits
 from verify.settings import NumberForm, ReceiptSettings
 from verify.settings import Settings as VerifySettings
 
-REQUIRED: Final = {
-    "APP_ID": "000340",
-    "ALLOWED_ORIGINS": "https://www.example.com",
-    "SIGNING_SECRET_ID": "number-verification/signing",
-}
-REQUIRED_BY_VERIFY: Final = {
-    **REQUIRED,
-    "VERIFICATION_SECRET_ID": "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:verification-AbCdEf",
-    "PEPPER_SECRET_ID": "number-verification/pepper",
-    "TABLE_NAME": "attempts",
-    "PLATFORM_URL": "https://www.cmpassport.com/NumberAbility/h5/verifyVmMobileApi.htm",
-}
-
-
-RECEIPTS: Final = {"RECEIPT_SECRET_ID": "number-verification/receipts"}
+RECEIPTS: Final = {"RECEIPT_SECRET_ID": "receipts"}
 
 
 def test_what_is_not_set_has_the_documented_default() -> None:
-    settings = VerifySettings.from_environment(REQUIRED_BY_VERIFY)
+    settings = VerifySettings.from_environment(VERIFY_ENVIRONMENT)
 
     assert settings == VerifySettings(
         common=CommonSettings(
             app_id="000340",
             allowed_origins=frozenset({"https://www.example.com"}),
-            signing_secret_id="number-verification/signing",
+            signing_secret_id="signing",
             scheme=SignatureScheme(SignatureAlgorithm.MD5_WITH_RSA, SignatureEncoding.BASE64),
             secret_max_age=300,
         ),
-        platform_url=REQUIRED_BY_VERIFY["PLATFORM_URL"],
-        verification_secret_id=REQUIRED_BY_VERIFY["VERIFICATION_SECRET_ID"],
-        pepper_secret_id="number-verification/pepper",
+        platform_url=VERIFY_ENVIRONMENT["PLATFORM_URL"],
+        verification_secret_id="verification",
+        pepper_secret_id="pepper",
         table_name="attempts",
         daily_attempt_limit=5,
         client_hourly_limit=0,
@@ -52,13 +39,15 @@ def test_what_is_not_set_has_the_documented_default() -> None:
         limits=Limits(connect=2, read=5, deadline=8),
         receipts=None,
     )
-    assert PreSignSettings.from_environment(REQUIRED) == PreSignSettings(settings.common, timedelta(hours=24))
+    assert PreSignSettings.from_environment(PRESIGN_ENVIRONMENT) == PreSignSettings(
+        settings.common, timedelta(hours=24)
+    )
 
 
-@pytest.mark.parametrize("name", REQUIRED_BY_VERIFY)
+@pytest.mark.parametrize("name", VERIFY_ENVIRONMENT)
 @pytest.mark.parametrize("value", [None, " "])
 def test_a_required_variable_that_is_missing_is_named(name: str, value: str | None) -> None:
-    env = {key: text for key, text in {**REQUIRED_BY_VERIFY, name: value}.items() if text is not None}
+    env = {key: text for key, text in {**VERIFY_ENVIRONMENT, name: value}.items() if text is not None}
 
     with pytest.raises(SettingsError, match=f"^{name} is not set: "):
         VerifySettings.from_environment(env)
@@ -68,7 +57,13 @@ ORIGINS: Final = (
     *("https://www.example.com", "https://www.example.com:8443", "http://localhost", "http://[::1]:8080"),
     "https://xn--fiqs8s.example",
 )
-URLS: Final = ("http://120.197.235.102/h5/verifyVmMobileApi.htm", "http://[::1]:8090/verify?x=1")
+ISSUERS: Final = ("https://api.example.com", "https://[::1]:3000")
+ARN: Final = "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:verification-AbCdEf"
+URLS: Final = (
+    "http://120.197.235.102/h5/verifyVmMobileApi.htm",
+    "http://[::1]:8090/verify?x=1",
+    "https://www.a.cn/b",
+)
 GOOD: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "ALLOWED_ORIGINS": (
         "common.allowed_origins",
@@ -80,6 +75,7 @@ GOOD: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         "common.scheme.encoding",
         dict(zip(("base64", "hex", "HEX"), SignatureEncoding, strict=True)),
     ),
+    "VERIFICATION_SECRET_ID": ("verification_secret_id", {name: name for name in (ARN, "shop/verification")}),
     "SECRET_MAX_AGE_SECONDS": ("common.secret_max_age", {"1": 1, "3000": 3000}),
     "DAILY_ATTEMPT_LIMIT": ("daily_attempt_limit", {"1": 1, "1000": 1000, " 7 ": 7}),
     "CLIENT_HOURLY_LIMIT": ("client_hourly_limit", {"0": 0, "1000000": 1_000_000}),
@@ -90,10 +86,7 @@ GOOD: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "PLATFORM_DEADLINE": ("limits.deadline", {"9": 9}),
     "PLATFORM_URL": ("platform_url", {url: url for url in URLS}),
     "TABLE_NAME": ("table_name", {"stack-AttemptsTable-1A2B3C": "stack-AttemptsTable-1A2B3C"}),
-    "RECEIPT_ISSUER": (
-        "receipts.issuer",
-        {text: text for text in ("https://api.example.com", "https://[::1]:3000")},
-    ),
+    "RECEIPT_ISSUER": ("receipts.issuer", {text: text for text in ISSUERS}),
 }
 """Where a variable's value is found, and what its text becomes there."""
 GOOD_VALUES: Final = [
@@ -103,14 +96,14 @@ GOOD_VALUES: Final = [
 
 @pytest.mark.parametrize(("name", "text", "path", "value"), GOOD_VALUES)
 def test_a_good_value_is_read(name: str, text: str, path: str, value: Any) -> None:
-    settings = VerifySettings.from_environment({**REQUIRED_BY_VERIFY, **RECEIPTS, name: text})
+    settings = VerifySettings.from_environment({**VERIFY_ENVIRONMENT, **RECEIPTS, name: text})
 
     assert attrgetter(path)(settings) == value
 
 
 @pytest.mark.parametrize(("text", "hours"), [("0", None), ("0.5", 0.5), ("8760", 8760)])
 def test_a_window_is_read_in_hours(text: str, hours: float | None) -> None:
-    settings = PreSignSettings.from_environment({**REQUIRED, "PRESIGN_WINDOW_HOURS": text})
+    settings = PreSignSettings.from_environment({**PRESIGN_ENVIRONMENT, "PRESIGN_WINDOW_HOURS": text})
 
     assert settings.window == (None if hours is None else timedelta(hours=hours))
 
@@ -126,15 +119,9 @@ BAD: Final = {
             "https://user@a.example",
         ),
         *("https://a.example:", "https://a.example:port", "https://a.example:123456", "http://a.example:0"),
-        *(
-            "https://a.example:443",
-            "http://a.example:80",
-            "https://a..example",
-            "https://中国.example",
-            "http://a.example::81",
-        ),
+        *("https://a.example:443", "http://a.example:80", "https://a..example", "https://中国.example"),
         *("https://a.example https://b.example", "https://a.example,*", "ftp://a.example"),
-        "https://a.example,https://b.example/",
+        *("https://a.example,https://b.example/", "http://a.example::81"),
     ),
     "SIGNING_SECRET_ID": ('{"privateKey": "planted"}', "a name with spaces"),
     "VERIFICATION_SECRET_ID": ("a/name with spaces",),
@@ -161,18 +148,14 @@ BAD: Final = {
     "RECEIPT_NUMBER": ("plain",),
     "RECEIPT_LIFE_SECONDS": ("29", "601"),
     "RECEIPT_ISSUER": (
-        "https://a.example/",
-        "a.example",
-        "https://[::1",
-        "https://[::G]",
-        "https://a.example:123456",
+        *("https://a.example/", "a.example", "https://[::1", "https://[::G]", "https://a.example:123456"),
     ),
 }
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name in BAD for value in BAD[name]])
 def test_a_bad_value_is_named_and_not_repeated(name: str, value: str) -> None:
-    env = {**REQUIRED_BY_VERIFY, **RECEIPTS, name: value}
+    env = {**VERIFY_ENVIRONMENT, **RECEIPTS, name: value}
     settings = PreSignSettings if name == "PRESIGN_WINDOW_HOURS" else VerifySettings
 
     with pytest.raises(SettingsError, match=f"^{name} is (?!not set)") as refusal:
@@ -184,7 +167,7 @@ def test_a_bad_value_is_named_and_not_repeated(name: str, value: str) -> None:
 
 
 def test_a_production_app_does_not_call_the_test_line() -> None:
-    test_line = {**REQUIRED_BY_VERIFY, "PLATFORM_URL": URLS[0]}
+    test_line = {**VERIFY_ENVIRONMENT, "PLATFORM_URL": URLS[0]}
 
     with pytest.raises(SettingsError, match=r"^PLATFORM_URL is of the test line, "):
         VerifySettings.from_environment({**test_line, "APP_ID": "300012345678"})
@@ -192,8 +175,8 @@ def test_a_production_app_does_not_call_the_test_line() -> None:
 
 
 def test_receipts_are_on_where_their_secret_is_named() -> None:
-    receipts = VerifySettings.from_environment({**REQUIRED_BY_VERIFY, **RECEIPTS}).receipts
+    receipts = VerifySettings.from_environment({**VERIFY_ENVIRONMENT, **RECEIPTS}).receipts
 
-    assert receipts == ReceiptSettings("number-verification/receipts", NumberForm.HASH, 120, "")
+    assert receipts == ReceiptSettings("receipts", NumberForm.HASH, 120, "")
     assert [form.value for form in NumberForm] == ["hash", "masked", "encrypted"]
-    assert VerifySettings.from_environment({**REQUIRED_BY_VERIFY, "RECEIPT_SECRET_ID": " "}).receipts is None
+    assert VerifySettings.from_environment({**VERIFY_ENVIRONMENT, "RECEIPT_SECRET_ID": " "}).receipts is None

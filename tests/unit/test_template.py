@@ -30,6 +30,7 @@ from tests.support.templates import (
 
 TEMPLATES: Final = {name: read(name) for name in (APPLICATION, NETWORK, WATCHING)}
 RESOURCES: Final = TEMPLATES[APPLICATION]["Resources"]
+PARAMETERS: Final = TEMPLATES[APPLICATION]["Parameters"]
 REGION: Final = "cn-north-1"
 ASKED: Final = asked(REGION)
 
@@ -144,7 +145,7 @@ def test_a_deployment_that_changes_a_setting_publishes_a_version(parameter: str)
 def test_every_parameter_is_among_the_changes_or_elsewhere() -> None:
     elsewhere = OF_THE_API | OF_THE_STAGE | OF_AN_ALIAS | OF_THE_TABLE
 
-    assert CHANGES.keys() | elsewhere == TEMPLATES[APPLICATION]["Parameters"].keys()
+    assert CHANGES.keys() | elsewhere == PARAMETERS.keys()
 
 
 def test_the_version_before_keeps_its_secrets_while_traffic_shifts() -> None:
@@ -208,25 +209,20 @@ VALUES: Final = {
     "AppId": (["000340", "300012345678"], ["", "1234567", "00034O", "3000123456789"]),
     "AllowedOrigins": (
         [
-            "https://www.abc.com",
-            "https://a-b.xn--fiqs8s.cn:8443",
-            "http://127.0.0.1:8080",
+            *("https://www.abc.com", "https://a-b.xn--fiqs8s.cn:8443", "http://127.0.0.1:8080"),
             "http://www.abc.com:443",  # https's port, so http has to name it
         ],
         [
             "https://www.abc.com/",  # the guide: no trailing slash
-            "https://*.abc.com",
-            "https://WWW.abc.com",
             "https://中国.cn",  # browsers send punycode
-            "www.abc.com",
-            "null",
-            "https://www..abc.com",
-            "https://-abc.com",
-            "https://www.abc.com:0443",
-            "https://www.abc.com:443",  # browsers leave the scheme's own port out
-            "http://www.abc.com:80",
-            "https://user@www.abc.com",
-            "https://www.abc.com\n",
+            *("https://www.abc.com:443", "http://www.abc.com:80"),  # browsers leave the scheme's own port out
+            *("https://*.abc.com", "https://WWW.abc.com", "www.abc.com", "null", "https://www..abc.com"),
+            *(
+                "https://-abc.com",
+                "https://www.abc.com:0443",
+                "https://user@www.abc.com",
+                "https://www.abc.com\n",
+            ),
         ],
     ),
     "SigningSecretArn": (
@@ -252,7 +248,7 @@ def test_a_parameter_takes_what_it_is_for_and_nothing_else(parameter: str) -> No
     good, bad = VALUES[parameter]
 
     # As CloudFormation matches, the whole value.
-    allowed = re.compile(TEMPLATES[APPLICATION]["Parameters"][parameter]["AllowedPattern"]).fullmatch
+    allowed = re.compile(PARAMETERS[parameter]["AllowedPattern"]).fullmatch
     assert [value for value in (*good, *bad) if allowed(value)] == good
 
 
@@ -270,12 +266,12 @@ def test_every_parameter_is_described_bounded_and_grouped(template: str) -> None
 
 
 def test_a_first_deployment_is_asked_five_things() -> None:
-    needed = [name for name, facts in TEMPLATES[APPLICATION]["Parameters"].items() if "Default" not in facts]
+    needed = [name for name, facts in PARAMETERS.items() if "Default" not in facts]
     first, *_ = TEMPLATES[APPLICATION]["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
 
     assert sorted(needed) == sorted(first["Parameters"]) == sorted(ASKED)
     assert re.findall(r'# "(\w+)=', (ROOT / "samconfig.toml").read_text()) == [*first["Parameters"]] * 2
-    assert len(TEMPLATES[APPLICATION]["Parameters"]) <= 30
+    assert len(PARAMETERS) <= 30
 
 
 # --- What goes together ---------------------------------------------------------------------------------
@@ -372,9 +368,8 @@ def test_what_the_api_itself_refuses_is_counted_from_the_access_log_in_sums() ->
         if alarm.get("Statistic") == "Sum"
     }
 
-    conditions = {name: each["FilterPattern"] for name, each in filters.items()} | {
-        "RefusedByApiQuery": of_query
-    }
+    conditions = {name: each["FilterPattern"] for name, each in filters.items()}
+    conditions["RefusedByApiQuery"] = of_query
     assert {name: selected(condition) for name, condition in conditions.items()} == COUNTED
     for each in filters.values():
         (counted,) = each["MetricTransformations"]
@@ -386,13 +381,11 @@ def test_what_the_api_itself_refuses_is_counted_from_the_access_log_in_sums() ->
 def test_no_setting_is_set_that_is_not_read(function: str) -> None:
     package = ROOT / "functions" / RESOURCES[function]["Properties"]["Handler"].partition(".")[0]
     modules = [package / "settings.py", ROOT / "layers/crypto/cmpassport/settings.py"]
-    read_there = {
-        name for module in modules for name in re.findall(r'env, "([A-Z][A-Z_]+)"', module.read_text())
-    }
+    read_there = re.findall(r'env, "([A-Z][A-Z_]+)"', "".join(module.read_text() for module in modules))
     told = RESOURCES[function]["Properties"]["Environment"]["Variables"]
 
     of_libraries = ("POWERTOOLS_", "AWS_")
-    assert {name for name in told if not name.startswith(of_libraries)} <= read_there
+    assert {name for name in told if not name.startswith(of_libraries)} <= {*read_there}
 
 
 def test_each_functions_metrics_are_its_stacks_own() -> None:
@@ -418,15 +411,10 @@ def test_roles_allow_this_stacks_own_and_nothing_else(key: str) -> None:
     ]
     statements = [each for policy in policies for each in policy["PolicyDocument"]["Statement"]]
 
-    assert {each["Sid"] for each in statements if each["Resource"] == "*"} == {
-        "SendTraces",
-        "LetLambdaSeeTheVpc",
-        "KeepTheCodeFromTheNetwork",
-        "LookAtAlarms",
-    }
-    assert {each["Sid"] for each in statements if "kms:Decrypt" in each["Action"]} == (
-        {"DecryptTheSecrets", "DecryptThePepper", "DecryptTheTablesKey"} if key else set()
-    )
+    of_any = {"SendTraces", "LetLambdaSeeTheVpc", "KeepTheCodeFromTheNetwork", "LookAtAlarms"}
+    assert {each["Sid"] for each in statements if each["Resource"] == "*"} == of_any
+    decrypting = {"DecryptTheSecrets", "DecryptThePepper", "DecryptTheTablesKey"} if key else set()
+    assert {each["Sid"] for each in statements if "kms:Decrypt" in each["Action"]} == decrypting
     assert all(each["Condition"]["StringEquals"] for each in statements if each["Action"] == "kms:Decrypt")
 
 
@@ -448,7 +436,7 @@ def test_the_networks_outputs_are_the_applications_answers_and_its_addresses_sta
     made = make(TEMPLATES[NETWORK], {"Addresses": "two"}, REGION).document
     outputs = {name: each["Value"] for name, each in made["Outputs"].items()}
 
-    assert {"SubnetIds", "SecurityGroupIds"} <= outputs.keys() & TEMPLATES[APPLICATION]["Parameters"].keys()
+    assert {"SubnetIds", "SecurityGroupIds"} <= outputs.keys() & PARAMETERS.keys()
     assert outputs["SubnetIds"] == "<PrivateSubnetA>,<PrivateSubnetB>"
     assert outputs["EgressAddresses"] == "<AddressA>,<AddressB>"
     for name in ("AddressA", "AddressB"):
@@ -514,11 +502,10 @@ def test_each_alarm_is_on_the_dashboard_and_in_both_runbooks() -> None:
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_a_template_reads_as_cloudformation_does(template: str) -> None:
     """No aliases, which CloudFormation does not know."""
-    assert not [
-        each for each in yaml.scan((ROOT / template).read_text()) if isinstance(each, yaml.AliasToken)
-    ]
+    tokens = yaml.scan((ROOT / template).read_text())
+    assert not [each for each in tokens if isinstance(each, yaml.AliasToken)]
 
 
 def test_no_output_has_a_parameters_name() -> None:
     """The SAM CLI's local commands confuse the two."""
-    assert not TEMPLATES[APPLICATION]["Outputs"].keys() & TEMPLATES[APPLICATION]["Parameters"].keys()
+    assert not TEMPLATES[APPLICATION]["Outputs"].keys() & PARAMETERS.keys()

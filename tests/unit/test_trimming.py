@@ -53,7 +53,6 @@ def regions(session: Session, service: str) -> list[str]:
 
 
 def address(session: Session, service: str, region: str) -> str:
-    """Return where a call of the service would go."""
     client: Any = session.create_client(service, region, config=UNCHECKED)
     signed: str = client.generate_presigned_url(CALLED[service])
     return signed.partition("?")[0]
