@@ -9,13 +9,14 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from playwright.sync_api import (
     Browser,
     BrowserContext,
+    Error,
     Locator,
     Page,
     Route,
@@ -72,13 +73,25 @@ class ChromiumPage:
 
     def __init__(self, page: Page) -> None:
         self._page = page
-        self.run = page.evaluate
         self.press = page.keyboard.press
         self.tap = page.click
 
     def open(self, address: str) -> None:
         """Open an address, and wait until the page has run its scripts."""
         self._page.goto(address, wait_until="domcontentloaded")
+
+    def run(self, expression: str) -> Any:
+        """Return the value of a JavaScript expression."""
+        with suppress(Error):  # of a page that is just left
+            return self._page.evaluate(expression)
+        return self._page.evaluate(expression)
+
+    def compose(self, digit: str) -> None:
+        """Have an input method compose a digit."""
+        session = self._page.context.new_cdp_session(self._page)
+        for text in ("u", "u3"):
+            session.send("Input.imeSetComposition", {"text": text, "selectionStart": 2, "selectionEnd": 2})
+        session.send("Input.insertText", {"text": digit})
 
 
 class LoginPage(Phone):

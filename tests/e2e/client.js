@@ -175,16 +175,6 @@ const SCENARIOS = {
     const { kind } = await s.verify({}, v);
     return [[code, kind, s.tokens, s.scripts], ['presign_rejected', 'verified', 1, 1]];
   },
-  async 'an SDK that the page loaded half a day ago is loaded again'(s) {
-    const v = s.verifier();
-    const loaded = [];
-    for (const hours of [11, 13]) {
-      s.now = performance.timeOrigin + hours * 3600e3;
-      await s.verify({}, v);
-      loaded.push(s.scripts);
-    }
-    return [loaded, [0, 1]];
-  },
   async 'a getConnection that is missing, fails, hangs or tells nothing is no obstacle'(s) {
     const kinds = await s.each([undefined, down, never, () => 'wifi?', () => null], async (getConnection) => {
       s.ydrz.getConnection = getConnection;

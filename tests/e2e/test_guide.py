@@ -6,19 +6,7 @@ import pytest
 
 from local import ROOT
 from tests.e2e.browser import LoginPage
-from tests.e2e.flows import other
-
-
-def guide(name: str) -> str:
-    return (ROOT / "docs" / name).read_text(encoding="utf-8")
-
-
-def sample(after: str, language: str) -> str:
-    """Return the guide's first code block of a language after a heading."""
-    section = guide("integration.md").partition(f"## {after}")[2]
-    found = re.search(rf"```{language}\n(.*?)```", section, re.DOTALL)
-    assert found is not None
-    return found[1]
+from tests.e2e.flows import guide, other, sample
 
 
 def lead_on(phone: LoginPage) -> None:
@@ -50,19 +38,6 @@ def test_the_plain_pages_sample_refuses_signs_in_and_goes_another_way(phone: Log
     phone.choose(network="wifi")
     phone.show(query="")
     phone.page.evaluate("(number) => void logIn(number)", sim)
-    phone.page.wait_for_url("**/login/sms")
-
-
-def test_the_finished_pages_events_take_over(phone: LoginPage, sim: str) -> None:
-    lead_on(phone)
-    phone.page.add_init_script(sample("The finished page", "js"))
-    phone.show(business="")
-    phone.page.check("#consent")
-    phone.enter(sim)
-    phone.page.wait_for_url("**/home")
-
-    phone.show(query="?panel=off&again")
-    phone.page.click("#other")
     phone.page.wait_for_url("**/login/sms")
 
 

@@ -4,24 +4,17 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from local import ROOT
-from local.stack import Stack
 from tests.e2e.browser import BLOCKED_BY_CORS, FAILED_REQUEST, SMALL_PHONE, LoginPage
-from tests.e2e.flows import other
+from tests.e2e.flows import MISMATCH, other, refusal
 
 INDEX = (ROOT / "web" / "index.html").read_text(encoding="utf-8")
 MATCH = {"verified": True, "resultCode": "000", "action": "login", "attemptsLeft": 4}
-MISMATCH = {"verified": False, "resultCode": "001", "action": "refuse", "attemptsLeft": 3}
-
-
-def refusal(code: str, action: str, **more: object) -> dict[str, Any]:
-    return {"code": code, "action": action, "requestId": "KNqPGjFGPyy09Zo=", **more}
 
 
 # ---- consent, and what leaves the phone
@@ -77,29 +70,19 @@ def test_without_a_back_end_the_verdict_signs_in_and_consent_may_have_been_given
     phone.ready()
     expect(phone.page.locator("#consent")).to_be_hidden()
     phone.shows("#terms", "登录即表示您同意《用户协议》《隐私政策》和《中国移动认证服务条款》")
+    phone.engine.run(
+        "void document.addEventListener('number-verification:verified', (event) => (window.told = event))"
+    )
     phone.enter(sim)
     phone.signed_in()
 
+    assert phone.engine.run("told.detail.code") == "match"
     assert list(phone.posted("/verify")[0]) == ["phoneNum", "token", "userInformation"]
     ours = [urlsplit(each.url).path for each in phone.requests if each.url.startswith(phone.stack.page)]
     assert set(ours) == {"/", "/number-verification.classic.js"}
 
 
 # ---- no token, and another try
-
-
-def test_back_from_the_settings_the_page_looks_again(phone: LoginPage, sim: str) -> None:
-    phone.show()
-    for network, inserted in (("wifi", sim), ("unknown", "")):
-        phone.choose(network=network, sim=inserted)
-        phone.page.check("#consent")
-        phone.shows("#notice", "关闭 Wi-Fi")
-
-        phone.choose(network="cellular", sim=sim)
-        phone.page.evaluate("steps = [], document.dispatchEvent(new Event('visibilitychange'))")
-        phone.ready()
-        expect(phone.page.locator("#notice")).to_be_empty()
-        phone.page.uncheck("#consent")
 
 
 def test_an_sdk_that_hangs_is_given_up_and_one_that_is_none_is_recognised(phone: LoginPage) -> None:
@@ -128,42 +111,7 @@ def test_offline_the_page_waits_for_the_network(phone: LoginPage, sim: str) -> N
     phone.signed_in()
 
 
-# ---- verdicts and refusals
-
-# What /verify answers, what the page says of it, and which button it recommends then.
-SENTENCES = [
-    (200, MISMATCH, "今天还可核对 3 次", "submit"),
-    (200, MISMATCH | {"attemptsLeft": 0}, "今天的核对次数已用完", "other"),
-    (400, refusal("invalid_request", "fix_request", errors=[{"field": "phoneNum"}]), "不正确", "submit"),
-    (400, refusal("presign_rejected", "fix_request"), "日期和时间", "other"),
-    (403, refusal("origin_not_allowed", "fix_request"), "暂时无法核对号码", "other"),
-    (429, refusal("too_many_requests", "wait"), "操作有点频繁", "submit"),
-    (500, refusal("internal_error", "use_other_method"), "暂时无法核对号码", "other"),
-    (502, refusal("platform_rejected", "use_other_method", resultCode="103111"), "关闭 VPN", "submit"),
-    (502, refusal("platform_rejected", "use_other_method", resultCode="110004"), "无法核对", "other"),
-    (502, refusal("platform_error", "retry"), "运营商暂时没有回应", "submit"),
-]
-
-
-def test_what_the_api_says_is_said_in_a_sentence_without_a_code(phone: LoginPage, sim: str) -> None:
-    phone.tolerated = (FAILED_REQUEST, "The API refuses pages of")
-    phone.agree()
-    for status, body, said, first in SENTENCES:
-        phone.answer(status, body)
-        phone.enter(sim)
-        phone.shows("#sign-in", said)
-        shown = phone.page.inner_text("body").replace(sim, "")
-        assert re.findall(r"_|\b\d{6}\b|KNq|AllowedOrigins|undefined", shown) == []
-        for place in ("#actions > [data-main]", "#actions > :first-child"):
-            expect(phone.page.locator(place)).to_have_id(first)
-        # To move the button that was tapped would take the focus away.
-        expect(phone.page.locator("#submit:focus, #phone:focus")).to_have_count(1)
-
-    phone.answer(429, refusal("attempts_exhausted", "use_other_method"))
-    phone.page.get_by_role("button", name="重试").click()
-    phone.shows("#notice", "这个号码今天的核对次数已用完")
-    phone.number.fill(other(sim))
-    expect(phone.page.locator("#notice")).to_be_empty()
+# ---- an origin that was not reported
 
 
 def test_a_page_of_an_origin_that_was_not_reported_offers_sms_and_tells_its_developer_why(
@@ -210,63 +158,6 @@ def test_nobody_is_signed_in_but_by_the_back_end(phone: LoginPage, sim: str) -> 
 
     phone.page.click("#submit")
     phone.signed_in()
-
-
-def test_without_any_script_every_link_works(browser: Browser, stack: Stack) -> None:
-    page = browser.new_page(java_script_enabled=False)
-    page.goto(stack.page)
-    leads = page.locator("#terms a").evaluate_all("(links) => links.map(({ protocol }) => protocol)")
-    assert leads == ["https:"] * 3
-    page.click("#other")
-
-    expect(page.locator("#sms")).to_be_visible()
-    expect(page.locator("#sign-in")).to_be_hidden()
-    page.close()
-
-
-# ---- the number
-
-TYPED = {
-    "1x39": "139",
-    "1399": "139 9",
-    "13999994": "139 9999 4",
-    **dict.fromkeys(("139999944445", "8613999994444"), "139 9999 4444"),
-}
-PASTED = {
-    **dict.fromkeys(("+86 139-1234-5678", "8613912345678", "(+86)139.1234.5678"), "139 1234 5678"),
-    "１３９１２３４５６７８": "139 1234 5678",
-    "1391234": "139 1234",
-    # Cut to fit, these would be other people's numbers.
-    **{form: form for form in ("1795113912345678", "+1 415 555 2671", "139123456789", "tel:13912345678")},
-}
-
-
-def test_a_number_is_grouped_and_read_by_the_apis_rule_or_left_as_it_is(phone: LoginPage) -> None:
-    phone.agree()
-    keyboard = phone.page.keyboard
-    for write, forms in ((keyboard.type, TYPED), (keyboard.insert_text, PASTED)):
-        for text, shown in forms.items():
-            phone.number.fill("")
-            write(text)
-            expect(phone.number).to_have_value(shown)
-            if len(shown) != len("139 1234 5678"):
-                phone.page.click("#submit")
-                phone.shows("#phone-error", "请填写 11 位手机号")
-                expect(phone.number).to_be_focused()
-    assert phone.posted("/verify") == []
-
-
-def test_nothing_is_rearranged_while_an_input_method_composes(phone: LoginPage) -> None:
-    phone.show()
-    phone.number.focus()
-    session = phone.page.context.new_cdp_session(phone.page)
-    for text in ("1", "13", "139", "1399"):
-        caret = {"selectionStart": len(text), "selectionEnd": len(text)}
-        session.send("Input.imeSetComposition", {"text": text, **caret})
-        assert phone.number.input_value() == text
-    session.send("Input.insertText", {"text": "1399"})
-
-    expect(phone.number).to_have_value("139 9")
 
 
 # ---- for everybody
@@ -321,18 +212,6 @@ def test_every_state_is_for_everybody_and_fits_a_small_phone(
         targets = phone.page.locator("button:visible, .button:visible, .help, #consent:visible")
         sizes = targets.evaluate_all("(all) => all.flatMap((one) => [one.offsetWidth, one.offsetHeight])")
         assert min(sizes) >= 44, state
-
-
-def test_the_page_can_be_used_with_the_keyboard_alone(phone: LoginPage, sim: str) -> None:
-    phone.show()
-    phone.number.focus()
-    phone.page.keyboard.type(sim)
-    for key in ("Tab", "Tab", "Space"):
-        phone.page.keyboard.press(key)
-    phone.number.focus()
-    phone.page.keyboard.press("Enter")
-
-    phone.signed_in()
 
 
 # ---- the file

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import urllib3
+from urllib3.exceptions import ReadTimeoutError
 from websockets.sync.client import ClientConnection, connect
 
 from benchmarks.emulator import PartMissingError
@@ -25,8 +26,13 @@ from tests.support.parts import PARTS, command
 
 PACKAGES: Final = PARTS / "web" / "node_modules"
 MINIBROWSER: Final = next(Path("/usr").glob("lib/*/webkit2gtk-4.*/MiniBrowser"), None)
-# Key: WebDriver's code, the DevTools protocol's code of Windows.
-KEYS: Final = {"Backspace": ("\ue003", 8), "Delete": ("\ue017", 46), "Enter": ("\ue007", 13)}
+# Key: WebDriver's code; the DevTools protocol's code of Windows, and text.
+KEYS: Final = {
+    "Backspace": ("\ue003", 8, ""),
+    "Tab": ("\ue004", 9, ""),
+    "Enter": ("\ue007", 13, "\r"),
+    "Delete": ("\ue017", 46, ""),
+}
 _START: Final = 60  # seconds
 
 
@@ -55,6 +61,16 @@ class Driven(ABC):
         )
         self.click(int(x), int(y))
 
+    def compose(self, digit: str) -> None:
+        """Play the events of an input method: most drivers have none."""
+        self.run(
+            "void ((field, before) => { field.dispatchEvent(new CompositionEvent('compositionstart'));"
+            f" for (const text of ['u', 'u3', '{digit}']) {{"
+            " field.value = before + text; field.dispatchEvent(new InputEvent('input')); }"
+            " field.dispatchEvent(new CompositionEvent('compositionend'));"
+            " })(document.activeElement, document.activeElement.value)"
+        )
+
 
 # ---- WebDriver, as HTTP (WebKit)
 
@@ -67,8 +83,7 @@ def _pointer(x: int, y: int) -> dict[str, Any]:
 
 
 def _keyboard(name: str) -> dict[str, Any]:
-    value = KEYS[name][0] if name in KEYS else name
-    actions = [{"type": kind, "value": value} for kind in ("keyDown", "keyUp")]
+    actions = [{"type": kind, "value": KEYS.get(name, name)[0]} for kind in ("keyDown", "keyUp")]
     return {"type": "key", "id": "keys", "actions": actions}
 
 
@@ -76,13 +91,13 @@ class WebDriver(Driven):
     """A session of W3C WebDriver (https://www.w3.org/TR/webdriver2/)."""
 
     def __init__(self, address: str, capabilities: dict[str, Any]) -> None:
-        self._http = urllib3.PoolManager(timeout=_START, retries=urllib3.Retry(20, backoff_factor=0.1))
+        self._http = urllib3.PoolManager(retries=urllib3.Retry(20, backoff_factor=0.1))
         self._address = f"{address}/session"
         session = self._post("", {"capabilities": {"alwaysMatch": capabilities}})
         self._address += f"/{session['sessionId']}"
 
-    def _post(self, path: str, body: dict[str, Any]) -> Any:
-        answer = self._http.request("POST", self._address + path, json=body).json()["value"]
+    def _post(self, path: str, body: dict[str, Any], timeout: float = _START) -> Any:
+        answer = self._http.request("POST", self._address + path, json=body, timeout=timeout).json()["value"]
         assert not (isinstance(answer, dict) and "error" in answer), answer
         return answer
 
@@ -90,7 +105,11 @@ class WebDriver(Driven):
         self._post("/url", {"url": address})
 
     def evaluate(self, expression: str) -> str | None:
-        value: str | None = self._post("/execute/sync", {"script": f"return {expression}", "args": []})
+        script = {"script": f"return {expression}", "args": []}
+        try:
+            value: str | None = self._post("/execute/sync", script, timeout=10)
+        except ReadTimeoutError:  # a page that goes away takes its answer along
+            value = self._post("/execute/sync", script)
         return value
 
     def press(self, name: str) -> None:
@@ -98,6 +117,13 @@ class WebDriver(Driven):
 
     def click(self, x: int, y: int) -> None:
         self._post("/actions", {"actions": [_pointer(x, y)]})
+
+    def compose(self, digit: str) -> None:
+        """Use GTK's own input method: Control, Shift and U, then a character's number."""
+        held = [{"type": kind, "value": key} for kind in ("keyDown", "keyUp") for key in "\ue009\ue008u"]
+        self._post("/actions", {"actions": [{"type": "key", "id": "keys", "actions": held}]})
+        for key in f"3{digit} ":
+            self.press(key)
 
     def close(self) -> None:
         """End the session, and the browser with it."""
@@ -129,7 +155,8 @@ class BiDi(Socket):
     def __init__(self, socket: ClientConnection) -> None:
         super().__init__(socket)
         self.ask("session.new", capabilities={})
-        self._context = self.ask("browsingContext.getTree")["contexts"][0]["context"]
+        # A window of its own: in the first one, without a screen, nothing ever matches `:focus`.
+        self._context = self.ask("browsingContext.create", type="window")["context"]
 
     def open(self, address: str) -> None:
         self.ask("browsingContext.navigate", context=self._context, url=address, wait="complete")
@@ -165,8 +192,8 @@ class DevTools(Socket):
         return value
 
     def press(self, name: str) -> None:
-        key: dict[str, Any] = {"key": name}
-        key |= {"windowsVirtualKeyCode": KEYS[name][1]} if name in KEYS else {"text": name}
+        _, code, text = KEYS.get(name, ("", 0, name))
+        key = {"key": name, "windowsVirtualKeyCode": code, "text": text}
         self.ask("Input.dispatchKeyEvent", type="keyDown", **key)
         self.ask("Input.dispatchKeyEvent", type="keyUp", **key)
 

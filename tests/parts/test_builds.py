@@ -147,5 +147,7 @@ def test_the_example_refuses_and_signs_in(stack: Stack, tmp_path: Path, name: st
         engine.run("document.querySelector('#phone').setSelectionRange(11, 11)")
         engine.press("Backspace")
         engine.press(phone.sim[10])
+        before = engine.run("history.length")
         engine.tap("button")
         phone.until("location.pathname === '/home'")
+        assert engine.run("history.length") == before  # Back does not lead here
