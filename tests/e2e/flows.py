@@ -232,6 +232,7 @@ def wifi(phone: Phone) -> None:
     """On Wi-Fi the other way is on top; the field's own error comes and goes beside the notice."""
     phone.open("wifi")
     phone.shows("#notice", "您正在使用 Wi-Fi")
+    phone.until("document.querySelector('#actions > [data-main]:first-child').id === 'other'")
     phone.sign_in(phone.sim[:4])
     phone.shows("#phone-error", "请填写 11 位手机号")
     phone.type(phone.sim[4])
@@ -255,6 +256,11 @@ def back_from_sms(phone: Phone) -> None:
         phone.until("document.querySelector('#sign-in').offsetHeight > 0")
         assert not phone.is_seen("#sms")
         assert phone.engine.run("document.querySelector('#phone').value") == shown
+
+    phone.engine.open(f"{phone.stack.page}/?panel=off#sms")  # nothing to go back to
+    phone.until("document.querySelector('#sms').offsetHeight > 0")
+    phone.engine.tap("#back")
+    phone.until("document.querySelector('#sign-in').offsetHeight > 0")
 
 
 def samples(phone: Phone) -> None:
@@ -489,19 +495,8 @@ def large_fonts(phone: Phone) -> None:
 FLOWS: Final[dict[str, Callable[[Phone], None]]] = {
     flow.__name__: flow
     for flow in (
-        *(
-            match,
-            newer_sdk,
-            mismatch,
-            wifi,
-            back_from_sms,
-            samples,
-            bridge,
-            sdk_failure,
-            token_ageing,
-            stale_sdk,
-        ),
-        *(editing_at_every_caret, written, composing, keyboard, refusals, remount, back_from_the_settings),
-        *(outage, without_its_script, large_fonts),
+        *(match, newer_sdk, mismatch, wifi, back_from_sms, samples, bridge, sdk_failure),
+        *(token_ageing, stale_sdk, editing_at_every_caret, written, composing, keyboard),
+        *(refusals, remount, back_from_the_settings, outage, without_its_script, large_fonts),
     )
 }
