@@ -25,7 +25,7 @@ venv: .venv/demo  ## only .venv, for the operator's tools: .venv/bin/python -m t
 build: .venv-sam/done  ## check the template and build the bundle into .aws-sam; ARCHITECTURE=arm64 for arm64
 	@$(SAM) validate --lint
 	@$(SAM) build --parameter-overrides Architecture=$(or $(ARCHITECTURE),x86_64)
-	@echo "Next: sam deploy, without --guided, which would rewrite samconfig.toml."
+	@echo "Next: .venv-sam/bin/sam deploy, without --guided, which would rewrite samconfig.toml."
 
 ##@ To change it
 test: .venv/dev  ## all tests that need nothing but pip's packages and a Chromium

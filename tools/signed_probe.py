@@ -28,6 +28,9 @@ _ALL_RIGHT: Final = "120020"
 _SECONDS: Final = 35.0
 """An API's gateway answers within 30 seconds."""
 _LIMITS: Final = {"121011", Problem.ATTEMPTS_EXHAUSTED.code, Problem.TOO_MANY_REQUESTS.code}
+_UNANSWERED: Final = {
+    each.code for each in (Problem.PLATFORM_TIMEOUT, Problem.PLATFORM_UNREACHABLE, Problem.PLATFORM_ERROR)
+}
 
 
 def probe(examination: Examination) -> list[Finding]:
@@ -55,6 +58,8 @@ def _verify(examination: Examination) -> Finding:
         return fault("probe-verdict", code=code)
     if _LIMITS & {code, problem}:
         return warning("probe-limit", code=code or problem)
+    if problem in _UNANSWERED and not code:
+        return fault("probe-unanswered", code=problem)
     if code:
         return fault("probe-refused", code=code, said=meaning_of(code))
     return _refused(examination, "POST /verify", reply)
