@@ -150,11 +150,11 @@ def test_a_body_over_ten_megabytes_reaches_no_function(client: Client, functions
 
 @pytest.mark.parametrize(
     ("path", "named"),
-    [("'/verify/{id}'", "literal paths"), ("/verify\n            PayloadFormatVersion: '1.0'", "2.0 only")],
+    [("'/verify/{id}'", "literal paths"), ("/verify, PayloadFormatVersion: '1.0'", "2.0 only")],
 )
 def test_what_the_gateway_cannot_serve_is_refused_at_start(path: str, named: str) -> None:
     with pytest.raises(TemplateError, match=named):
-        read_api(TEMPLATE.replace("            Path: /verify", f"            Path: {path}"))
+        read_api(TEMPLATE.replace("Path: /verify", f"Path: {path}"))
 
 
 @pytest.mark.parametrize("origin", ["https://stranger.example", f"{PAGE}/", PAGE.upper()])
