@@ -15,7 +15,7 @@ from benchmarks.emulator import PartMissingError
 from tests.support.attacks import ATTACKS, REPLAYS
 from tests.support.parts import command, required
 from tests.support.receipt_secrets import HASH_KEY, part
-from tests.support.receipts import NONCE, NUMBER, Issuer, publishing_issuer, snippet
+from tests.support.receipts import NONCE, NUMBER, Issuer, snippet
 
 DRIVERS: Final = Path(__file__).parent / "receipts"
 JARS: Final = [
@@ -94,12 +94,6 @@ def running(language: str, issuer: str, folder: Path) -> Iterator[BackEnd]:
         assert process.stdin is not None
         assert process.stdout is not None
         yield BackEnd(process.stdin, process.stdout)
-
-
-@pytest.fixture(scope="module")
-def issuer() -> Iterator[Issuer]:
-    with publishing_issuer() as issuer:
-        yield issuer
 
 
 @pytest.fixture(scope="module")
