@@ -224,4 +224,4 @@ def _sheet(examination: Examination, output: Output) -> None:
     output.show("to-report")
     for field, values in lines.items():
         if values:
-            print(f"  {output.words(text(field))}:\n    {','.join(values)}")
+            print(f"  {output.words(text(field))}\n    {','.join(values)}")

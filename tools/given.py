@@ -28,10 +28,10 @@ class SecretKind(Enum):
 
 
 def read_file(path: Path) -> str:
-    """Read a text file, or standard input for `-`."""
+    """Read a text file, which may be in the UTF-16 of Windows PowerShell, or standard input for `-`."""
     try:
         data = sys.stdin.buffer.read() if path == _STANDARD_INPUT else path.read_bytes()
-        return data.decode()
+        return data.decode("utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8")
     except OSError as error:
         raise UseError("file-unreadable", file=name_of(path), reason=error.strerror) from None
     except UnicodeDecodeError:

@@ -8,12 +8,13 @@ usual accidents are undone one after the other until a loader takes it: they are
 
 import base64
 import hashlib
-import json
+import html
 import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Generic, NamedTuple, TypeVar
+from urllib.parse import unquote
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -46,7 +47,7 @@ _ARMOUR: Final = re.compile(r"-+ *(?:BEGIN|END) [A-Z0-9 ]*-*")
 class Examined(Generic[_K]):
     """What an examination gave: the key as the product reads it, and what is said of the text.
 
-    `meant` is the key that a refused text certainly stands for, where `keys put` may take it.
+    `meant` is the key that the text stands for, even where functions refuse it: `keys put` stores that.
     """
 
     key: _K | None
@@ -76,8 +77,8 @@ def examine_private(content: str, name: Name) -> Examined[RSAPrivateKey]:
     return _examine(content, name, _load_sound, "operator")
 
 
-def examine_public(content: str, name: Name, owner: str = "operator") -> Examined[RSAPublicKey]:
-    """Examine what should be a public key of the `operator`'s, the `platform`'s or the `business`'s."""
+def examine_public(content: str, name: Name, owner: str = "reported") -> Examined[RSAPublicKey]:
+    """Examine what should be a public key: the `reported` one, the `platform`'s or the `business`'s."""
     return _examine(content, name, load_public_key, owner)
 
 
@@ -96,7 +97,8 @@ def _examine(content: str, name: Name, load: Callable[[str], _K], owner: str) ->
     instead: _Named | None = None
     met: list[_Accident] = []
     plain = content
-    for accident in (None, *_ACCIDENTS):
+    wanted: str = "public" if load is load_public_key else "private"
+    for accident in (None, *_accidents(wanted)):
         undone = accident.undo(content) if accident else content
         if accident and undone == content:
             continue
@@ -105,10 +107,12 @@ def _examine(content: str, name: Name, load: Callable[[str], _K], owner: str) ->
         try:
             key = load(content)
         except KeyFormatError:
-            instead = _instead(content, "public" if load is load_public_key else "private")
+            instead = _instead(content, wanted)
         if key is not None or instead is not None:
             break
-    values: dict[str, Any] = {"name": name, "again": text(f"again-{owner}")}
+    values: dict[str, Any] = {"name": name, "again": text(f"again-{owner}"), "file": "FILE.pem"}
+    if "BEGIN" not in content:
+        values |= {"decode": text("decode-first"), "file": "FILE.der -inform DER"}
     if key is not None and not met:
         values["bits"] = key.key_size
         good = key.key_size >= SAFE_BITS
@@ -116,13 +120,15 @@ def _examine(content: str, name: Name, load: Callable[[str], _K], owner: str) ->
         return Examined(key, (size,), key)
     certain = key is not None or instead is not None
     wrong = [(each.code, values) for each in met if certain or not each.tentative]
-    if instead is not None:
-        at_home = load is load_public_key or instead[0] != "certificate"
+    if isinstance(key, RSAPrivateKey):
+        held = isinstance(name, Text) and name.key == "field-of"  # in a secret, which has a value
+        wrong[-1] = (wrong[-1][0], {**values, "put": text("put-mends", replace=" --replace" if held else "")})
+    elif instead is not None:
+        at_home = wanted == "public" or instead[0] != "certificate"
         wrong.append((instead[0] if at_home else "certificate-for-private", {**values, **instead[1]}))
     elif key is None:
         wrong.append((_damage(plain), values))
-    taken = all(each.taken for each in met)
-    return Examined(None, tuple(fault(code, **said) for code, said in wrong), key if taken else None)
+    return Examined(None, tuple(fault(code, **said) for code, said in wrong), key)
 
 
 def _damage(content: str) -> str:
@@ -130,6 +136,8 @@ def _damage(content: str) -> str:
     payload = "".join(_ARMOUR.sub("", content).split())
     if not re.fullmatch("[A-Za-z0-9+/=]+", payload):
         return "not-base64" if payload else "key-empty"
+    if "=" in payload.rstrip("="):
+        return "trailing"
     try:
         der = base64.b64decode(payload[: len(payload) // 4 * 4], validate=True)
     except ValueError:
@@ -153,15 +161,12 @@ _DER: Final[tuple[tuple[str, Callable[[bytes], Any]], ...]] = (
     ("public", serialization.load_der_public_key),
     ("private", lambda data: serialization.load_der_private_key(data, None)),
 )
-_PEM: Final[tuple[tuple[str, Callable[[bytes], Any]], ...]] = (
-    ("public", serialization.load_pem_public_key),
-    ("private", lambda data: serialization.load_pem_private_key(data, None)),
-)
 _BEGINNINGS: Final = (
     (r"-+BEGIN (?:NEW )?CERTIFICATE REQUEST", "certificate-request"),
     (r"-+BEGIN (?:TRUSTED |X509 )?CERTIFICATE", "certificate"),
     (r"-+BEGIN PKCS7", "pkcs7"),
-    (r"-+BEGIN ENCRYPTED PRIVATE KEY", "encrypted"),
+    (r"/u3\+7QAAAAI|zs7OzgAAAAI", "java-store"),
+    (r"-+BEGIN (?:ENCRYPTED PRIVATE KEY|[A-Z ]+-+\s+Proc-Type: 4,ENCRYPTED)", "encrypted"),
     (r"-+ ?BEGIN (?:OPENSSH|SSH2|PGP) |PuTTY-User-Key-File|(?:ssh|ecdsa|sk)-[a-z0-9@.-]+ AAAA", "foreign"),
     (r'\{[^{}]*"kty"\s*:', "foreign"),  # a JSON Web Key
 )
@@ -176,12 +181,12 @@ def _instead(content: str, wanted: str) -> _Named | None:
     for beginning, code in _BEGINNINGS:
         if re.match(beginning, content):
             return code, {}
-    is_pem = content.startswith("-----BEGIN ")
+    body = content.split("-----")[2] if re.match("-----BEGIN [A-Z0-9 ]+-----", content) else content
     try:
-        data = content.encode() if is_pem else base64.b64decode("".join(content.split()), validate=True)
+        data = base64.b64decode("".join(body.split()), validate=True)
     except ValueError:
         return None
-    for code, load in _PEM if is_pem else _DER:
+    for code, load in _DER:
         try:
             named = _named(code, load(data), wanted)
         except TypeError:
@@ -210,17 +215,15 @@ def _named(code: str, loaded: Any, wanted: str) -> _Named | None:
 
 
 def _without_quotes(content: str) -> str:
-    if content.startswith('"'):
-        with suppress(ValueError):
-            return str(json.loads(content))
-    return re.sub(r"""^\s*(['"`])(.+)\1\s*$""", r"\2", content, flags=re.DOTALL)
+    whole = re.sub(r"""(?:\\n)?(['"])\s*[.+,]?\s*\n\s*\1""", "\n", content)  # a text over lines of code
+    return re.sub(rf"^\s*b?{_QUOTE}+(?:[a-z]+\n)?(.+?){_QUOTE}*\s*$", r"\1", whole, flags=re.DOTALL)
 
 
-def _out_of_json(content: str) -> str:
-    with suppress(ValueError, AttributeError):
-        values = [each for each in json.loads(content).values() if isinstance(each, str)]
-        return max(values, key=len, default=content)
-    return content
+def _unnamed(content: str, wanted: str) -> str:
+    """Return what stands behind a name; of several, as the guide's sample prints a pair, the wanted half."""
+    named = re.split(_NAME, content, flags=re.MULTILINE)[1:]
+    keys = [_BEHIND.sub("", each) for each in named if each.startswith(("MI", "-----BEGIN"))]
+    return (max if wanted == "private" else min)(keys, key=len, default=content)
 
 
 def _out_of_base64(content: str) -> str:
@@ -256,35 +259,47 @@ def _without_stray_end(content: str) -> str:
     return content if bare == content or "BEGIN" in bare else _padded(bare)
 
 
-def _without(pattern: str, instead: str = "") -> Callable[[str], str]:
+def _replaced(pattern: str, instead: str | Callable[[re.Match[str]], str] = "") -> Callable[[str], str]:
     return lambda content: re.sub(pattern, instead, content)
 
 
 class _Accident(NamedTuple):
-    """An accident by its finding's code, and how it is undone.
-
-    A `tentative` one counts only if a loader then takes the text; `keys put` takes what a `taken` one leaves.
-    """
+    """An accident by its finding's code, and how it is undone; a `tentative` one counts if that helps."""
 
     code: str
     undo: Callable[[str], str]
     tentative: bool = False
-    taken: bool = False
 
 
-_INVISIBLE: Final = "[\u00a0\u00ad\u200b-\u200f\u2028\u2029\u2060\u3000\ufeff]"
-_LABEL: Final = r"""^\s*["']?[A-Za-z][A-Za-z _-]{1,40}["']?\s*[:=\uff1a\uff1d]\s*["']?(?=MI|-----BEGIN)"""
-_ACCIDENTS: Final = (
-    _Accident("invisible", _without(_INVISIBLE)),
-    _Accident("quotes", _without_quotes),
-    _Accident("nested-json", _out_of_json),
-    _Accident("named", _without(_LABEL), taken=True),
-    _Accident("rsa-key-value", _out_of_xml, taken=True),
-    _Accident("base64-twice", _out_of_base64),
-    _Accident("text-before-pem", _without(r"^[^-]*\S[^-]*(?=-----BEGIN )")),
-    _Accident("armour-broken", _without(_ARMOUR.pattern), tentative=True),
-    _Accident("url-safe-base64", lambda content: content.translate(str.maketrans("-_", "+/"))),
-    _Accident("stray-end", _without_stray_end, tentative=True),
-    _Accident("plus-lost", _without(r"(?<=\S) (?=\S)", "+"), tentative=True),
-    _Accident("padding", _padded, tentative=True),
+_INVISIBLE: Final = "[\0\u00a0\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2069\u3000\ufe00-\ufe0f\ufeff]"
+_QUOTE: Final = "[\"'`\u2018-\u201d\u300c-\u3011]"
+_NAME: Final = (
+    r"""(?:^|[,{;])[\s"'<{\\#*-]*[^\W\d][^\n"'\\:=>\uff1a\uff1d]{0,40}[\\"']*\s*[:=>\uff1a\uff1d]"""
+    r"""(?:\s*[\\"'`]*(?=MI|-----BEGIN)|[^\S\n]*(?=["']?\w))"""
 )
+"""A key's name before it, or that of another value behind it."""
+_BEHIND: Final = re.compile(r"</.*|[^A-Za-z0-9+/=-]+$", re.DOTALL)
+_HEX: Final = r"^\s*30(?:[\s:]*[0-9A-Fa-f]{2})+\s*$"
+_URL_SAFE: Final = str.maketrans("-_", "+/")
+
+
+def _accidents(wanted: str) -> tuple[_Accident, ...]:
+    """Return them in the order in which they are undone."""
+    return (
+        _Accident("invisible", _replaced(_INVISIBLE, " ")),
+        _Accident("rsa-key-value", _out_of_xml),
+        _Accident("named", lambda content: _unnamed(content, wanted)),
+        _Accident("quotes", _without_quotes),
+        _Accident("escaped", lambda content: html.unescape(unquote(content.replace(r"\u00", "%")))),
+        _Accident(
+            "hex",
+            _replaced(_HEX, lambda key: base64.b64encode(bytes.fromhex(key[0].replace(":", ""))).decode()),
+        ),
+        _Accident("base64-twice", _out_of_base64),
+        _Accident("text-before-pem", _replaced(r"^[^-]*[^\s-][^-]*(?=-----BEGIN )")),
+        _Accident("armour-broken", _replaced(_ARMOUR.pattern), tentative=True),
+        _Accident("url-safe-base64", _replaced(r"^\s*MI[\w=\s-]+$", lambda key: key[0].translate(_URL_SAFE))),
+        _Accident("stray-end", _without_stray_end, tentative=True),
+        _Accident("plus-lost", lambda content: content.strip("\r\n").replace(" ", "+"), tentative=True),
+        _Accident("padding", _padded, tentative=True),
+    )

@@ -121,7 +121,7 @@ def _examine_key(content: str, name: Name, kind: SecretKind) -> Keys:
 def examine_reported(content: str, name: Name) -> Keys:
     """Examine the public half as it was pasted into the open platform, which reads one form alone."""
     examined = examine_public(content, name)
-    key, findings = examined.key, examined.findings
+    key, findings = examined.meant, examined.findings
     if key is not None and content.strip() != bare_public(key):
         findings = (*findings, fault("reported-form", name=name, line=bare_public(key)))
     return Keys(reported=key, findings=findings)
@@ -144,7 +144,7 @@ def _wrong_text(content: str, name: Name, missing: str, kind: SecretKind) -> Fin
 def _app_key(app_key: str, name: Name, platform_key: RSAPublicKey | None) -> Finding:
     length, half = len(app_key), app_key[: len(app_key) // 2]
     room = None if platform_key is None else platform_key.key_size // 8 - _AROUND
-    if not app_key.isascii() or not app_key.isprintable() or " " in app_key:
+    if not re.fullmatch("[A-Za-z0-9_+/-]+=*", app_key):  # zsh's %, quotes, the name before it
         return fault("app-key-blanks", name=name)
     if room is not None and length > room:
         return fault("app-key-long", name=name, length=length, room=room)

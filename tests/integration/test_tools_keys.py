@@ -113,6 +113,7 @@ def test_what_the_platform_shows_is_stored_or_replaced(run: Run, secrets: Any, t
     ("command", "given", "said", "code"),
     [
         ("verification", f"{APP_KEY}\n{PRIVATE}\n", "is a private key", 1),
+        ("verification", f"{APP_KEY}%\n{PLATFORM_KEY}\n", "characters that no appKey has", 1),
         ("verification", f"{APP_KEY * 2}\n{PLATFORM_KEY}\nno\n", "pasted two times", 1),
         ("verification", f"\n{PLATFORM_KEY}\n", "nothing was entered", 2),
         ("verification", f"{APP_KEY}\n", "the input ended", 2),
@@ -130,7 +131,7 @@ def test_what_is_wrong_is_said_and_not_stored(
 
 @pytest.mark.parametrize(
     ("content", "file"),
-    [(f"privateKey:{PRIVATE}", "-"), (f"privateKey={PRIVATE}\n", "-"), (f"{PRIVATE}\n", None)],
+    [(f"publicKey:{PLATFORM_KEY}\nprivateKey:{PRIVATE}%\n", "-"), (f"{PRIVATE}\n", None)],
 )
 def test_a_private_key_made_elsewhere_is_stored_in_the_right_form(
     run: Run, secrets: Any, content: str, file: str | None
@@ -172,6 +173,7 @@ def test_files_are_checked_without_aws(run: Run, tmp_path: Path, monkeypatch: py
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     for name, encoding in (("key.pem", Encoding.PEM), ("key.der", Encoding.DER)):
         (tmp_path / name).write_bytes(desk.OWN.private_bytes(encoding, PrivateFormat.PKCS8, NoEncryption()))
+    (tmp_path / "powershell.txt").write_text(PRIVATE, encoding="utf-16")
     private = ("keys", "check", "--private")
 
     good = run(*private, tmp_path / "key.pem", "--public", "-", given=desk.PUBLIC)
@@ -180,6 +182,7 @@ def test_files_are_checked_without_aws(run: Run, tmp_path: Path, monkeypatch: py
     assert (good.code, swapped.code, run(*private, tmp_path / "none").code) == (0, 1, 2)
     assert "it is the other secret" in swapped.words
     assert "openssl base64 -A" in run(*private, tmp_path / "key.der").words
+    assert run(*private, tmp_path / "powershell.txt").code == 0
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from tests.support import operator as desk
 from tests.support.operator import APP_KEY, OWN, PRIVATE, PUBLIC, SIGNING_TEXT
 from tools.findings import Finding, Severity
 from tools.given import SecretKind
-from tools.key_text import Examined, bare_public, examine_private, examine_public, fingerprint
+from tools.key_text import Examined, _accidents, bare_public, examine_private, examine_public, fingerprint
 from tools.messages import Language
 from tools.secret_text import Keys, examine_reported, examine_secret
 
@@ -86,6 +86,10 @@ def changed(der: bytes, place: int) -> str:
     return bare(der[:place] + bytes([der[place] ^ 1]) + der[place + 1 :])
 
 
+NAMED: Final = (
+    *("app.private_key1 = {}", "export PRIVATE_KEY='{}'", "APP_ID=000340\nPRIVATE_KEY={}\nAPP_KEY=AA\n"),
+    *('String privateKey = "{}";', '"privateKey": "{}",', "私钥：{}", "<privateKey>{}</privateKey>"),
+)
 # The text, and the code of each thing that is wrong, in order: none where the functions accept it.
 # tests/unit/test_keys.py has all ways in which a key is written down.
 PRIVATE_FORMS: Final = {
@@ -117,22 +121,38 @@ PRIVATE_FORMS: Final = {
     "JSON's quotes": (json.dumps(PRIVATE), "quotes"),
     "a PEM as a JSON string": (json.dumps(PEM), "quotes"),
     "a shell's quotes": (f"'{PRIVATE}'", "quotes"),
-    "the guide's print-out": (f"privateKey:{PRIVATE}", "named"),
-    "a property": (f"private_key = {PRIVATE}", "named"),
-    "the secret's whole JSON": (SIGNING_TEXT, "nested-json"),
+    "quotes of print": (f"“{PRIVATE}”", "quotes"),
+    "a code fence": (f"```pem\n{PEM}```", "quotes"),
+    "lines of Java": (" +\n  ".join(f'"{line}\\n"' for line in PEM.splitlines()), "quotes"),
+    "the guide's print-out": (f"publicKey:{PUBLIC}\nprivateKey:{PRIVATE}%\n", "named"),
+    "YAML": (f"  - privateKey: {PEM}", "named"),
+    **{form: (form.format(PRIVATE), "named") for form in NAMED},
+    "the secret's whole JSON": (SIGNING_TEXT, "named"),
+    "JSON in JSON": (json.dumps(json.dumps({"appKey": APP_KEY, "privateKey": PRIVATE})), "named"),
+    "a public key by a name": (f"privateKey:{PUBLIC}", "named public-for-private"),
+    "encoded for an address": (PRIVATE.replace("+", "%2B").replace("/", "%2F"), "escaped"),
+    "encoded for a page": (PRIVATE.replace("+", "&#43;"), "escaped"),
+    "hexadecimal": (DER.hex(":"), "hex"),
     ".NET's XML": (xml(**ALL_NUMBERS), "rsa-key-value"),
     "Base64 in Base64": (bare(PRIVATE.encode()), "base64-twice"),
     "Bag Attributes before the PEM": (f"Bag Attributes\n    friendlyName: me\n{PEM}", "text-before-pem"),
     "URL-safe Base64": (base64.urlsafe_b64encode(DER).decode(), "url-safe-base64"),
     "no padding": (PRIVATE.rstrip("="), "padding"),
     "+ turned into a blank": (PRIVATE.replace("+", " "), "plus-lost"),
+    "+ turned into a blank in lines": (base64.encodebytes(DER).decode().replace("+", " "), "plus-lost"),
+    "a mark of direction": (f"{PRIVATE[:99]}\u202b{PRIVATE[99:]}", "invisible"),
+    "a no-break space": (PEM.replace(" ", "\u00a0"), "invisible"),
+    "six hyphens": (PEM.replace("-----", "------"), "armour-broken"),
     "a BEGIN line of four hyphens": (PEM[1:], "armour-broken"),
     "bare, cut off": (PRIVATE[:400], "truncated"),
     "PEM, cut off, with its END line": (PEM[:800] + "\n-----END PRIVATE KEY-----\n", "truncated"),
     "two keys, one behind the other": (bare(DER + DER), "trailing"),
+    "two texts, one behind the other": (bare(DER[:-1]) + PRIVATE, "trailing"),
     "a number changed": (changed(DER, len(DER) // 2), "changed"),
     "Base64 of words": (bare(b"this is not a key at all"), "not-a-key"),
-    "a word": ("secret!", "not-base64"),
+    "no first character": (PRIVATE[1:], "not-a-key"),
+    "Java's key store": (bare(bytes.fromhex("feedfeed0000000200000001")), "java-store"),
+    **{word: (word, "not-base64") for word in ("secret!", "/keys/private-key.pem", "${PRIVATE_KEY}")},
     **{f"{end} at the end": (PRIVATE + end, "stray-end") for end in ("%", ";", "。", "%\n")},
     "＝ in place of =": (PRIVATE.rstrip("=") + "＝", "stray-end"),
 }
@@ -146,10 +166,11 @@ PUBLIC_FORMS: Final = {
     "OpenSSH's public line": (OPENSSH_PUBLIC, "foreign"),
     "JSON's quotes": (json.dumps(PUBLIC), "quotes"),
     ".NET's XML": (xml(**PUBLIC_NUMBERS), "rsa-key-value"),
-    "a name": (f"publicKey:{PUBLIC}", "named"),
+    "the guide's print-out": (f"publicKey:{PUBLIC}\nprivateKey:{PRIVATE}%\n", "named"),
     "cut off": (PUBLIC[:200], "truncated"),
     "a stray character": (f"{PUBLIC}%", "stray-end"),
 }
+MENDED: Final = {accident.code for accident in _accidents("private")}
 CASES: Final = {
     f"{load.__name__}: {name}": (examine, load, *case)
     for examine, load, forms in (
@@ -195,7 +216,7 @@ def test_a_key_is_told_what_it_is_as_the_functions_and_local_up_take_it_and_none
 
     assert faults(examined.findings) == wrong.split()
     assert (examined.key is not None) == (not wrong)
-    assert (examined.meant is not None) == (wrong in {"", "named", "rsa-key-value"})  # what `keys put` takes
+    assert (examined.meant is not None) == ({*wrong.split()} <= MENDED)  # what `keys put` takes
     if wrong != "changed":  # such a key may still sign
         assert accepts(load, content) == (not wrong)
         assert accepts(local_up(load, tmp_path / "secrets.json"), content) == (not wrong)
@@ -224,6 +245,7 @@ SIGNING: Final[dict[str, tuple[str, str, str]]] = {
     "good": (SIGNING_TEXT, "key-readable", ""),
     "after a byte order mark": ("\ufeff" + SIGNING_TEXT, "key-readable", ""),
     "more fields": (json.dumps({"privateKey": PRIVATE, "note": "x"}), "key-readable", ""),
+    "a name": (json.dumps({"privateKey": f"key:{PRIVATE}"}), "named", "FILE --replace`"),
     "another field": (json.dumps({"key": PRIVATE}), "field-missing", "put signing"),
     "misspelt": (json.dumps({"private_key": PRIVATE}), "field-missing", "spelled otherwise"),
     "a key alone": (PRIVATE, "not-json", "with the key in a field"),
@@ -233,7 +255,10 @@ SIGNING: Final[dict[str, tuple[str, str, str]]] = {
 }
 OTHERS: Final[dict[str, tuple[str, str, str]]] = {
     "good": (desk.VERIFICATION_TEXT, "key-readable app-key", ""),
-    "a blank inside": (verification(appKey="AA03 E6C6"), "key-readable app-key-blanks", ""),
+    **{
+        f"appKey as {form}": (verification(appKey=form.format(APP_KEY)), "key-readable app-key-blanks", "")
+        for form in ("AA03 {}", "{}%", "{};", "“{}”", "appKey:{}", "appKey={}")
+    },
     "an appId": (verification(appKey="300011112222"), "key-readable app-key-app-id", "form of an appId"),
     "pasted twice": (verification(appKey=APP_KEY * 2), "key-readable app-key-twice", "same text twice"),
     "too long for a block": (verification(appKey="A" * 218), "key-readable app-key-long", "only 217 fit"),
@@ -253,6 +278,8 @@ REPORTED: Final[dict[str, tuple[str, str, str]]] = {  # one line without armour
     "a line break at the end": (PUBLIC + "\n", "key-readable", ""),
     "PEM": (PUBLIC_PEM, "key-readable reported-form", PUBLIC),
     "PKCS#1": (PUBLIC_PKCS1, "key-readable reported-form", PUBLIC),
+    "a name": (f"publicKey:{PUBLIC}", "named reported-form", PUBLIC),
+    "cut off": (PUBLIC[:200], "truncated", "tools doctor` prints it too"),
 }
 
 
