@@ -7,6 +7,7 @@ is told and what becomes of an attempt is those modules' to say.
 
 import argparse
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Final
@@ -41,7 +42,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 def explain(code: str, output: Output) -> Iterator[str]:
     """Explain a return code, a refusal, an HTTP status, or what else is reported."""
-    code = code.lower()
+    code = _plain(code)
     refusals = [problem for problem in Problem if code in {problem.code, str(problem.status.value)}]
     if _RETURN_CODE.fullmatch(code) and (code in CODES or not refusals):
         yield from _return_code(code, output)
@@ -57,6 +58,13 @@ def explain(code: str, output: Output) -> Iterator[str]:
         yield from _lines(problem.code, output, {"codes": ", ".join(codes), "told": _told(problem, "")})
 
 
+def _plain(code: str) -> str:
+    """Take a code out of what was copied with it: `resultCode=103111`, wide digits, `Token-Rejected`."""
+    code = re.sub(r"[\s-]+", "_", unicodedata.normalize("NFKC", code)).lower()
+    number = re.fullmatch(r"[^0-9]*(?<![a-z])([0-9]{3,6})(?![a-z])[^0-9]*", code)
+    return number[1] if number else code
+
+
 def _return_code(code: str, output: Output) -> Iterator[str]:
     known = look_up(code)
     in_table = known.description != _UNKNOWN
@@ -64,7 +72,7 @@ def _return_code(code: str, output: Output) -> Iterator[str]:
     told = _told(known.problem, code)
     billed = {None: "yes", Problem.PLATFORM_ERROR: "perhaps"}.get(known.problem, "no")
     said = {
-        "source": text(source, near=_near(code)),
+        "source": text(source, near="" if re.fullmatch("[0-9]{6}", code) else _near(code)),
         "attempt": text(f"attempt-{known.ending.replace(' ', '-')}" if known.problem else "attempt-spent"),
         "billed": text(f"billed-{billed}"),
         "told": text("told-by-sdk", told=told) if code in _SDK else told,

@@ -195,6 +195,19 @@ def test_a_code_that_no_table_has_is_told_as_it_is_treated(code: str, run: Run) 
     assert f"502 code=platform_error action=retry resultCode={code}" in shown.words
     assert ("not this product's own documentation" in shown.words) == (code in SIBLINGS)
     assert ("no table" in shown.words) == (code not in SIBLINGS)
+    assert "Did you mean" not in shown.words  # nothing is like a whole code, or like 0
+
+
+@pytest.mark.parametrize(
+    ("copied", "code"),
+    [
+        ("resultCode=103111", "103111"),
+        ("错误码１３００１８：", "130018"),
+        ("Token-Rejected", "token_rejected"),
+    ],
+)
+def test_a_code_is_taken_out_of_what_was_copied_with_it(copied: str, code: str, run: Run) -> None:
+    assert run("explain", copied).out == run("explain", code).out != ""
 
 
 @pytest.mark.parametrize(("code", "near"), [("13018", "130018"), ("presign_reject", "presign_rejected")])
