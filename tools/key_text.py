@@ -216,7 +216,7 @@ def _named(code: str, loaded: Any, wanted: str) -> _Named | None:
 
 def _without_quotes(content: str) -> str:
     whole = re.sub(r"""(?:\\n)?(['"])\s*[.+,]?\s*\n\s*\1""", "\n", content)  # a text over lines of code
-    return re.sub(rf"^\s*b?{_QUOTE}+(?:[a-z]+\n)?(.+?){_QUOTE}*\s*$", r"\1", whole, flags=re.DOTALL)
+    return re.sub(rf"(?s)^\s*b?{_QUOTE}+(?:[a-z]*\n)?{_QUOTE}*(.+?)[^A-Za-z0-9+/=-]*$", r"\1", whole)
 
 
 def _unnamed(content: str, wanted: str) -> str:
@@ -255,7 +255,7 @@ def _padded(content: str) -> str:
 
 
 def _without_stray_end(content: str) -> str:
-    bare = re.sub(r"[^A-Za-z0-9+/=\s]+\s*$", "", content)
+    bare = re.sub(r"[^A-Za-z0-9+/=\s][^A-Za-z0-9+/=]*$", "", content)
     return content if bare == content or "BEGIN" in bare else _padded(bare)
 
 
@@ -275,12 +275,12 @@ _INVISIBLE: Final = "[\0\u00a0\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2069\u300
 _QUOTE: Final = "[\"'`\u2018-\u201d\u300c-\u3011]"
 _NAME: Final = (
     r"""(?:^|[,{;])[\s"'<{\\#*-]*[^\W\d][^\n"'\\:=>\uff1a\uff1d]{0,40}[\\"']*\s*[:=>\uff1a\uff1d]"""
-    r"""(?:\s*[\\"'`]*(?=MI|-----BEGIN)|[^\S\n]*(?=["']?\w))"""
+    r"""(?:[\s\\"'`]*(?=MI|-----BEGIN)|[^\S\n]*(?=["']?\w))"""
 )
 """A key's name before it, or that of another value behind it."""
 _BEHIND: Final = re.compile(r"</.*|[^A-Za-z0-9+/=-]+$", re.DOTALL)
 _HEX: Final = r"^\s*30(?:[\s:]*[0-9A-Fa-f]{2})+\s*$"
-_URL_SAFE: Final = str.maketrans("-_", "+/")
+_PLAIN: Final = str.maketrans("-_", "+/")
 
 
 def _accidents(wanted: str) -> tuple[_Accident, ...]:
@@ -298,8 +298,8 @@ def _accidents(wanted: str) -> tuple[_Accident, ...]:
         _Accident("base64-twice", _out_of_base64),
         _Accident("text-before-pem", _replaced(r"^[^-]*[^\s-][^-]*(?=-----BEGIN )")),
         _Accident("armour-broken", _replaced(_ARMOUR.pattern), tentative=True),
-        _Accident("url-safe-base64", _replaced(r"^\s*MI[\w=\s-]+$", lambda key: key[0].translate(_URL_SAFE))),
+        _Accident("url-safe-base64", _replaced(r"^\s*MI[\w=\s-]+\W*$", lambda key: key[0].translate(_PLAIN))),
         _Accident("stray-end", _without_stray_end, tentative=True),
-        _Accident("plus-lost", lambda content: content.strip("\r\n").replace(" ", "+"), tentative=True),
+        _Accident("plus-lost", lambda key: key.lstrip().rstrip("\r\n").replace(" ", "+"), tentative=True),
         _Accident("padding", _padded, tentative=True),
     )

@@ -137,6 +137,7 @@ PRIVATE_FORMS: Final = {
     "Base64 in Base64": (bare(PRIVATE.encode()), "base64-twice"),
     "Bag Attributes before the PEM": (f"Bag Attributes\n    friendlyName: me\n{PEM}", "text-before-pem"),
     "URL-safe Base64": (base64.urlsafe_b64encode(DER).decode(), "url-safe-base64"),
+    "URL-safe Base64 and %": (base64.urlsafe_b64encode(DER).decode() + "%", "url-safe-base64 stray-end"),
     "no padding": (PRIVATE.rstrip("="), "padding"),
     "+ turned into a blank": (PRIVATE.replace("+", " "), "plus-lost"),
     "+ turned into a blank in lines": (base64.encodebytes(DER).decode().replace("+", " "), "plus-lost"),
@@ -153,7 +154,7 @@ PRIVATE_FORMS: Final = {
     "no first character": (PRIVATE[1:], "not-a-key"),
     "Java's key store": (bare(bytes.fromhex("feedfeed0000000200000001")), "java-store"),
     **{word: (word, "not-base64") for word in ("secret!", "/keys/private-key.pem", "${PRIVATE_KEY}")},
-    **{f"{end} at the end": (PRIVATE + end, "stray-end") for end in ("%", ";", "。", "%\n")},
+    **{f"{end} at the end": (PRIVATE + end, "stray-end") for end in ("%", ";", "。", "%\n", "\n请保管")},
     "＝ in place of =": (PRIVATE.rstrip("=") + "＝", "stray-end"),
 }
 PUBLIC_FORMS: Final = {
