@@ -9,12 +9,12 @@ An attempt is reserved before the platform is called and settled after it, with 
        `-- a crash from here on leaves a flight that has lapsed: unjudged, as soon as somebody needs its place
 
 One item per owner and day has all of it, so that each step is one conditional update. It has a bounded size,
-whatever strangers send: what was given back leaves a count and a few characters for each of so many lanes,
-into which networks fall by their hashes. `attempts` is the set
-of what is spent or in flight, and never larger than the limit, under any concurrency. What one network may
-take of it is bounded: one attempt in flight, a share of the mismatches, a share of the attempts without a
-verdict. So a stranger in one network can neither fill it nor read from an answer how full it is. The day is
-part of the key, and that is what resets the budget; the table's time to live only cleans up.
+whatever strangers send: what was given back leaves a count and a time for each of so many lanes, into which
+networks fall by their hashes. `attempts` is the set of what is spent or in flight, and never larger than the
+limit, under any concurrency. What one network may take of it is bounded: one attempt in flight, a share of
+the mismatches, a share of the attempts without a verdict. So a stranger in one network can neither fill it
+nor read from an answer how full it is. The day is part of the key, and that is what resets the budget; the
+table's time to live only cleans up.
 
 The owner is the number, or one of the number's known devices (`verify.devices`), whose budget nobody else
 draws on.
@@ -24,6 +24,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
@@ -46,7 +47,9 @@ FREE_REJECTIONS: Final = 2
 _WAITING_SECONDS: Final = 1.0
 """How long a place is kept for a network that waits for one."""
 _LANE_DIGITS: Final = 3
-"""Hexadecimal digits of a network's hash that name its lane; 4096 lanes take 180 KB of an item's 400."""
+"""Hexadecimal digits of a network's hash that name its lane; 4096 lanes take 160 KB of an item's 400."""
+_CLEARED_AT_ONCE: Final = 50
+"""Flights that one expression, which has 4 KB at most, takes."""
 _KEPT_FOR: Final = timedelta(days=2)
 
 
@@ -100,8 +103,8 @@ class Reservation:
         How many more the caller's network has this day.
     mismatches_left
         How many more of these may be mismatches.
-    rejections
-        How many attempts of the network's lane ended without a verdict this day.
+    lapses_at
+        When it is no longer in flight, aware.
     """
 
     day_key: str
@@ -109,7 +112,7 @@ class Reservation:
     caller: Caller
     attempts_left: int
     mismatches_left: int
-    rejections: int
+    lapses_at: datetime
 
 
 class AttemptBudget:
@@ -177,10 +180,12 @@ class AttemptBudget:
             caller,
             attempts_left=max(self._limit - _size(item, names["#spent"]) - 1, 0),
             mismatches_left=max(self._share - mismatches - 1, 0),
-            rejections=_number(item, names["#rejections"]),
+            lapses_at=now + timedelta(seconds=FLIGHT_SECONDS),
         )
 
-    def settle(self, reservation: Reservation, ending: Ending, outcome: Mapping[str, Any] | None) -> None:
+    def settle(
+        self, reservation: Reservation, ending: Ending, outcome: Mapping[str, Any] | None, now: datetime
+    ) -> None:
         """Settle a reserved attempt and keep its outcome; once, however often it is called.
 
         Parameters
@@ -191,6 +196,8 @@ class AttemptBudget:
             How the attempt ended.
         outcome
             What is returned when the token comes again; None where there is none, or none is kept here.
+        now
+            The present instant, aware.
         """
         add: list[str] = []
         delete: list[str] = []
@@ -206,15 +213,17 @@ class AttemptBudget:
         values: dict[str, Any] = {":attempt": {"SS": [reservation.attempt_id]}}
         sets = []
         if ending is Ending.GIVEN_BACK:
-            sets.append("#last = :last")
-            values[":last"] = {"S": _tail(reservation.attempt_id)}
+            sets.append("#given_back = :now")
+            values[":now"] = {"N": _milliseconds(now)}
         if delete:
-            sets.append("#rejections = :rejections")
-            values[":rejections"] = {"N": str(reservation.rejections + 1)}
+            add.append("#rejections :one")
+            values[":one"] = {"N": "1"}
         if outcome is not None:
             sets.append("#outcome = :outcome")
             values[":outcome"] = {"S": json.dumps(outcome, ensure_ascii=False)}
-        clauses = {"ADD": add, "DELETE": delete, "SET": sets, "REMOVE": ["#flight", "#slot"]}
+        # A place that has lapsed may be the next attempt's by now.
+        remove = ["#flight", "#slot"] if now < reservation.lapses_at else ["#flight"]
+        clauses = {"ADD": add, "DELETE": delete, "SET": sets, "REMOVE": remove}
         expression = " ".join(f"{verb} {', '.join(parts)}" for verb, parts in clauses.items() if parts)
         names = _names(reservation.attempt_id, reservation.caller)
         try:
@@ -260,7 +269,9 @@ class AttemptBudget:
         # True when the response to this very reservation was lost and botocore sends it again.
         reserved_already = "contains(attempts, :attempt_id)"
         # Such a sending may come late; once the attempt is settled, it must not fly again.
-        not_settled = "attribute_not_exists(#outcome) AND (attribute_not_exists(#last) OR #last <> :last)"
+        not_settled = (
+            "attribute_not_exists(#outcome) AND (attribute_not_exists(#given_back) OR #given_back <= :now)"
+        )
 
         names = _names(attempt_id, caller)
         free = f"{below_the_limit} AND {network_is_free} AND {nobody_waits} AND {within_bounds}"
@@ -278,7 +289,6 @@ class AttemptBudget:
                 ExpressionAttributeValues={
                     ":attempt": {"SS": [attempt_id]},
                     ":attempt_id": {"S": attempt_id},
-                    ":last": {"S": _tail(attempt_id)},
                     ":limit": {"N": str(self._limit)},
                     **{f":bound{bound}": {"N": str(bound)} for bound in self._bounds.values()},
                     ":now": {"N": _milliseconds(now)},
@@ -297,6 +307,7 @@ class AttemptBudget:
 
     def _clear(self, key: str, lapsed: Mapping[str, int]) -> None:
         """Count attempts whose function died as unjudged, unless somebody else has done so."""
+        lapsed = dict(islice(lapsed.items(), _CLEARED_AT_ONCE))
         names = {f"#flight{index}": f"flight {attempt_id}" for index, attempt_id in enumerate(lapsed)}
         try:
             self._client.update_item(
@@ -386,15 +397,10 @@ def _names(attempt_id: str, caller: Caller) -> dict[str, str]:
         "#spent": f"spent by {caller.network}",
         "#unjudged": f"unjudged by {caller.network}",
         "#rejections": f"rejections of {lane}",
-        "#last": f"last {lane}",
+        "#given_back": f"given back by {lane}",
         "#network_mismatches": f"mismatches of {caller.network}",
         "#sim_mismatches": f"mismatches with {caller.fingerprint}",
     }
-
-
-def _tail(attempt_id: str) -> str:
-    """Return enough of an attempt's identifier to recognise it by."""
-    return attempt_id[-12:]
 
 
 def _flights(item: Mapping[str, Any], now: datetime, *, lapsed: bool) -> dict[str, int]:

@@ -91,8 +91,9 @@ class Tokens:
         nobody_holds_it = "attribute_not_exists(id)"
         # Time to live deletes late, so the expiry is checked here.
         no_longer_held = "expiration <= :now"
-        # True when the response to this very claim was lost and botocore sends it again.
-        claimed_already = "attempt = :attempt"
+        # True when the response to this very claim was lost and botocore sends it again; one that comes late
+        # must not wipe the outcome.
+        claimed_already = "(attempt = :attempt AND attribute_not_exists(outcome))"
         try:
             self._client.put_item(
                 TableName=self._table_name,

@@ -4,8 +4,8 @@ What becomes of a token that the platform may have seen is its outcome, kept and
 it cannot have seen has none: the attempt is given back and the token may be sent again.
 
 The whole has one budget of time, below a page's patience. Each AWS call and the exchange have bounds of
-their own, and the exchange gets what is left: where that is too little, nothing is reserved, and the page
-may try again at once.
+their own, and the exchange gets what is left: where that is too little, nothing is sent, and the page may
+try again at once.
 """
 
 import re
@@ -359,13 +359,14 @@ class Verifier:
         self, attempt: _Attempt, reservation: Reservation, ending: Ending, outcome: Outcome | None
     ) -> None:
         try:
+            now = self._now()
             record = None if outcome is None else outcome.to_record()
             if ending is Ending.GIVEN_BACK:
-                self._attempts.settle(reservation, ending, None)
+                self._attempts.settle(reservation, ending, None, now)
                 if record is not None:
                     self._tokens.keep(attempt.claim, record)
             else:
-                self._attempts.settle(reservation, ending, record)
+                self._attempts.settle(reservation, ending, record, now)
         except Exception as error:  # noqa: BLE001 - the answer counts; the flight lapses by itself
             count(Metric.ATTEMPT_NOT_SETTLED)
             logger.warning(

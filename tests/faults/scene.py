@@ -214,7 +214,9 @@ def _again(stage: Scene, phone: ScenePhone, ticket: Ticket, first: Sent, duplica
     if duplicate is not None:
         attempt = stage.attempt(phone.sim)
         stage.aws.repeat(duplicate)
-        assert (stage.send(phone, ticket).calls, stage.attempt(phone.sim)) == (0, attempt)
+        third = stage.send(phone, ticket)
+        assert (third.reply.status, third.calls) == (second.reply.status, 0)
+        assert stage.attempt(phone.sim) == attempt
     if second.reply.json.get("code") == "in_progress":
         assert (second.reply.status, second.reply.json["action"]) == (409, "wait")
         assert second.reply.headers["Retry-After"] == "1"

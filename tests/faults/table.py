@@ -4,7 +4,7 @@
 local stack and compares every column.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 from typing import Any, Final
 
@@ -175,6 +175,9 @@ _ANSWER: Final = Part(
     ),
 )
 
+_NO_TOKEN: Final = _code(
+    "120020", "INFO", "422 token_rejected retry", Attempt.GIVEN_BACK, "PageCode TokenRejected"
+)
 _REJECTED: Final = ("502 platform_rejected use_other_method", Attempt.GIVEN_BACK)
 _ERROR: Final = ("ERROR", "502 platform_error retry", Attempt.UNJUDGED, "PlatformCode PlatformError")
 _OPERATORS: Final = ("103605", "130010", "130016", "130018", "130032", "110022", "110023", "110025")
@@ -186,7 +189,7 @@ _CODES: Final = Part(
     (
         _code("000", "INFO", "200 {} login", Attempt.SPENT, "NumberVerified"),
         _code("001", "INFO", "200 {} refuse", Attempt.SPENT, "NumberRefused"),
-        _code("120020", "INFO", "422 token_rejected retry", Attempt.GIVEN_BACK, "PageCode TokenRejected"),
+        _NO_TOKEN,
         _code(
             *("121011", "INFO", "429 attempts_exhausted use_other_method", Attempt.UNJUDGED),
             "UserCode PlatformLimitReached AttemptsExhausted",
@@ -221,13 +224,22 @@ _HELD: Final[dict[str, Any]] = {"again": Again.HELD, "metrics": "AttemptNotSettl
 _DYNAMODB: Final = Part(
     "DynamoDB",
     "Each call is tried twice. Without a claim or a reservation nothing is sent; after the platform's answer,"
-    " the answer counts. A call that arrives once more when all is over changes nothing but an hour's count.",
+    " the answer counts. A call that arrives once more when all is over changes nothing but an hour's count;"
+    " a claim that does so after its release holds the token for five minutes.",
     (
         *(
             Row(f"{step}: the answer lost once", Cause(aws=_fault(step, Failure.LOST, 1)), _verified())
             for step in _WRITES
         ),
         *(Row(f"{step}: once more when all is over", Cause(duplicate=step), _verified()) for step in _WRITES),
+        *(
+            Row(
+                f"return code 120020, and {step} once more",
+                replace(_NO_TOKEN.cause, duplicate=step),
+                _NO_TOKEN.effect,
+            )
+            for step in _WRITES
+        ),
         Row(
             f"{Step.RESERVATION} down, and {Step.RELEASE} once more when the token is claimed again",
             Cause(aws=_fault(Step.RESERVATION, Failure.DOWN), duplicate=Step.RELEASE),

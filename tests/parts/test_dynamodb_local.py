@@ -108,8 +108,8 @@ def test_while_attempts_come_and_go_never_more_than_the_limit_are_held(
                 held.add(reservation.attempt_id)
                 most.append(len(held))
             held.remove(reservation.attempt_id)
-            budget.settle(reservation, Ending.GIVEN_BACK, None)
-            budget.settle(reservation, Ending.GIVEN_BACK, None)  # repeated, as when a response was lost
+            budget.settle(reservation, Ending.GIVEN_BACK, None, NOON)
+            budget.settle(reservation, Ending.GIVEN_BACK, None, NOON)  # repeated, as when a response was lost
         return granted
 
     granted = sum(at_once(come_and_go))

@@ -45,7 +45,7 @@ class Day:
 
     def attempt(self, ending: Ending, caller: Caller = OWNER, outcome: Any = None) -> Reservation:
         reservation = self.reserve(caller)
-        self.budget.settle(reservation, ending, outcome)
+        self.budget.settle(reservation, ending, outcome, self.now)
         return reservation
 
     def item(self) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def test_an_ending_counts_once_however_often_it_is_written(
     reservation = day.reserve()
 
     for _ in range(2):
-        day.budget.settle(reservation, ending, {"result_code": "号"})
+        day.budget.settle(reservation, ending, {"result_code": "号"}, day.now)
 
     item = day.item()
     sizes = {name: len(item.get(name, {}).get("SS", ())) for name in ("attempts", "unjudged")}
@@ -125,8 +125,12 @@ def test_a_reservation_that_is_sent_twice_counts_once(table: "DynamoDBClient") -
 
 @pytest.mark.parametrize("ending", Ending)
 def test_a_reservation_that_arrives_once_more_does_not_fly_again(day: Day, ending: Ending) -> None:
-    reservation = day.attempt(ending, outcome={})
-    settled = day.item()
+    reserved, reservation = day.now, day.reserve()
+    day.now += timedelta(milliseconds=1)
+    day.budget.settle(reservation, ending, {}, day.now)
+    for _ in range(2):
+        day.attempt(Ending.GIVEN_BACK)
+    settled, day.now = day.item(), reserved
 
     with pytest.raises(AttemptsInFlightError):
         day.reserve(attempt_id=reservation.attempt_id)
@@ -135,11 +139,37 @@ def test_a_reservation_that_arrives_once_more_does_not_fly_again(day: Day, endin
     assert "slot owner's network" not in day.item()
 
 
+def test_a_settlement_after_its_place_has_lapsed_leaves_the_next_attempt_its_place(day: Day) -> None:
+    late = day.reserve()
+    day.now += timedelta(seconds=FLIGHT_SECONDS)
+    day.reserve()
+
+    day.budget.settle(late, Ending.MATCH, {}, day.now)
+
+    with pytest.raises(AttemptsInFlightError):
+        day.reserve()
+    assert len(day.item()["attempts"]["SS"]) == 2
+
+
+def test_flights_that_lapsed_by_the_hundred_make_place_in_as_many_calls_as_it_takes(
+    table: "DynamoDBClient",
+) -> None:
+    day = Day(table, 60)
+    for index in range(60):
+        day.reserve(Caller(f"network {index}", "sim"))
+    day.now += timedelta(seconds=FLIGHT_SECONDS)
+
+    with pytest.raises(AttemptsExhaustedError):
+        day.reserve()
+
+    assert [len(day.item()[name]["SS"]) for name in ("attempts", "unjudged")] == [10, 50]
+
+
 def test_a_settlement_that_arrives_once_more_leaves_the_next_attempt_its_place(day: Day) -> None:
     first = day.attempt(Ending.GIVEN_BACK)
     day.reserve()
 
-    day.budget.settle(first, Ending.GIVEN_BACK, None)
+    day.budget.settle(first, Ending.GIVEN_BACK, None, day.now)
 
     with pytest.raises(AttemptsInFlightError):
         day.reserve()
@@ -177,12 +207,12 @@ def test_the_place_that_somebody_waits_for_is_kept_for_a_second_from_whom_reject
         day.reserve(OWNER)
     assert refusal.value.worth_waiting
 
-    day.budget.settle(flight, Ending.GIVEN_BACK, None)
+    day.budget.settle(flight, Ending.GIVEN_BACK, None, day.now)
 
     with pytest.raises(AttemptsInFlightError) as refusal:
         day.reserve(STRANGER)
     assert not refusal.value.worth_waiting
-    day.budget.settle(day.reserve(OWNER), Ending.GIVEN_BACK, None)
+    day.budget.settle(day.reserve(OWNER), Ending.GIVEN_BACK, None, day.now)
     day.now += timedelta(seconds=1)
     day.reserve(STRANGER)
 
