@@ -60,6 +60,7 @@ WAYS: Final[dict[str, tuple[Encoding, Callable[[str], str]]]] = {
     r"PEM with \r": (PEM, lambda text: text.replace("\n", r"\r")),
     r"PEM with \\n": (PEM, lambda text: text.replace("\n", r"\\n")),
     r"bare Base64 with PHP's \/": (DER, lambda text: text.replace("/", r"\/")),
+    r"bare Base64 with \\\/": (DER, lambda text: text.replace("/", r"\\\/")),
 }
 
 
@@ -109,6 +110,7 @@ NO_PRIVATE_KEY: Final = {
     "armour around nothing": (f"-----BEGIN {ARMOUR}\n-----END {ARMOUR}", "not an RSA private key"),
     "half a surrogate pair": (written(KEY, PKCS8).replace("M", "\ud800"), "not an RSA private key"),
     "nothing": (" \n", "not an RSA private key"),
+    "two private keys": (written(KEY, PKCS8) + written(CURVE, PKCS8), "more than one key"),
 }
 NO_PUBLIC_KEY: Final = {
     "a private key": (written(KEY, PKCS8), "this is a private key"),
@@ -116,6 +118,8 @@ NO_PUBLIC_KEY: Final = {
     "a PKCS#1 private key in Base64": (written(KEY, PRIVATE[1], DER), "this is a private key"),
     "a certificate": (_pem("certificate.pem"), "this is a certificate; the public key alone is wanted"),
     "another kind": (written(EDWARDS, SPKI), "the public key is not an RSA key"),
+    "a pair": (written(KEY, SPKI) + written(KEY, PKCS8), "this is a private key"),
+    "two public keys": (written(KEY, SPKI) + written(SMALL, SPKI), "more than one key"),
     "Base64 cut off": (written(KEY, SPKI, DER)[:200], "not an RSA public key"),
     "512 bits": (written(SMALL, SPKI), TOO_SMALL),
     "no Base64": ("not a key!", "neither PEM nor Base64"),

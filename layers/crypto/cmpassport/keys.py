@@ -49,6 +49,7 @@ class KeyFault(Enum):
     OTHER_ALGORITHM = "the key is of another algorithm"
     SIZE = "the key is too small or too large"
     NEITHER_FORM = "the key is neither PEM nor Base64"
+    SEVERAL = "there is more than one key; the wanted one alone is to be stored"
     NO_KEY = "this is not a key"
 
 
@@ -108,6 +109,7 @@ def load_private_of_any_kind(text: str, expected: str) -> "PrivateKeyTypes":
         The text is anything else.
     """
     text = _unescaped(text)
+    _refuse_several("PRIVATE KEY", text)
     try:
         return _load(text, _untested(load_pem_private_key), _untested(load_der_private_key))
     # The library's own texts are dropped, since these reach logs.
@@ -137,8 +139,9 @@ def load_public_key(text: str) -> RSAPublicKey:
         The text is anything else.
     """
     text = _unescaped(text)
-    if _is_labelled("PRIVATE KEY", text):  # whatever follows it
+    if "PRIVATE KEY-----" in text:  # whatever stands before it
         raise KeyFormatError(KeyFault.PRIVATE_INSTEAD)
+    _refuse_several("PUBLIC KEY", text)
     try:
         key = _load(text, load_pem_public_key, load_der_public_key)
     except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -186,11 +189,17 @@ def _load(text: str, from_pem: Callable[[bytes], _T], from_der: Callable[[bytes]
 
 def _unescaped(text: str) -> str:
     r"""Undo what JSON within JSON does to a text, once or more: ``\r\n``, ``\n``, ``\r`` and PHP's ``\/``."""
-    return re.sub(r"\\+[rn]", "\n", text).replace("\\/", "/")
+    return re.sub(r"(?<!\\)\\+(?:([rn])|/)", lambda found: "\n" if found[1] else "/", text)
 
 
 def _is_pem(text: str) -> bool:
     return text.lstrip().startswith("-----BEGIN ")
+
+
+def _refuse_several(label: str, text: str) -> None:
+    """Refuse a text of which nobody can tell which key was meant."""
+    if len(re.findall(rf"-----BEGIN (?:[A-Z]+ )?{label}-----", text)) > 1:
+        raise KeyFormatError(KeyFault.SEVERAL)
 
 
 def _is_labelled(label: str, text: str) -> bool:
