@@ -1,4 +1,4 @@
-"""Budgets of a client's network: requests per hour, and the mismatches that it causes at whatever numbers.
+"""Budgets of a client's network: requests per hour, and the mismatches that it causes whatever the number.
 
 Mismatches are billed, so trying one SIM on many numbers meets a bound. It is shared by all environments of
 the function and costs nothing where there are none: a mismatch is counted when it happens, and an

@@ -45,7 +45,7 @@ class Problem(Enum):
     UNSUPPORTED_MEDIA_TYPE = (415, _FIX, "unsupported_media_type",
         "The request is not JSON", "Send the body as UTF-8 with Content-Type: application/json.")
     TOKEN_REUSED = (409, _RETRY, "token_reused",
-        "The token was already sent with another number", "Get a new token from the SDK and send that.")
+        "The token was already sent with other data", "Get a new token from the SDK and send that.")
     IN_PROGRESS = (409, _WAIT, "in_progress",
         "The same request is being processed", "Wait a moment and send the request again.")
     TOKEN_REJECTED = (422, _RETRY, "token_rejected",
