@@ -140,6 +140,7 @@ def test_a_plan_lists_what_the_answers_make(run: Run) -> None:
 
 # explain.
 
+_API_PAGE: Final = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 SIBLINGS: Final = [code for code in CODES if code.isdigit() and code not in _KNOWN]
 
 
@@ -174,6 +175,10 @@ def test_a_return_code_is_told_as_the_functions_treat_it(code: str, run: Run) ->
             f"{code}" in run("explain", known.problem.code).words
         )  # the refusal names the codes that lead to it
     assert ("by the SDK's error callback" in shown.words) == (code in {"500", "170001", "111002"})
+    row = re.search(rf"^\|[^|]*\b{code}\b.*", _API_PAGE.partition("| resultCode |")[2], re.MULTILINE)
+    assert row is not None, "docs/api.md"
+    assert f"| {known.problem.code if known.problem else 'the verdict'} |" in row[0]
+    assert ("| is given back |" in row[0]) == (known.ending is Ending.GIVEN_BACK)
 
 
 @pytest.mark.parametrize("problem", Problem)
