@@ -39,7 +39,7 @@ _SHARED: Final = ("APP_ID", "ALLOWED_ORIGINS", "SIGNATURE_ALGORITHM", "SIGNATURE
 _PLATFORMS_DAILY_LIMIT: Final = 10
 """Verifications of a number in a day that the platform takes, unless the app has another limit there."""
 _LAST_POLICY: Final = re.compile(
-    r"""(?is).*<meta\b(?=[^>]*\bname=["']?referrer\b)[^>]*\bcontent=["']?\s*([a-z-]+)"""
+    r"""(?is).*<meta\b(?=[^<>]*\bname=["']?referrer\b)[^<>]*\bcontent=["']?\s*([a-z-]+)"""
 )
 """The referrer policy that a page sets: the last one counts."""
 
