@@ -142,9 +142,9 @@ def _greeting(stack: Stack) -> str:
     hint = "Verifications go to the platform above, with your keys and its bill."
     if stack.simulator is not None:
         platform = "the platform simulator"
-        limit = stack.variables[VERIFY_FUNCTION]["DAILY_ATTEMPT_LIMIT"]
+        limit = int(stack.variables[VERIFY_FUNCTION]["DAILY_ATTEMPT_LIMIT"])
         hint = f"""The phone of the demo has the number {SIM_NUMBER}: it logs in; any other is refused.
-  A number has {limit} attempts a day; the page's panel gives them back."""
+  A number has {limit} attempts a day, a wrong one {(limit + 1) // 2}; the page's panel gives them back."""
     keys, back_end = "", ""
     if stack.business is not None:
         keys = ", GET /.well-known/jwks.json"

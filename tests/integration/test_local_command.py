@@ -84,7 +84,7 @@ def test_a_stack_says_what_to_open_and_what_is_its_own_does_not_outlive_it(file:
     for said in (
         "Open  http://127.0.0.1:",
         "has the number 13999994444",
-        "5 attempts a day",
+        "5 attempts a day, a wrong one 3;",
         "appId     000001",
     ):
         assert said in text
