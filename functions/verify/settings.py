@@ -142,7 +142,7 @@ class Settings:
             limits=Limits(
                 connect=read_number(env, "PLATFORM_CONNECT_TIMEOUT", 2, low=0.1, high=20),
                 read=read_number(env, "PLATFORM_READ_TIMEOUT", 5, low=0.1, high=20),
-                # Of a request's 13 s 3 are for what follows: 10 would be too long from the start.
+                # Of a request's 13 s, 3 are kept for settling, and 1 for what comes before.
                 deadline=read_number(env, "PLATFORM_DEADLINE", 8, low=0.1, high=9),
             ),
             receipts=ReceiptSettings.from_environment(env),
