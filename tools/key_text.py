@@ -220,10 +220,12 @@ def _without_quotes(content: str) -> str:
 
 
 def _unnamed(content: str, wanted: str) -> str:
-    """Return what stands behind a name; of several, as the guide's sample prints a pair, the wanted half."""
+    """Return what stands behind a name; of a pair, whose halves are far apart in length, the wanted one."""
     named = re.split(_NAME, content, flags=re.MULTILINE)[1:]
-    keys = [_BEHIND.sub("", each) for each in named if each.startswith(("MI", "-----BEGIN"))]
-    return (max if wanted == "private" else min)(keys, key=len, default=content)
+    keys = sorted((_BEHIND.sub("", key) for key in named if key.startswith(("MI", "-----BEGIN"))), key=len)
+    if [2 * len(key) <= len(keys[-1]) for key in keys] not in ([False], [True, False]):
+        return content
+    return keys[-1 if wanted == "private" else 0]
 
 
 def _out_of_base64(content: str) -> str:
@@ -296,7 +298,7 @@ def _accidents(wanted: str) -> tuple[_Accident, ...]:
             _replaced(_HEX, lambda key: base64.b64encode(bytes.fromhex(key[0].replace(":", ""))).decode()),
         ),
         _Accident("base64-twice", _out_of_base64),
-        _Accident("text-before-pem", _replaced(r"^[^-]*[^\s-][^-]*(?=-----BEGIN )")),
+        _Accident("text-before-pem", _replaced(r"^(?![^-]*[\w+/]{64})[^-]*[^\s-][^-]*(?=-----BEGIN )")),
         _Accident("armour-broken", _replaced(_ARMOUR.pattern), tentative=True),
         _Accident("url-safe-base64", _replaced(r"^\s*MI[\w=\s-]+\W*$", lambda key: key[0].translate(_PLAIN))),
         _Accident("stray-end", _without_stray_end, tentative=True),

@@ -47,7 +47,7 @@ FREE_REJECTIONS: Final = 2
 _WAITING_SECONDS: Final = 1.0
 """How long a place is kept for a network that waits for one."""
 _LANE_DIGITS: Final = 3
-"""Hexadecimal digits of a network's hash that name its lane; 4096 lanes take 160 KB of an item's 400."""
+"""Hexadecimal digits of a network's hash that name its lane; 4096 lanes take 180 KB of an item's 400."""
 _CLEARED_AT_ONCE: Final = 50
 """Flights that one expression, which has 4 KB at most, takes."""
 _KEPT_FOR: Final = timedelta(days=2)
@@ -336,8 +336,10 @@ class AttemptBudget:
         slot = _number(item, names["#slot"])
         rejections = _number(item, names["#rejections"])
         free_at = slot if slot > present else min(in_flight.values(), default=present)
-        worth_waiting = rejections <= (FREE_REJECTIONS if slot > present else 0)
-        if slot <= present and worth_waiting:
+        # Given back by an environment whose clock is ahead, or since this one looked at its own.
+        overtaken = _number(item, names["#given_back"]) > present
+        worth_waiting = overtaken or rejections <= (FREE_REJECTIONS if slot > present else 0)
+        if slot <= present and worth_waiting and not overtaken:
             self._client.update_item(
                 TableName=self._table_name,
                 Key={"id": {"S": key}},

@@ -139,6 +139,19 @@ def test_a_reservation_that_arrives_once_more_does_not_fly_again(day: Day, endin
     assert "slot owner's network" not in day.item()
 
 
+def test_an_environment_whose_clock_is_behind_waits_for_what_one_ahead_gave_back(day: Day) -> None:
+    day.now += timedelta(milliseconds=200)
+    day.attempt(Ending.GIVEN_BACK)
+    day.now -= timedelta(milliseconds=100)
+
+    with pytest.raises(AttemptsInFlightError) as refusal:
+        day.reserve()
+
+    assert refusal.value.worth_waiting
+    day.now += timedelta(milliseconds=100)
+    day.reserve()
+
+
 def test_a_settlement_after_its_place_has_lapsed_leaves_the_next_attempt_its_place(day: Day) -> None:
     late = day.reserve()
     day.now += timedelta(seconds=FLIGHT_SECONDS)

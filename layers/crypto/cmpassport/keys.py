@@ -196,8 +196,10 @@ def _is_pem(text: str) -> bool:
 
 
 def _refuse_several(label: str, text: str) -> None:
-    """Refuse a text of which nobody can tell which key was meant."""
-    if len(re.findall(rf"-----BEGIN (?:[A-Z]+ )?{label}-----", text)) > 1:
+    """Refuse a PEM beside which another key of the kind stands: nobody can tell which was meant."""
+    labels = re.findall(rf"-----BEGIN (?:[A-Z]+ )?{label}-----", text)
+    _, end, behind = text.rpartition("-----END ")
+    if len(labels) > 1 or (end and re.search("[A-Za-z0-9+/]{64}", behind)):
         raise KeyFormatError(KeyFault.SEVERAL)
 
 
