@@ -186,8 +186,8 @@ export interface Verifier {
   prepare(): Promise<Ready | Setback>;
   /**
    * Verify the number, as typed. Fetches a token where none is at hand or the one at hand is
-   * older than 50 seconds; tries again where the API says so, at most twice, and once where that may
-   * cost an attempt. A second tap with the same number gets the first one's outcome. Token and
+   * older than 50 seconds; tries again where the API says so, at most twice, and once where the
+   * platform may have judged. A second tap with the same number gets the first one's outcome. Token and
    * number are forgotten when it ends. With a `nonce` the receipt carries it; where it cannot be had, nothing
    * is sent.
    */

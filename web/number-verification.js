@@ -21,7 +21,7 @@ const TIMEOUTS = { sdk: 8000, network: 2000, sign: 8000, token: 10000, nonce: 80
 /** The API's actions that are no verdict. */
 const ACTIONS = ['use_other_method', 'fix_request', 'retry', 'wait'];
 
-/** May have cost an attempt: tried again once, so that a tap costs two at most. */
+/** The platform may have judged: tried again once, as few attempts of a day may end without a verdict. */
 const COSTLY = ['platform_error', 'platform_timeout'];
 
 /** Nobody knows whether the request arrived: the same one again gets its one outcome. */
