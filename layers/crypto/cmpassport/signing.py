@@ -33,7 +33,8 @@ class SignatureEncoding(StrEnum):
 
 
 # MD5 and SHA-1 are what the platform verifies. They serve here because of a preSign a caller chooses only 64
-# characters, and of a verification the token, behind a fresh prefix; that signature never reaches the caller.
+# characters, a time within the window and one of two versions, and of a verification the token, behind a
+# fresh prefix; that signature never reaches the caller.
 _DIGESTS: Final[dict[SignatureAlgorithm, HashAlgorithm]] = {
     SignatureAlgorithm.MD5_WITH_RSA: MD5(),  # noqa: S303 - the platform's digest
     SignatureAlgorithm.SHA1_WITH_RSA: SHA1(),  # noqa: S303 - the platform's digest
