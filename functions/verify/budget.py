@@ -51,6 +51,7 @@ _LANE_DIGITS: Final = 3
 _CLEARED_AT_ONCE: Final = 50
 """Flights that one expression, which has 4 KB at most, takes."""
 _KEPT_FOR: Final = timedelta(days=2)
+_encode: Final = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class AttemptsExhaustedError(RefusedError):
@@ -220,7 +221,7 @@ class AttemptBudget:
             values[":one"] = {"N": "1"}
         if outcome is not None:
             sets.append("#outcome = :outcome")
-            values[":outcome"] = {"S": json.dumps(outcome, ensure_ascii=False)}
+            values[":outcome"] = {"S": _encode(outcome)}
         # A place that has lapsed may be the next attempt's by now.
         remove = ["#flight", "#slot"] if now < reservation.lapses_at else ["#flight"]
         clauses = {"ADD": add, "DELETE": delete, "SET": sets, "REMOVE": remove}

@@ -110,7 +110,7 @@ def write_request(
     if submission.expand_params is not None:
         body["expandParams"] = submission.expand_params
     header = {"version": _VERSION, "msgId": msg_id, "timestamp": timestamp, "appId": credentials.app_id}
-    return json.dumps({"header": header, "body": body}, ensure_ascii=False, separators=(",", ":")).encode()
+    return _encode({"header": header, "body": body}).encode()
 
 
 def format_timestamp(instant: datetime) -> str:
@@ -155,9 +155,7 @@ def read_answer(data: bytes, *, msg_id: str, app_id: str) -> Answer:
         It is not JSON of the documented form, has no resultCode, or belongs to another request.
     """
     try:
-        content = json.loads(
-            _decode(data), object_pairs_hook=_trimmed, strict=False
-        )  # raw line breaks in words
+        content = _read(_decode(data))
     except (ValueError, RecursionError):
         raise NotTheProtocolError("the answer is not JSON") from None
     content = _object(content)
@@ -192,6 +190,11 @@ def _trimmed(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(trimmed) != len(pairs):
         raise NotTheProtocolError("the answer has a member twice")
     return trimmed
+
+
+# Made once: json.loads and json.dumps would make a decoder and an encoder for each call.
+_read: Final = json.JSONDecoder(object_pairs_hook=_trimmed, strict=False).decode  # raw line breaks in words
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def _object(content: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ number, token, userInformation, key, preSign or signature: a number is logged as
 """
 
 import json
+import logging
 import os
 import sys
 import traceback
@@ -17,7 +18,10 @@ from aws_lambda_powertools.metrics import MetricUnit
 from cmpassport.errors import CmpassportError, error_name
 from cmpassport.problems import Problem
 
-logger: Final = Logger()
+logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # which no line here has
+# Made once: json.dumps would make an encoder for each line.
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
+logger: Final = Logger(json_serializer=_encode)
 metrics: Final = Metrics(namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE") or "NumberVerification")
 
 
@@ -52,7 +56,6 @@ class Metric(StrEnum):
 
 _REFUSALS: Final = {problem: problem.code.title().replace("_", "") for problem in Problem}
 _FRAMES = 12
-_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def count(metric: Metric) -> None:
