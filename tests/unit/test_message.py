@@ -94,7 +94,7 @@ def test_a_plaintext_is_one_block_or_refused_with_both_sizes_and_without_the_tex
     assert key.decrypt(base64.b64decode(first), PKCS1v15()).decode() == fits
     with pytest.raises(PlaintextTooLongError) as refusal:
         encrypt(key.public_key(), fits + "z")
-    words = f"{limit + 1} bytes; a key of {bits} bits encrypts at most {limit}"
+    words = f"the plaintext has {limit + 1} bytes; a key of {bits} bits encrypts at most {limit}"
     assert words in str(refusal.value)
     assert not {*fits} & {*str(refusal.value)}
 
