@@ -51,6 +51,7 @@ _LANE_DIGITS: Final = 3
 _CLEARED_AT_ONCE: Final = 50
 """Flights that one expression, which has 4 KB at most, takes."""
 _KEPT_FOR: Final = timedelta(days=2)
+_FLY: Final = "ADD attempts :attempt SET #flight = :until, #slot = :until, expiration = :expiration"
 _encode: Final = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -140,6 +141,12 @@ class AttemptBudget:
             "#unjudged": UNJUDGED_SHARE,
             "unjudged": UNJUDGED_LIMIT,
         }
+        self._limits = {
+            ":limit": {"N": str(limit)},
+            **{f":bound{bound}": {"N": str(bound)} for bound in self._bounds.values()},
+        }
+        self._condition = self._reservable()
+        self._named = [name for name in _names("", Caller("", "")) if name in f"{self._condition} {_FLY}"]
 
     def reserve(self, key: str, attempt_id: str, caller: Caller, now: datetime) -> Reservation:
         """Reserve one attempt; never more than the limit, under any concurrency.
@@ -254,8 +261,8 @@ class AttemptBudget:
         outcome: Mapping[str, Any] | None = kept and json.loads(kept["S"])
         return outcome
 
-    def _reserve(self, key: str, attempt_id: str, caller: Caller, now: datetime) -> Mapping[str, Any]:
-        """Reserve in one conditional update; return the item as it then is."""
+    def _reservable(self) -> str:
+        """Write the condition of a reservation, which is the same for all."""
         below_the_limit = "(attribute_not_exists(attempts) OR size(attempts) < :limit)"
         # One attempt of a network at a time.
         network_is_free = "(attribute_not_exists(#slot) OR #slot <= :now)"
@@ -274,24 +281,23 @@ class AttemptBudget:
             "attribute_not_exists(#outcome) AND (attribute_not_exists(#given_back) OR #given_back <= :now)"
         )
 
-        names = _names(attempt_id, caller)
         free = f"{below_the_limit} AND {network_is_free} AND {nobody_waits} AND {within_bounds}"
-        condition = f"{not_settled} AND ({reserved_already} OR ({free}))"
-        update = "ADD attempts :attempt SET #flight = :until, #slot = :until, expiration = :expiration"
+        return f"{not_settled} AND ({reserved_already} OR ({free}))"
+
+    def _reserve(self, key: str, attempt_id: str, caller: Caller, now: datetime) -> Mapping[str, Any]:
+        """Reserve in one conditional update; return the item as it then is."""
+        names = _names(attempt_id, caller)
         try:
             response = self._client.update_item(
                 TableName=self._table_name,
                 Key={"id": {"S": key}},
-                UpdateExpression=update,
-                ConditionExpression=condition,
-                ExpressionAttributeNames={
-                    name: text for name, text in names.items() if name in condition or name in update
-                },
+                UpdateExpression=_FLY,
+                ConditionExpression=self._condition,
+                ExpressionAttributeNames={name: names[name] for name in self._named},
                 ExpressionAttributeValues={
                     ":attempt": {"SS": [attempt_id]},
                     ":attempt_id": {"S": attempt_id},
-                    ":limit": {"N": str(self._limit)},
-                    **{f":bound{bound}": {"N": str(bound)} for bound in self._bounds.values()},
+                    **self._limits,
                     ":now": {"N": _milliseconds(now)},
                     ":until": {"N": _milliseconds(now, FLIGHT_SECONDS)},
                     ":expiration": {"N": expiration(now)},

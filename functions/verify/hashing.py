@@ -4,7 +4,6 @@ There are about 10^10 mobile numbers: a plain hash could be reversed by trying t
 with a pepper from Secrets Manager.
 """
 
-import hashlib
 import hmac
 from enum import StrEnum
 from typing import Final
@@ -26,4 +25,4 @@ class Salt(StrEnum):
 
 def keyed_hash(pepper: bytes, salt: Salt, text: str) -> str:
     """Return the HMAC-SHA256 (RFC 2104) of a salted text as 64 hexadecimal digits."""
-    return hmac.new(pepper, f"{salt.value}\0{text}".encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(pepper, f"{salt.value}\0{text}".encode(), "sha256").hex()
