@@ -16,7 +16,6 @@ def _end(*_: Any) -> None:
 if __name__ == "__main__":
     for each in _SIGNALS:
         signal.signal(each, _end)
-    # After that: a Ctrl-C during half a second of imports is one as well.
-    from local.command import main
+    from local.command import main  # after that: a Ctrl-C during 0.2 s of imports is one as well
 
     sys.exit(main())

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 from moto import mock_aws
 
+from cmpassport.telemetry import logger, metrics
 from local.keys import ReceiptNumber
 from local.stack import Options, Stack
 from tests.support.fakes import FakeClock
@@ -30,14 +31,12 @@ from tests.support.stacks import LateClock, start, target
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# Before the product is imported: boto3 and Powertools read these once. Nobody's own account is used.
+# Before a client is made: boto3 reads these once. Nobody's own account is used.
 os.environ |= {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
     "AWS_DEFAULT_REGION": "cn-north-1",
     "AWS_EC2_METADATA_DISABLED": "true",
-    "POWERTOOLS_SERVICE_NAME": "number-verification-test",
-    "POWERTOOLS_METRICS_NAMESPACE": "NumberVerification",
 }
 for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
     os.environ.pop(name, None)
@@ -150,8 +149,6 @@ def table(aws: boto3.Session) -> Iterator["DynamoDBClient"]:
 @pytest.fixture
 def logged() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     """Return what the product has logged since the test began, a dictionary a line."""
-    from cmpassport.telemetry import logger  # noqa: PLC0415 - after the environment is set
-
     lines = io.StringIO()
     handlers = [
         handler
@@ -168,6 +165,4 @@ def logged() -> Iterator[Callable[[], list[dict[str, Any]]]]:
 def _no_metrics_left_over() -> Iterator[None]:
     """Drop what a test has counted: Powertools keeps metrics for the whole process."""
     yield
-    from cmpassport.telemetry import metrics  # noqa: PLC0415 - after the environment is set
-
     metrics.clear_metrics()

@@ -34,7 +34,7 @@ def main(
     words = sys.argv[1:] if arguments is None else arguments
     output = Output(language_of(words, os.environ), {})
     try:
-        from tools.commands import parser  # noqa: PLC0415 - see above
+        from tools.commands import parser  # noqa: PLC0415 - 65 ms, in which Ctrl-C is caught
 
         options = parser(output).parse_args(words, argparse.Namespace(clock=now, sleep=sleep))
         output.given = given(vars(options))

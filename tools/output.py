@@ -104,7 +104,7 @@ def _unseen() -> Iterator[None]:
     if not sys.stdin.isatty():
         yield
         return
-    import termios  # noqa: PLC0415 - not everywhere, and only for terminals
+    import termios  # noqa: PLC0415 - Windows has none (ModuleNotFoundError)
 
     terminal = sys.stdin.fileno()
     former = termios.tcgetattr(terminal)

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 from unittest import mock
 
+from cmpassport import telemetry
 from local.environment import Function, FunctionError
 
 _one_at_a_time: Final = Lock()
@@ -55,8 +56,6 @@ class InProcess:
 
     @contextmanager
     def _entered(self) -> Iterator[None]:
-        from cmpassport import telemetry  # noqa: PLC0415 - after the tests' own variables are set
-
         loggers = logging.getLogger(telemetry.logger.service).handlers
         with ExitStack() as entered:
             entered.enter_context(_one_at_a_time)
