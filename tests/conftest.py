@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 from moto import mock_aws
 
-from cmpassport.telemetry import logger, metrics
+from cmpassport.telemetry import counted, logger
 from local.keys import ReceiptNumber
 from local.stack import Options, Stack
 from tests.support.fakes import FakeClock
@@ -163,6 +163,6 @@ def logged() -> Iterator[Callable[[], list[dict[str, Any]]]]:
 
 @pytest.fixture(autouse=True)
 def _no_metrics_left_over() -> Iterator[None]:
-    """Drop what a test has counted: Powertools keeps metrics for the whole process."""
+    """Drop what a test has counted: it would be written with the next invocation's metrics."""
     yield
-    metrics.clear_metrics()
+    counted.clear()

@@ -7,7 +7,6 @@ number's hash, so that it is worth nothing for another number.
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 from datetime import date, datetime, timedelta
@@ -32,9 +31,11 @@ class Devices:
 
     def recognise(self, pepper: bytes, number_hash: str, text: str | None, now: datetime) -> str | None:
         """Return the identifier of the number's known device; None for any other text, and past its time."""
+        if text is None:
+            return None
         try:
-            data = base64.b64decode((text or "").encode(), b"-_", validate=True)
-        except (binascii.Error, ValueError):
+            data = base64.b64decode(text.encode(), b"-_", validate=True)
+        except ValueError:  # binascii.Error and UnicodeEncodeError are ValueErrors
             return None
         content, mac = data[:-_MAC_BYTES], data[-_MAC_BYTES:]
         if not hmac.compare_digest(mac, _mac(pepper, number_hash, content)):

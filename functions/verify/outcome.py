@@ -1,7 +1,7 @@
 """What became of a token that the platform may have seen."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from cmpassport.problems import Problem
@@ -45,7 +45,8 @@ class Outcome:
 
     def to_record(self) -> dict[str, Any]:
         """Return what is stored: no part of it is personal."""
-        return {**asdict(self), "problem": self.problem and self.problem.code}
+        record = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {**record, "problem": self.problem and self.problem.code}
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Self:

@@ -16,7 +16,7 @@ from typing import Final
 
 from cmpassport.errors import RefusedError
 from cmpassport.problems import Problem
-from cmpassport.telemetry import Metric, count, describe, logger, record_milliseconds
+from cmpassport.telemetry import Metric, count, describe, logger, record_milliseconds, take_metrics
 from verify.budget import (
     AttemptBudget,
     AttemptsExhaustedError,
@@ -414,6 +414,7 @@ def _report(code: ReturnCode, outcome: Outcome, attempt: _Attempt) -> None:
             "msgId": outcome.msg_id,
             "taskId": outcome.task_id,
             **({"hint": hint} if code.problem is Problem.TOKEN_REJECTED and hint else {}),
+            **take_metrics(),
         },
     )
 

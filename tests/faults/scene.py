@@ -134,7 +134,7 @@ def _read_output(lines: list[str]) -> tuple[tuple[str, ...], frozenset[str]]:
         if "_aws" in content:
             listed = content["_aws"]["CloudWatchMetrics"][0]["Metrics"]
             metrics |= {metric["Name"] for metric in listed} - {"ColdStart"}
-        elif content.get("message") != "the platform is asked":  # which is said before each call
+        if content.get("message") not in {None, "the platform is asked"}:  # which is said before each call
             log.append(_line(content))
     return tuple(sorted(set(log))), frozenset(metrics)
 

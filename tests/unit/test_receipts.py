@@ -15,7 +15,7 @@ from joserfc.jwk import KeySet, RSAKey
 from cmpassport.receipt_keys import ReceiptKeys
 from cmpassport.secret_cache import SecretFormatError
 from cmpassport.settings import SettingsError
-from cmpassport.telemetry import metrics
+from cmpassport.telemetry import counted
 from tests.support.fakes import FakeClock
 from tests.support.receipt_secrets import LONG_AGO, new_key, part, public_pem, secret
 from verify.outcome import Outcome
@@ -56,7 +56,7 @@ def test_a_receipt_says_who_what_for_whom_and_how_long(clock: FakeClock) -> None
 
     receipt = issue(receipts, outcome, nonce="n-1")
 
-    assert metrics.metric_set.keys() == {"ReceiptIssued"}
+    assert counted.keys() == {"ReceiptIssued"}
     assert part(receipt, 0) == {"alg": "ES256", "typ": "number-verification+jwt", "kid": keys.signing[0].kid}
     claims = {
         "iss": ISSUER,

@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from cmpassport.problems import Problem
-from cmpassport.telemetry import metrics
+from cmpassport.telemetry import flush_metrics
 from tests.security.world import SILENCE, World
 from tests.support.functions import APP_KEY, PEPPER, secrets_of
 from verify.budget import AttemptsInFlightError
@@ -88,9 +88,13 @@ def test_an_ending_settles_the_attempt_is_kept_and_logs_nothing_personal(
     assert outcome.attempts_left == (2 if code == "001" else 4)
     assert (verification.device is not None) is outcome.verified
     assert spent(table) == settled
-    assert metrics.metric_set.keys() == {"PlatformLatency", *counted.split()}
-    assert metrics.metric_set["PlatformLatency"]["Value"] == [2000.0]
     lines = logged()
+    flush_metrics()  # unless the last line has them
+    written = [*lines, *map(json.loads, capsys.readouterr().out.splitlines())]
+    (metrics,) = (line for line in written if "_aws" in line)
+    (directive,) = metrics["_aws"]["CloudWatchMetrics"]
+    assert {metric["Name"] for metric in directive["Metrics"]} == {"PlatformLatency", *counted.split()}
+    assert metrics["PlatformLatency"] == [2000.0]
     assert [line["msgId"] for line in lines] == ["message-0"] * 2
     assert lines[:1] == logged_before
     assert len(lines[0]["number"]) == 16
@@ -98,7 +102,7 @@ def test_an_ending_settles_the_attempt_is_kept_and_logs_nothing_personal(
         became = {1: "spent", 0: "given back", -1: "unjudged"}[settled]
         told = {"attempt": became, "resultCode": code, "taskId": "task-1"}
         assert {**lines[-1], **told, "number": lines[0]["number"]} == lines[-1]
-    output = json.dumps(lines, ensure_ascii=False) + "".join(capsys.readouterr())
+    output = json.dumps(written, ensure_ascii=False) + "".join(capsys.readouterr())
     sent = world.messages[0]["body"]
     planted = {NUMBER, TOKEN, USER_INFORMATION, APP_KEY, PEPPER, "planted", sent["sign"], sent["phoneNum"]}
     assert not [text for text in planted if text in output]

@@ -10,19 +10,38 @@ import os
 import sys
 import traceback
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 from aws_lambda_powertools.metrics import MetricUnit
 
 from cmpassport.errors import CmpassportError, error_name
 from cmpassport.problems import Problem
 
-logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # which no line here has
+# Threads, processes and places in the source, which no line here has.
+logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+logging._srcfile = None  # noqa: SLF001 - documented as an optimization, in the logging HOWTO
 # Made once: json.dumps would make an encoder for each line.
 _encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
-logger: Final = Logger(json_serializer=_encode)
-metrics: Final = Metrics(namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE") or "NumberVerification")
+_OF_EVERY_RECORD: Final = frozenset(vars(logging.makeLogRecord({})))
+
+
+class _Formatter(LambdaPowertoolsFormatter):
+    """Writes a line as Powertools does, in half its time: none here has arguments or an exception."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        own = {"level": record.levelname, "message": record.msg, "timestamp": self.formatTime(record)}
+        extra = {name: value for name, value in vars(record).items() if name not in _OF_EVERY_RECORD}
+        line = {**self.log_format, **own, **extra, "xray_trace_id": self._get_latest_trace_id()}
+        return self.serialize({name: value for name, value in line.items() if value is not None})
+
+
+# A line whose timestamp is not of RFC 3339 is to Lambda one of information, whatever its level.
+logger: Final = Logger(logger_formatter=_Formatter(json_serializer=_encode, use_rfc3339=True), location=None)
+_metrics: Final = Metrics(namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE") or "NumberVerification")
+counted: Final[dict[str, dict[str, Any]]] = {}
+"""This invocation's metrics by name, with units and values: as Powertools writes them, which costs less."""
 
 
 class Metric(StrEnum):
@@ -60,27 +79,44 @@ _FRAMES = 12
 
 def count(metric: Metric) -> None:
     """Add one to a metric of this invocation."""
-    metrics.add_metric(name=metric.value, unit=MetricUnit.Count, value=1)
+    _add(metric.value, MetricUnit.Count, 1)
 
 
 def count_refusal(problem: Problem) -> None:
     """Add one to the metric of a refusal."""
-    metrics.add_metric(name=_REFUSALS[problem], unit=MetricUnit.Count, value=1)
+    _add(_REFUSALS[problem], MetricUnit.Count, 1)
 
 
 def record_milliseconds(metric: Metric, milliseconds: float) -> None:
     """Add a duration to a metric of this invocation."""
-    metrics.add_metric(name=metric.value, unit=MetricUnit.Milliseconds, value=milliseconds)
+    _add(metric.value, MetricUnit.Milliseconds, round(milliseconds, 3))
+
+
+def _add(name: str, unit: MetricUnit, value: float) -> None:
+    counted.setdefault(name, {"Unit": unit.value, "Value": []})["Value"].append(float(value))
+
+
+def take_metrics() -> dict[str, Any]:
+    """Take this invocation's metrics so far, for a line of the log to carry: one line costs less than two.
+
+    Where lines of information are not written there are none to take, and `flush_metrics` writes them.
+    """
+    return {} if logger.log_level > logging.INFO else _take()
+
+
+def _take() -> dict[str, Any]:
+    taken: dict[str, Any] = {**_metrics.serialize_metric_set(counted)}
+    counted.clear()
+    return taken
 
 
 def flush_metrics() -> None:
-    """Write this invocation's metrics, if it has any.
+    """Write this invocation's metrics, if it has any that no line has carried.
 
     In one piece: Powertools prints them, which is two, and Lambda's runtime flushes each piece by itself.
     """
-    if metrics.metric_set:  # a repeated outcome counts nothing
-        sys.stdout.write(_encode(metrics.serialize_metric_set()) + "\n")
-        metrics.clear_metrics()
+    if counted:  # a repeated outcome counts nothing
+        sys.stdout.write(_encode(_take()) + "\n")
 
 
 def secret_is_stale(error: Exception) -> None:
