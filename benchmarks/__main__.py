@@ -57,8 +57,8 @@ def main() -> int:
 
 def _measure(scene: Scene, rounds: int) -> dict[str, float]:
     """Measure all of it; the warm ones first, as the cold ones heat the machine up."""
-    presign = warm.measure(scene, scene.presign, rounds * 10)
-    verify = warm.measure(scene, scene.verify, rounds * 3)
+    presign = warm.measure(scene, scene.presign, rounds * 100)
+    verify = warm.measure(scene, scene.verify, rounds * 30)
     naive = warm.measure(scene, scene.naive_verify, 2)
     timed = ("ours", "signature", "encryption", "aws", "post")
     for name, measured in (("presign", presign), ("verify", verify)):

@@ -36,20 +36,23 @@ def main(arguments: Mapping[str, Any]) -> dict[str, float]:
     invoke()
     calls = drain_calls()
     parts = {"ours": invoke, **bare_parts(arguments["key"], calls)}
-    times = take_turns(parts, arguments["rounds"], arguments["block"])
+    times = take_turns(parts, arguments["rounds"])
     return {**times, "AWS calls": len(calls), "peak memory": peak}
 
 
-def take_turns(parts: Mapping[str, Callable[[], None]], rounds: int, block: int) -> dict[str, float]:
-    """Return the median processor time of one call of each part, measured in blocks by turns."""
+def take_turns(parts: Mapping[str, Callable[[], None]], rounds: int) -> dict[str, float]:
+    """Return the median processor time of each part, one call of each by turns.
+
+    So what disturbs the machine disturbs all, and none has the processor's caches to itself, as in a loop of
+    its own it would.
+    """
     times: dict[str, list[float]] = {name: [] for name in parts}
     for turn in range(rounds):
         for name, part in parts.items():
             began = time.process_time_ns()
-            for _ in range(block):
-                part()
+            part()
             if turn:  # the first warms up
-                times[name].append((time.process_time_ns() - began) / block)
+                times[name].append(time.process_time_ns() - began)
     return {name: median(values) for name, values in times.items()}
 
 

@@ -7,9 +7,6 @@ from typing import Final
 
 from benchmarks.scene import BenchmarkError, Scene, Side
 
-BLOCK: Final = 10
-"""Calls of one side before it is the other's turn."""
-
 BEFORE: Final = 100
 """Calls after which memory is read, and before anything is timed."""
 
@@ -26,11 +23,10 @@ def measure(scene: Scene, side: Side, rounds: int) -> dict[str, float]:
     given, result = scene.folder / "arguments.json", scene.folder / "result.json"
     content = {
         "module": side.module,
-        "events": [side.new_event() for _ in range(BEFORE + 1 + rounds * BLOCK)],
+        "events": [side.new_event() for _ in range(BEFORE + 1 + rounds)],
         "before": BEFORE,
         "key": scene.keys.private_key,
         "rounds": rounds,
-        "block": BLOCK,
     }
     given.write_text(json.dumps(content))
     # Written through at once, as by Lambda's runtime client, to somebody who reads.
