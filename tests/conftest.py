@@ -22,6 +22,7 @@ from cmpassport.telemetry import counted, logger
 from local.keys import ReceiptNumber
 from local.stack import Options, Stack
 from tests.support.fakes import FakeClock
+from tests.support.functions import create_table
 from tests.support.jdk import VECTORS
 from tests.support.parts import real_parts, required
 from tests.support.planted import leaks
@@ -44,8 +45,6 @@ for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
 # A busy machine is slow, not wrong.
 hypothesis.settings.register_profile("number-verification", deadline=None)
 hypothesis.settings.load_profile("number-verification")
-
-TABLE_NAME = "attempts"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -137,12 +136,7 @@ def table(aws: boto3.Session) -> Iterator["DynamoDBClient"]:
     """Return a DynamoDB client whose account has the table `attempts`, empty, in this process."""
     with mock_aws():
         client = aws.client("dynamodb")
-        client.create_table(
-            TableName=TABLE_NAME,
-            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        create_table(client)
         yield client
 
 

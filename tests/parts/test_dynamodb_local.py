@@ -13,6 +13,7 @@ from botocore.config import Config
 
 from cmpassport.clock import SHANGHAI
 from cmpassport.errors import RefusedError
+from tests.support.functions import create_table
 from tests.support.parts import dynamodb_local, required
 from verify.budget import AttemptBudget, AttemptsInFlightError, Caller
 from verify.clients import ClientBudget, ClientBudgetExhaustedError
@@ -34,12 +35,7 @@ def client() -> Iterator["DynamoDBClient"]:
     config = Config(max_pool_connections=THREADS)
     with required(), dynamodb_local() as address:
         client = session.client("dynamodb", endpoint_url=address, config=config)
-        client.create_table(
-            TableName=TABLE,
-            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        create_table(client)
         yield client
 
 

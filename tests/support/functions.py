@@ -4,12 +4,15 @@ import json
 import os
 import runpy
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from local import IMPORT_ROOTS, ROOT
 from tests.support.receipt_secrets import bare, public_pem
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 APP_ID: Final = "000340"
 APP_KEY: Final = "AA03E6C60D0B0D14320B9A3F0B5AAD99"
@@ -51,6 +54,16 @@ def event(body: str | None = "{}", **headers: str | None) -> dict[str, Any]:
         "isBase64Encoded": False,
         **({} if body is None else {"body": body}),
     }
+
+
+def create_table(client: "DynamoDBClient") -> None:
+    """Create the table that the functions look for."""
+    client.create_table(
+        TableName=VERIFY_ENVIRONMENT["TABLE_NAME"],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
 
 
 def signing_secret(key: RSAPrivateKey) -> str:

@@ -2,23 +2,25 @@
 
 import base64
 import json
+import re
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any, Final
 
 import pytest
+from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
+from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import AmazonCloudWatchEMFProvider
 
 from cmpassport.errors import CmpassportError
 from cmpassport.http import MAX_BODY_BYTES, Endpoint, Request
 from cmpassport.members import FieldError, check_members
 from cmpassport.problems import Problem, ProblemError
+from cmpassport.telemetry import Metric, logger, record_milliseconds, take_metrics
 from tests.support.functions import ORIGIN, event
 
 ORIGINS: Final = frozenset({ORIGIN, "http://127.0.0.1:8080"})
 OF_EVERY_ANSWER: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 Log = Callable[[], list[dict[str, Any]]]
-
-
 CONTEXT: Final = SimpleNamespace(aws_request_id="lambda's identifier")
 """What Lambda hands to a handler beside the event."""
 
@@ -215,7 +217,7 @@ def test_a_refusal_is_a_problem_document(capsys: pytest.CaptureFixture[str]) -> 
         "resultCode": "121011",
         "errors": [{"field": "phoneNum", "reason": "a reason"}],
     }
-    assert metrics_of(capsys.readouterr().out).keys() >= {"ColdStart", "AttemptsExhausted"}
+    assert json.loads(capsys.readouterr().out).keys() >= {"ColdStart", "AttemptsExhausted"}
 
 
 # What nobody expected.
@@ -272,10 +274,48 @@ def test_what_cannot_be_written_is_an_internal_error() -> None:
     assert answer(event(), lambda _: {"sign": object()})["statusCode"] == 500
 
 
-def metrics_of(output: str) -> dict[str, Any]:
-    (line,) = (line for line in output.splitlines() if '"_aws"' in line)
-    content: dict[str, Any] = json.loads(line)
-    return content
+# What is written beside the answer.
+
+
+def test_a_line_of_the_log_is_the_one_that_powertools_writes(
+    logged: Log, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1")
+    logger.append_keys(requestId="request-1")
+    logger.warning("没有答复", extra={"frames": ["a.py:1 f"], "hint": None}, left=0)
+
+    (line,), (record,) = logged(), caplog.records
+    powertools = LambdaPowertoolsFormatter(use_rfc3339=True, **logger.get_current_keys())
+    assert line == json.loads(powertools.format(record))
+    # To Lambda a line with any other timestamp is one of information.
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d", line["timestamp"])
+
+
+@pytest.mark.parametrize("level", ["INFO", "WARNING"])
+def test_metrics_are_in_a_line_of_the_log_or_in_one_of_their_own(
+    logged: Log,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    level: str,
+) -> None:
+    caplog.set_level(level, logger.service)
+    writer = AmazonCloudWatchEMFProvider(namespace="Space", service="verify", default_dimensions={})
+    monkeypatch.setattr("cmpassport.telemetry._metrics", writer)
+
+    def work(_: Request) -> Mapping[str, Any]:
+        record_milliseconds(Metric.PLATFORM_LATENCY, 12.34567)
+        logger.info("the platform answered", extra=take_metrics())
+        return {}
+
+    assert answer(event(), work)["statusCode"] == 200
+    (line,) = logged() + [json.loads(text) for text in capsys.readouterr().out.splitlines()]
+    assert ("message" in line) is (level == "INFO")
+    assert (line["service"], line["ColdStart"], line["PlatformLatency"]) == ("verify", [1.0], [12.346])
+    units = {"ColdStart": "Count", "PlatformLatency": "Milliseconds"}
+    (directive,) = line["_aws"]["CloudWatchMetrics"]
+    assert directive.pop("Metrics") == [{"Name": name, "Unit": unit} for name, unit in units.items()]
+    assert directive == {"Namespace": "Space", "Dimensions": [["service"]]}
 
 
 def test_metrics_are_written_at_the_end_of_each_request_and_a_start_counts_once(
@@ -284,9 +324,8 @@ def test_metrics_are_written_at_the_end_of_each_request_and_a_start_counts_once(
     endpoint = Endpoint(lambda _: {}, ORIGINS)
     endpoint(event(origin="null"), CONTEXT)
 
-    line = metrics_of(capsys.readouterr().out)
+    line = json.loads(capsys.readouterr().out)
     (directive,) = line["_aws"]["CloudWatchMetrics"]
-    assert directive["Namespace"] == "NumberVerification"
     assert {metric["Name"] for metric in directive["Metrics"]} == {"ColdStart", "OriginNotAllowed"}
     assert line["ColdStart"] == line["OriginNotAllowed"] == [1.0]
     assert endpoint(event(), CONTEXT)["statusCode"] == 200
