@@ -101,7 +101,7 @@ def take_metrics() -> dict[str, Any]:
 
     Where lines of information are not written there are none to take, and `flush_metrics` writes them.
     """
-    return {} if logger.log_level > logging.INFO else _take()
+    return _take() if counted and logger.log_level <= logging.INFO else {}
 
 
 def _take() -> dict[str, Any]:
