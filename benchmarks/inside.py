@@ -43,8 +43,8 @@ def main(arguments: Mapping[str, Any]) -> dict[str, float]:
 def take_turns(parts: Mapping[str, Callable[[], None]], rounds: int) -> dict[str, float]:
     """Return the median processor time of each part, one call of each by turns.
 
-    So what disturbs the machine disturbs all, and none has the processor's caches to itself, as in a loop of
-    its own it would.
+    A disturbance of the machine then touches all of them, and none has the processor's caches to itself, as
+    it would in a loop of its own.
     """
     times: dict[str, list[float]] = {name: [] for name in parts}
     for turn in range(rounds):

@@ -45,7 +45,7 @@ class Outcome:
 
     def to_record(self) -> dict[str, Any]:
         """Return what is stored: no part of it is personal."""
-        record = {field.name: getattr(self, field.name) for field in fields(self)}
+        record = {field.name: getattr(self, field.name) for field in fields(self)}  # asdict copies deeply
         return {**record, "problem": self.problem and self.problem.code}
 
     @classmethod

@@ -16,7 +16,7 @@ from typing import Final
 
 from cmpassport.errors import RefusedError
 from cmpassport.problems import Problem
-from cmpassport.telemetry import Metric, count, describe, logger, record_milliseconds, take_metrics
+from cmpassport.telemetry import CARRIES_METRICS, Metric, count, describe, logger, record_milliseconds
 from verify.budget import (
     AttemptBudget,
     AttemptsExhaustedError,
@@ -414,7 +414,7 @@ def _report(code: ReturnCode, outcome: Outcome, attempt: _Attempt) -> None:
             "msgId": outcome.msg_id,
             "taskId": outcome.task_id,
             **({"hint": hint} if code.problem is Problem.TOKEN_REJECTED and hint else {}),
-            **take_metrics(),
+            CARRIES_METRICS: code.problem is None,  # a refusal's are counted with the answer
         },
     )
 

@@ -128,13 +128,13 @@ class Scene:
 
 
 def _read_output(lines: list[str]) -> tuple[tuple[str, ...], frozenset[str]]:
-    log, metrics = [], set()
+    log, metrics, asked = [], set(), "the platform is asked"
     for line in lines:
         content = json.loads(line)
         if "_aws" in content:
             listed = content["_aws"]["CloudWatchMetrics"][0]["Metrics"]
             metrics |= {metric["Name"] for metric in listed} - {"ColdStart"}
-        if content.get("message") not in {None, "the platform is asked"}:  # which is said before each call
+        if content.get("message", asked) != asked:  # said before each call; metrics may stand alone
             log.append(_line(content))
     return tuple(sorted(set(log))), frozenset(metrics)
 
