@@ -1,7 +1,6 @@
 """Measures a warm handler from inside its process: `inside.py ARGUMENTS.json RESULT.json`.
 
-Run by Lambda's Python with the bundle's code roots; what the handler is held against is imported after it.
-Standard output is the function's own, as on Lambda.
+Run by Lambda's Python with the bundle's code roots. Standard output is the function's own, as on Lambda.
 """
 
 import base64
@@ -15,6 +14,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+import botocore.session
+import urllib3
+from botocore import xform_name
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import MD5
+from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 OK = 200
 
@@ -58,8 +64,6 @@ def take_turns(parts: Mapping[str, Callable[[], None]], rounds: int) -> dict[str
 
 def drain_calls() -> list[tuple[str, Any]]:
     """Take the AWS calls that the stand-in has noted since it was last asked: operation and message."""
-    import urllib3  # noqa: PLC0415 - loaded from the start, these make presign_warm 1.15, not 1.09
-
     headers = {"X-Amz-Target": "calls"}
     request = urllib3.request("POST", os.environ["AWS_ENDPOINT_URL"], headers=headers, body="{}")
     calls: list[tuple[str, Any]] = request.json()
@@ -72,14 +76,6 @@ def bare_parts(private_key: str, noted: list[tuple[str, Any]]) -> dict[str, Call
     That is one raw signature; where it calls DynamoDB, which verify does, also one raw encryption, its own
     calls made bare with boto3's client, and one bare POST.
     """
-    # Here, as a presign has none of it: loaded from the start, it makes presign_warm 1.15, not 1.09.
-    import botocore.session  # noqa: PLC0415
-    import urllib3  # noqa: PLC0415
-    from botocore import xform_name  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15  # noqa: PLC0415
-    from cryptography.hazmat.primitives.hashes import MD5  # noqa: PLC0415
-    from cryptography.hazmat.primitives.serialization import load_der_private_key  # noqa: PLC0415
-
     key: Any = load_der_private_key(base64.b64decode(private_key), None)
     public, padding, digest = key.public_key(), PKCS1v15(), MD5()  # noqa: S303 - the platform's
     parts: dict[str, Callable[[], None]] = {"signature": lambda: key.sign(b"0" * 90, padding, digest)}
