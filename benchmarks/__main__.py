@@ -39,7 +39,7 @@ FIGURES: Final = (
 def main() -> int:
     """Measure everything; 1 when a part is missing or a side fails, never for a goal that is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15, help="cold starts of each side; warm calls in proportion")
+    parser.add_argument("--rounds", type=int, default=15, help="cold starts of each side; warm calls follow")
     options = parser.parse_args()
     try:
         with TemporaryDirectory() as folder:
