@@ -96,10 +96,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:  # noqa: PLR2004 - TCP's
-        raise ValueError(text)
-    return port
+    if not text.isdecimal() or int(text) > 65535:  # noqa: PLR2004 - TCP's
+        raise argparse.ArgumentTypeError("a port is 0 to 65535")
+    return int(text)
 
 
 def _up(arguments: argparse.Namespace) -> int:

@@ -102,9 +102,9 @@ class Reservation:
     caller
         Who attempts.
     attempts_left
-        How many more the caller's network has this day.
+        How many more the caller's network has this day, if this one ends with a verdict.
     mismatches_left
-        How many more of these may be mismatches.
+        How many more of these may be mismatches, if this one is one.
     lapses_at
         When it is no longer in flight, aware.
     """

@@ -327,7 +327,7 @@ class Verifier:
         """Return the outcome of an attempt that the platform may have judged."""
         msg_id = attempt.msg_id
         logger.error("the platform gave no answer", extra={"msgId": msg_id, **describe(error)})
-        outcome = Outcome(problem, "", "", msg_id, "", reservation.attempts_left, self._seconds())
+        outcome = Outcome(problem, "", "", msg_id, "", reservation.attempts_left + 1, self._seconds())
         self._settle(attempt, reservation, Ending.UNJUDGED, outcome)
         return outcome
 
@@ -335,7 +335,7 @@ class Verifier:
         code = look_up(answer.result_code)
         if code.code in KEY_FAULTS:
             self._keyring.refresh_soon()
-        left = reservation.attempts_left
+        left = reservation.attempts_left + (code.ending not in _VERDICTS)
         task_id = answer.task_id if _TASK_ID.fullmatch(answer.task_id) else ""
         outcome = Outcome(
             problem=code.problem,

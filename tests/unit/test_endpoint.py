@@ -279,36 +279,33 @@ def test_a_line_of_the_log_is_the_one_that_powertools_writes(
     monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1")
     logger.append_keys(requestId="request-1")
     logger.warning("没有答复", extra={"frames": ["a.py:1 f"], "hint": None}, left=0)
+    logger.info("%d arguments", 1)
+    logger.error("an exception", exc_info=ValueError("its text"))
 
-    (line,), (record,) = logged(), caplog.records
     # Lambda takes a line with a timestamp of any other form for INFO.
     powertools = LambdaPowertoolsFormatter(use_rfc3339=True, **logger.get_current_keys())
-    assert line == json.loads(powertools.format(record))
+    assert logged() == [json.loads(powertools.format(record)) for record in caplog.records]
 
 
-@pytest.mark.parametrize("level", ["INFO", "WARNING"])
+@pytest.mark.parametrize("extra", [{CARRIES_METRICS: True}, {}])
 def test_metrics_are_in_a_line_of_the_log_or_in_one_of_their_own(
-    logged: Log,
-    capsys: pytest.CaptureFixture[str],
-    caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
-    level: str,
+    logged: Log, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, extra: dict[str, bool]
 ) -> None:
-    caplog.set_level(level, logger.service)
     writer = AmazonCloudWatchEMFProvider(namespace="Space", service="verify", default_dimensions={})
     monkeypatch.setattr("cmpassport.telemetry._metrics", writer)
 
     def work(_: Request) -> Mapping[str, Any]:
         for milliseconds in (12.34567, 1):
             record_milliseconds(Metric.PLATFORM_LATENCY, milliseconds)
-        logger.info("the platform answered", extra={CARRIES_METRICS: True})
-        logger.info("and nothing more", extra={CARRIES_METRICS: True})
+        logger.info("the platform answered", extra=extra)
+        logger.info("and nothing more", extra=extra)
         return {}
 
     assert answer(event(), work)["statusCode"] == 200
     lines = logged() + [json.loads(text) for text in capsys.readouterr().out.splitlines()]
     (line,) = (each for each in lines if "_aws" in each)
-    assert line.get("message") == ("the platform answered" if level == "INFO" else None)
+    assert line.get("message") == ("the platform answered" if extra else None)
+    assert CARRIES_METRICS not in line
     assert (line["service"], line["ColdStart"], line["PlatformLatency"]) == ("verify", [1.0], [12.346, 1.0])
     units = {"ColdStart": "Count", "PlatformLatency": "Milliseconds"}
     (directive,) = line["_aws"]["CloudWatchMetrics"]
@@ -326,5 +323,6 @@ def test_metrics_are_written_at_the_end_of_each_request_and_a_start_counts_once(
     first, second = map(json.loads, capsys.readouterr().out.splitlines())
     assert first["ColdStart"] == first["OriginNotAllowed"] == second["OriginNotAllowed"] == [1.0]
     assert "ColdStart" not in second
+    assert second["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "NumberVerification"
     assert endpoint(event(), CONTEXT)["statusCode"] == 200
     assert capsys.readouterr().out == ""

@@ -24,6 +24,8 @@ logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 logging._srcfile = None  # noqa: SLF001 - as the HOWTO has it
 # Made once: json.dumps would make an encoder for each line.
 _encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
+CARRIES_METRICS: Final = "carries_metrics"
+"""A line with this field carries this invocation's metrics so far: one line costs less than two."""
 _OF_EVERY_RECORD: Final = frozenset(vars(logging.makeLogRecord({})))
 
 
@@ -41,8 +43,6 @@ class _Formatter(LambdaPowertoolsFormatter):
         return self.serialize({name: value for name, value in line.items() if value is not None})
 
 
-CARRIES_METRICS: Final = "carries_metrics"
-"""A line with this field carries this invocation's metrics so far: one line costs less than two."""
 # Lambda takes a line whose timestamp does not follow RFC 3339 for INFO, whatever its level.
 logger: Final = Logger(logger_formatter=_Formatter(json_serializer=_encode, use_rfc3339=True), location=None)
 _metrics: Final = Metrics(namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE") or "NumberVerification")
