@@ -26,7 +26,7 @@ class Figure:
 
 FIGURES: Final = (
     Figure("presign_warm", "a warm presign, whole / one raw RSA-2048 signature", 1.2),
-    Figure("verify_warm", "a warm verify's own processor time / its parts made bare", 1.1),
+    Figure("verify_warm", "a warm verify's own processor time / its bare parts", 1.1),
     Figure("presign_cold", "a cold presign / a naive one", 0.5),
     Figure("verify_cold", "a cold verify / a naive one", 0.85),
     Figure("presign_vs_node", "a process's first signature: presign / naive Node.js", 0.9),

@@ -29,7 +29,7 @@ def measure(scene: Scene, side: Side, rounds: int) -> dict[str, float]:
         "rounds": rounds,
     }
     given.write_text(json.dumps(content))
-    # Written through at once, as by Lambda's runtime client, to somebody who reads.
+    # Unbuffered and into a pipe, as under Lambda's runtime client.
     variables = {**scene.outside(side), "PYTHONUNBUFFERED": "1"}
     command = [scene.python, str(Path(__file__).with_name("inside.py")), str(given), str(result)]
     run = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)  # noqa: S603 - Lambda's Python
