@@ -38,6 +38,7 @@ _SHARED: Final = ("APP_ID", "ALLOWED_ORIGINS", "SIGNATURE_ALGORITHM", "SIGNATURE
 """What the functions that have it read alike."""
 _PLATFORMS_DAILY_LIMIT: Final = 10
 """Verifications of a number in a day that the platform takes, unless the app has another limit there."""
+_COMMENT: Final = re.compile(r"(?s)<!--.*?(?:-->|\Z)")
 _LAST_POLICY: Final = re.compile(
     r"""(?is).*<meta\b(?=[^<>]*\bname=["']?referrer\b)[^<>]*\bcontent=["']?\s*([a-z-]+)"""
 )
@@ -87,7 +88,7 @@ def _pages(examination: Examination) -> Iterator[Finding]:
         listed = values["origin"] in allowed
         yield fine("page-origin", **values) if listed else fault("page-origin-not-allowed", **values)
         answer = fetch("GET", page.partition("#")[0])
-        policy = _LAST_POLICY.match(answer.body.decode("utf-8", "replace"))
+        policy = _LAST_POLICY.match(_COMMENT.sub("", answer.body.decode("utf-8", "replace")))
         if answer.status != HTTPStatus.OK:
             yield warning("page-unreachable", why=answer.why, **values)
         elif policy and policy[1].lower() in {"always", "unsafe-url"}:  # the guide's word, and the standard's
