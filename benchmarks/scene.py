@@ -86,7 +86,6 @@ class Scene:
             "AWS_LAMBDA_FUNCTION_NAME": "function",
             "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
             "POWERTOOLS_SERVICE_NAME": "number-verification",
-            "POWERTOOLS_METRICS_NAMESPACE": "NumberVerification",
             "APP_ID": APP_ID,
             "ALLOWED_ORIGINS": _sample("presign-good")["headers"]["origin"],
             "SIGNING_SECRET_ID": "signing",

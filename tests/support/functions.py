@@ -32,7 +32,6 @@ LAMBDA_ENVIRONMENT: Final = {
     "AWS_REGION": "cn-north-1",
     "AWS_DEFAULT_REGION": "cn-north-1",
     "POWERTOOLS_SERVICE_NAME": "number-verification-test",
-    "POWERTOOLS_METRICS_NAMESPACE": "NumberVerification",
     "PATH": os.environ["PATH"],
     "PYTHONPATH": os.pathsep.join(map(str, (*IMPORT_ROOTS, ROOT))),
     "PYTHONDONTWRITEBYTECODE": "1",  # code is read-only on Lambda

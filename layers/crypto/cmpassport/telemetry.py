@@ -6,7 +6,6 @@ number, token, userInformation, key, preSign or signature: a number is logged as
 
 import json
 import logging
-import os
 import sys
 import traceback
 from enum import StrEnum
@@ -45,7 +44,7 @@ class _Formatter(LambdaPowertoolsFormatter):
 
 # Lambda takes a line whose timestamp does not follow RFC 3339 for INFO, whatever its level.
 logger: Final = Logger(logger_formatter=_Formatter(json_serializer=_encode, use_rfc3339=True), location=None)
-_metrics: Final = Metrics(namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE") or "NumberVerification")
+_metrics: Final = Metrics(namespace="NumberVerification")
 counted: Final[dict[str, dict[str, Any]]] = {}
 """This invocation's metrics by name, in the form that Powertools serializes; its `add_metric` costs more."""
 
