@@ -6,20 +6,18 @@ were used, the platform knows.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final
+from wsgiref.types import WSGIApplication
 
 from werkzeug import Request, Response
 from werkzeug.exceptions import Forbidden, MethodNotAllowed
 
 from local.aws import AwsEndpoint
 
-if TYPE_CHECKING:
-    from wsgiref.types import WSGIApplication
-
 ATTEMPTS_PATH: Final = "/panel/attempts"
 
 
-def attempts_control(origin: str, *forget: Callable[[], None]) -> "WSGIApplication":
+def attempts_control(origin: str, *forget: Callable[[], None]) -> WSGIApplication:
     """Make what answers `ATTEMPTS_PATH` to pages of one origin; each `forget` gives back what it counts."""
 
     @Request.application

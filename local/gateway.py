@@ -8,12 +8,13 @@ integration (500), as it is there; 503 is for a request that waited for 30 s, th
 
 import base64
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 from urllib.parse import parse_qsl, urlsplit
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 from werkzeug import Request, Response
 from werkzeug.datastructures import Headers
@@ -22,10 +23,6 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from local.environment import BusyError, FunctionError
 from local.server import HOST, message
 from local.template import FUNCTION, HTTP_API, Deployment, TemplateError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from wsgiref.types import StartResponse, WSGIEnvironment
 
 MAX_BODY: Final = 10 * 1024 * 1024
 """Bytes of a request's body, API Gateway's own limit (10 MB)."""
@@ -114,7 +111,7 @@ class Gateway:
         self._invoke = invoke
         self._now = now
 
-    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> "Iterable[bytes]":
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request, API Gateway's own headers added."""
         request = Request(environ)
         request.max_content_length = MAX_BODY

@@ -12,13 +12,11 @@ import struct
 import sys
 import threading
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
+from wsgiref.types import WSGIApplication
 
 from werkzeug import Response
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
-
-if TYPE_CHECKING:
-    from wsgiref.types import WSGIApplication
 
 HOST: Final = "127.0.0.1"
 CLOSING: Final = "local.closing"
@@ -81,7 +79,7 @@ class Server(ThreadedWSGIServer):
     ...     print(server.url)
     """
 
-    def __init__(self, application: "WSGIApplication", listener: socket.socket | None = None) -> None:
+    def __init__(self, application: WSGIApplication, listener: socket.socket | None = None) -> None:
         with listener or listen(0) as own:
             self.url = address_of(own)
             host, port = own.getsockname()[:2]

@@ -15,8 +15,9 @@ from functools import partial
 from pathlib import Path
 from socket import socket
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 from urllib.parse import urlsplit
+from wsgiref.types import WSGIApplication
 
 from werkzeug import Request
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
@@ -24,6 +25,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from local import IMPORT_ROOTS, ROOT
 from local.attempts import ATTEMPTS_PATH, attempts_control, forget_attempts
 from local.aws import ACCOUNT_ID, REGION, AwsCredentials, AwsEndpoint, AwsError
+from local.business import Business
 from local.environment import Function, FunctionError, Pool, Runtime, WorkerEnvironment
 from local.gateway import Api, Gateway
 from local.keys import CustomerKeys, ReceiptNumber, ReceiptSecrets, SecretsFileError
@@ -31,9 +33,6 @@ from local.pages import BUSINESS_PATH, Addresses, Line, Pages
 from local.server import PortInUseError, Server, address_of, listen
 from local.simulator import Algorithm, Customer, Encoding, SignatureForm, Simulator
 from local.template import FUNCTION, HTTP_API, Deployment, Pseudo, Template, TemplateError
-
-if TYPE_CHECKING:
-    from wsgiref.types import WSGIApplication
 
 SIM_NUMBER: Final = "13999994444"
 """The number that the SIM of the demo has unless the page says otherwise."""
@@ -283,15 +282,13 @@ class Stack(AbstractContextManager["Stack"]):
         addresses = Addresses(self.api, self.platform, self.app_id, line, business)
         return Pages(ROOT / "web", panel, addresses)
 
-    def _site(self, template: Template, endpoint: AwsEndpoint) -> "WSGIApplication":
+    def _site(self, template: Template, endpoint: AwsEndpoint) -> WSGIApplication:
         """Make what the page's origin has: the page, the panel's control, with receipts the back end."""
         others: dict[str, WSGIApplication] = {}
         if self.simulator is not None:
             forget = partial(forget_attempts, endpoint, self.table_name)
             others[ATTEMPTS_PATH] = attempts_control(self.page, forget, self.simulator.forget_attempts)
         if self.receipt_secrets is not None:
-            from local.business import Business  # noqa: PLC0415 - 0.17 s, for receipts only
-
             key = self.receipt_secrets.business_key
             business = Business(self.page, self.api, key, self._options.now)
             others[BUSINESS_PATH] = Request.application(business.answer)

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import boto3
 import hypothesis
@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 from moto import mock_aws
 
+from cmpassport.aws import DynamoDBClient
 from cmpassport.telemetry import counted, logger
 from local.keys import ReceiptNumber
 from local.stack import Options, Stack
@@ -28,9 +29,6 @@ from tests.support.parts import real_parts, required
 from tests.support.planted import leaks
 from tests.support.receipts import Issuer, publishing_issuer
 from tests.support.stacks import LateClock, start, target
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
 
 # Before a client is made: boto3 reads these once. Nobody's own account is used.
 os.environ |= {
@@ -132,7 +130,7 @@ def aws() -> boto3.Session:
 
 
 @pytest.fixture
-def table(aws: boto3.Session) -> Iterator["DynamoDBClient"]:
+def table(aws: boto3.Session) -> Iterator[DynamoDBClient]:
     """Return a DynamoDB client whose account has the table `attempts`, empty, in this process."""
     with mock_aws():
         client = aws.client("dynamodb")

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from cmpassport.clock import utc_now
 from tools import ROOT
+from tools.commands import parser
 from tools.findings import FOUND, ToolError
 from tools.given import given
 from tools.messages import Text, language_of, text
@@ -34,8 +35,6 @@ def main(
     words = sys.argv[1:] if arguments is None else arguments
     output = Output(language_of(words, os.environ), {})
     try:
-        from tools.commands import parser  # noqa: PLC0415 - 65 ms, in which Ctrl-C is caught
-
         options = parser(output).parse_args(words, argparse.Namespace(clock=now, sleep=sleep))
         output.given = given(vars(options))
         module, _, function = options.run.partition(":")

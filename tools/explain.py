@@ -31,7 +31,7 @@ _WIDTH: Final = 16
 def run(options: argparse.Namespace, output: Output) -> int:
     """Explain one code, or list all."""
     if options.stack or options.state:
-        from tools.examination import find  # noqa: PLC0415 - 0.4 s, which a code alone does without
+        from tools.examination import find  # noqa: PLC0415 - 0.25 s, which a code alone does without
 
         output.given = {**output.given, **find(options).shown_secrets()}
     listed = (f"{code:<24}{output.halves(meaning_of(code))[0]}" for code in CODES)

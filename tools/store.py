@@ -9,14 +9,12 @@ import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
+from cmpassport.aws import SecretsManagerClient
 from tools.aws import Aws, errors_in_words
 from tools.findings import ToolError, UseError
 from tools.given import SecretKind, is_name
-
-if TYPE_CHECKING:
-    from mypy_boto3_secretsmanager import SecretsManagerClient
 
 CURRENT: Final = "AWSCURRENT"
 PENDING: Final = "AWSPENDING"
@@ -42,8 +40,10 @@ class Description:
 class Secret:
     """A secret by its name or ARN. Every error is a ToolError that names it."""
 
+    _client: SecretsManagerClient
+
     def __init__(self, aws: Aws, name: str) -> None:
-        self._client: SecretsManagerClient = aws.client("secretsmanager")
+        self._client = aws.client("secretsmanager")
         self.region = aws.region
         self.name = name
 

@@ -24,7 +24,7 @@ from verify.settings import ReceiptSettings, Settings
 from verify.submission import Submission
 from verify.verification import Clock, OutOfTimeError, Verification, Verifier
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # see _make_receipts
     from verify.receipt import Receipts
 
 _PROBLEMS: Final[Mapping[type[RefusedError], Problem]] = {
@@ -72,7 +72,7 @@ def _make_clients() -> None:
 
 
 def _make_receipts(settings: ReceiptSettings) -> "Receipts":
-    from verify.receipt import Receipts, parse_keys  # noqa: PLC0415 - joserfc takes 50 ms, for receipts only
+    from verify.receipt import Receipts, parse_keys  # noqa: PLC0415 - 35 to 50 ms, for receipts only
 
     keys = _keyring.add(lambda: parse_keys(_fetch(settings.secret_id), settings.number_form, utc_now()))
     return Receipts(settings, _settings.common.app_id, keys.get, utc_now)

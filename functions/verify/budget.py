@@ -25,16 +25,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from cmpassport.aws import DynamoDBClient
 from cmpassport.clock import SHANGHAI
 from cmpassport.errors import RefusedError
 from verify.codes import Ending
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
 
 FLIGHT_SECONDS: Final = 15.0
 """How long an attempt may be in flight: past the end of every request (`verify.verification`)."""
@@ -130,7 +128,7 @@ class AttemptBudget:
         Attempts a day, 1 to 1000.
     """
 
-    def __init__(self, client: "DynamoDBClient", table_name: str, limit: int) -> None:
+    def __init__(self, client: DynamoDBClient, table_name: str, limit: int) -> None:
         self._client = client
         self._table_name = table_name
         self._limit = limit
@@ -386,9 +384,7 @@ def condition_failed(error: ClientError) -> bool:
     return bool(error.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException")
 
 
-def item_refused(
-    error: ClientError, client: "DynamoDBClient", table_name: str, key: str
-) -> Mapping[str, Any]:
+def item_refused(error: ClientError, client: DynamoDBClient, table_name: str, key: str) -> Mapping[str, Any]:
     """Return the item on which a conditional write failed; DynamoDB Local has to be asked for it."""
     item: Mapping[str, Any] | None = dict(error.response).get("Item")  # type: ignore[assignment] # not in the stubs
     if item is None:

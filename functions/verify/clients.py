@@ -9,16 +9,14 @@ bound may be passed by one mismatch for each environment.
 from collections import OrderedDict
 from datetime import datetime, timedelta
 from ipaddress import ip_network
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from botocore.exceptions import ClientError
 
+from cmpassport.aws import DynamoDBClient
 from cmpassport.clock import SHANGHAI
 from cmpassport.errors import RefusedError
 from verify.budget import condition_failed, expiration
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
 
 _HOUR: Final = timedelta(hours=1)
 _KNOWN_NETWORKS: Final = 1000
@@ -43,7 +41,7 @@ class ClientBudget:
         Mismatches an hour; 0 for no limit.
     """
 
-    def __init__(self, client: "DynamoDBClient", table_name: str, *, requests: int, mismatches: int) -> None:
+    def __init__(self, client: DynamoDBClient, table_name: str, *, requests: int, mismatches: int) -> None:
         self._client = client
         self._table_name = table_name
         self._requests = requests

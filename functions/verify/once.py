@@ -12,15 +12,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
+from cmpassport.aws import DynamoDBClient
 from cmpassport.errors import RefusedError
 from verify.budget import condition_failed, item_refused
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
 
 _KEPT_FOR: Final = timedelta(minutes=5)
 """How long a token is held: while a page may ask again, and past its minute, so that none is sent twice."""
@@ -74,7 +72,7 @@ class Tokens:
         The table; claims live beside the budgets, under keys of their own.
     """
 
-    def __init__(self, client: "DynamoDBClient", table_name: str) -> None:
+    def __init__(self, client: DynamoDBClient, table_name: str) -> None:
         self._client = client
         self._table_name = table_name
 

@@ -1,12 +1,13 @@
 """The simulator as a WSGI application: routes, answers, faults and journal around the platform's checks."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from uuid import uuid4
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 from werkzeug import Request, Response
 from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed, NotFound
@@ -20,10 +21,6 @@ from local.simulator.journal import Journal
 from local.simulator.protocol import RefusedError, answer, parse, unflatten
 from local.simulator.tokens import TokenDesk
 from local.simulator.verification import Verifier
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from wsgiref.types import StartResponse, WSGIEnvironment
 
 _FLAT: Final = "/h5/getPreMobile"  # the newer SDK build's, on verify.cmpassport.com
 _LOG: Final = "/h5/log"  # stands for that build's log-h5.cmpassport.com
@@ -124,7 +121,7 @@ class Simulator:
         """Restore every number's whole daily limit."""
         self._verifier.forget()
 
-    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> "Iterable[bytes]":
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request (PEP 3333)."""
         request = Request(environ)
         request.max_content_length = _MAX_REQUEST

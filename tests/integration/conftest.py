@@ -1,16 +1,13 @@
 """An AWS endpoint for integration tests, and Secrets Manager on it."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import boto3
 import pytest
 
+from cmpassport.aws import SecretsManagerClient
 from local.aws import AwsEndpoint
 from local.server import listen
-
-if TYPE_CHECKING:
-    from mypy_boto3_secretsmanager import SecretsManagerClient
 
 
 @pytest.fixture(scope="module")
@@ -22,13 +19,13 @@ def endpoint() -> Iterator[AwsEndpoint]:
 
 
 @pytest.fixture(scope="module")
-def _secrets(endpoint: AwsEndpoint) -> "SecretsManagerClient":
+def _secrets(endpoint: AwsEndpoint) -> SecretsManagerClient:
     session = boto3.Session("any", "any", region_name="cn-north-1")
     return session.client("secretsmanager", endpoint_url=endpoint.address)
 
 
 @pytest.fixture
-def secrets(_secrets: "SecretsManagerClient") -> Iterator["SecretsManagerClient"]:
+def secrets(_secrets: SecretsManagerClient) -> Iterator[SecretsManagerClient]:
     """Secrets Manager without any secret."""
     yield _secrets
     for secret in _secrets.list_secrets(IncludePlannedDeletion=True)["SecretList"]:

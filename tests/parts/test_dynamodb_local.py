@@ -5,12 +5,13 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
 import boto3
 import pytest
 from botocore.config import Config
 
+from cmpassport.aws import DynamoDBClient
 from cmpassport.clock import SHANGHAI
 from cmpassport.errors import RefusedError
 from tests.support.functions import create_table
@@ -19,9 +20,6 @@ from verify.budget import AttemptBudget, AttemptsInFlightError, Caller
 from verify.clients import ClientBudget, ClientBudgetExhaustedError
 from verify.codes import Ending
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-
 THREADS: Final = 64
 TABLE: Final = "attempts"
 NOON: Final = datetime(2026, 11, 23, 12, 0, tzinfo=SHANGHAI)
@@ -29,7 +27,7 @@ T = TypeVar("T")
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator["DynamoDBClient"]:
+def client() -> Iterator[DynamoDBClient]:
     """A client of DynamoDB Local with an attempts table."""
     session = boto3.Session("local", "local", region_name="cn-north-1")
     config = Config(max_pool_connections=THREADS)
@@ -57,7 +55,7 @@ def at_once(task: Callable[[int], T]) -> list[T]:
         return list(pool.map(run, range(THREADS)))
 
 
-def attempts(client: "DynamoDBClient", key: str) -> set[str]:
+def attempts(client: DynamoDBClient, key: str) -> set[str]:
     item = client.get_item(TableName=TABLE, Key={"id": {"S": key}}).get("Item", {})
     return set(item.get("attempts", {"SS": []})["SS"])
 
@@ -70,7 +68,7 @@ def caller(index: int) -> Caller:
     ("limit", "networks", "granted"), [(1, THREADS, 1), (5, THREADS, 5), (63, THREADS, 63), (5, 1, 1)]
 )
 def test_of_reservations_at_once_exactly_the_limit_is_granted(
-    client: "DynamoDBClient", key: str, limit: int, networks: int, granted: int
+    client: DynamoDBClient, key: str, limit: int, networks: int, granted: int
 ) -> None:
     budget = AttemptBudget(client, TABLE, limit)
 
@@ -87,7 +85,7 @@ def test_of_reservations_at_once_exactly_the_limit_is_granted(
 
 
 def test_while_attempts_come_and_go_never_more_than_the_limit_are_held(
-    client: "DynamoDBClient", key: str
+    client: DynamoDBClient, key: str
 ) -> None:
     held, most, lock = set[str](), list[int](), threading.Lock()
     budget = AttemptBudget(client, TABLE, 5)
@@ -116,7 +114,7 @@ def test_while_attempts_come_and_go_never_more_than_the_limit_are_held(
 
 
 def test_of_a_networks_requests_at_once_exactly_the_limit_is_counted(
-    client: "DynamoDBClient", key: str
+    client: DynamoDBClient, key: str
 ) -> None:
     def count(_: int) -> bool:
         try:

@@ -13,11 +13,12 @@ from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
 from itertools import product
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from cmpassport.aws import DynamoDBClient
 from cmpassport.errors import CmpassportError
 from cmpassport.members import InvalidMembersError
 from tests.security.world import SILENCE, World
@@ -27,9 +28,6 @@ from verify.clients import ClientBudgetExhaustedError
 from verify.once import TokenReusedError
 from verify.submission import Submission
 from verify.verification import REQUEST_SECONDS, OutOfTimeError, Verification
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
 
 TRIES: Final = int(os.environ.get("TRIES", "1"))
 RATES: Final = (12, 40, 84) if TRIES > 1 else (12,)
@@ -41,7 +39,7 @@ Log = Callable[[], list[dict[str, Any]]]
 
 
 @pytest.fixture
-def make_world(table: "DynamoDBClient", rsa_key: Callable[[int], RSAPrivateKey]) -> MakeWorld:
+def make_world(table: DynamoDBClient, rsa_key: Callable[[int], RSAPrivateKey]) -> MakeWorld:
     return partial(World, table, secrets_of(rsa_key(1024)))
 
 
@@ -108,7 +106,7 @@ def test_what_a_stranger_sees_does_not_depend_on_how_often_the_owner_was_here(ma
 
 
 def test_made_up_tokens_leave_nothing_with_the_number_however_many(
-    world: World, table: "DynamoDBClient"
+    world: World, table: DynamoDBClient
 ) -> None:
     def size() -> int:
         return max(len(json.dumps(item)) for item in table.scan(TableName="attempts")["Items"])

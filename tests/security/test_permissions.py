@@ -1,18 +1,16 @@
 """What the functions call of AWS is what their roles allow: no less, and no more."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from cmpassport.aws import DynamoDBClient
 from tests.security.world import World
 from tests.support.functions import secrets_of, trim_script
 from tests.support.templates import APPLICATION, Made, asked, make, read, secret
 from verify.verification import Verification
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
 
 REGION: Final = "cn-north-1"
 CALLED: Final[Mapping[str, frozenset[str]]] = trim_script().OPERATIONS
@@ -51,7 +49,7 @@ def test_a_role_allows_the_functions_own_secrets_and_items_of_the_table(receipts
 
 
 def test_the_verification_makes_each_call_that_it_may(
-    table: "DynamoDBClient", rsa_key: Callable[[int], RSAPrivateKey]
+    table: DynamoDBClient, rsa_key: Callable[[int], RSAPrivateKey]
 ) -> None:
     world, made = World(table, secrets_of(rsa_key(1024)), mismatches=1), set[str]()
     table.meta.events.register("before-call.dynamodb", lambda model, **_: made.add(model.name))

@@ -12,8 +12,9 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from cmpassport.aws import DynamoDBClient
 from cmpassport.errors import CmpassportError
 from tests.support.functions import VERIFY_ENVIRONMENT
 from verify.budget import AttemptBudget
@@ -25,9 +26,6 @@ from verify.platform import Limits, Platform, PlatformSilentError
 from verify.settings import Settings
 from verify.submission import Submission
 from verify.verification import Clock, Verification, Verifier
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
 
 NOON: Final = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
 SILENCE: Final = "silence"
@@ -80,7 +78,7 @@ class Time:
 class World(Platform):
     """A platform that knows its own tokens, and a function before it."""
 
-    def __init__(self, table: "DynamoDBClient", secrets: dict[str, str], *, mismatches: int = 100) -> None:
+    def __init__(self, table: DynamoDBClient, secrets: dict[str, str], *, mismatches: int = 100) -> None:
         self.time = Time()
         self.limits = Limits(2, 5, 8)
         super().__init__(VERIFY_ENVIRONMENT["PLATFORM_URL"], self.limits, self.time.monotonic)

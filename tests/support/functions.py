@@ -4,15 +4,13 @@ import json
 import os
 import runpy
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from cmpassport.aws import DynamoDBClient
 from local import IMPORT_ROOTS, ROOT
 from tests.support.receipt_secrets import bare, public_pem
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
 
 APP_ID: Final = "000340"
 APP_KEY: Final = "AA03E6C60D0B0D14320B9A3F0B5AAD99"
@@ -55,7 +53,7 @@ def event(body: str | None = "{}", **headers: str | None) -> dict[str, Any]:
     }
 
 
-def create_table(client: "DynamoDBClient") -> None:
+def create_table(client: DynamoDBClient) -> None:
     """Create the table that the functions look for."""
     client.create_table(
         TableName=VERIFY_ENVIRONMENT["TABLE_NAME"],

@@ -3,16 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ssl import SSLContext
-from typing import TYPE_CHECKING
+from wsgiref.types import WSGIApplication
 
 from local.server import Server
 
-if TYPE_CHECKING:
-    from wsgiref.types import WSGIApplication
-
 
 @contextmanager
-def serving(application: "WSGIApplication", tls: SSLContext | None = None) -> Iterator[str]:
+def serving(application: WSGIApplication, tls: SSLContext | None = None) -> Iterator[str]:
     """Serve it as the local stack's parts are, with TLS if told to; yield the address."""
     with Server(application) as server:
         if tls is not None:

@@ -1,10 +1,11 @@
 """The budget of a number: never above the limit, never counted twice, and its owner's."""
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import pytest
 
+from cmpassport.aws import DynamoDBClient
 from cmpassport.clock import SHANGHAI
 from verify.budget import (
     FLIGHT_SECONDS,
@@ -19,9 +20,6 @@ from verify.budget import (
 )
 from verify.codes import Ending
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-
 NUMBER: Final = "a" * 64
 NOON: Final = datetime(2026, 11, 23, 12, 0, tzinfo=SHANGHAI)
 KEY: Final = f"{NUMBER}#20261123"
@@ -33,7 +31,7 @@ LIMIT: Final = 5
 class Day:
     """The budget of one number on one day, and what happens to it."""
 
-    def __init__(self, table: "DynamoDBClient", limit: int) -> None:
+    def __init__(self, table: DynamoDBClient, limit: int) -> None:
         self.table = table
         self.budget = AttemptBudget(table, "attempts", limit)
         self.now = NOON
@@ -53,7 +51,7 @@ class Day:
 
 
 @pytest.fixture
-def day(table: "DynamoDBClient") -> Day:
+def day(table: DynamoDBClient) -> Day:
     return Day(table, LIMIT)
 
 
@@ -115,7 +113,7 @@ def test_an_ending_counts_once_however_often_it_is_written(
 # Once, however often botocore sends it.
 
 
-def test_a_reservation_that_is_sent_twice_counts_once(table: "DynamoDBClient") -> None:
+def test_a_reservation_that_is_sent_twice_counts_once(table: DynamoDBClient) -> None:
     day = Day(table, 1)
     first, second = day.reserve(attempt_id="same"), day.reserve(attempt_id="same")
 
@@ -165,7 +163,7 @@ def test_a_settlement_after_its_place_has_lapsed_leaves_the_next_attempt_its_pla
 
 
 def test_flights_that_lapsed_by_the_hundred_make_place_in_as_many_calls_as_it_takes(
-    table: "DynamoDBClient",
+    table: DynamoDBClient,
 ) -> None:
     day = Day(table, 60)
     for index in range(60):
@@ -211,7 +209,7 @@ def test_one_network_has_one_attempt_in_flight_which_is_waited_for_unless_many_c
 
 
 def test_the_place_that_somebody_waits_for_is_kept_for_a_second_from_whom_rejections_follow(
-    table: "DynamoDBClient",
+    table: DynamoDBClient,
 ) -> None:
     day = Day(table, 1)
     day.attempt(Ending.GIVEN_BACK, STRANGER)
@@ -235,7 +233,7 @@ def test_the_place_that_somebody_waits_for_is_kept_for_a_second_from_whom_reject
     "caller", [Caller(STRANGER.network, "another sim"), Caller("another network", STRANGER.fingerprint)]
 )
 def test_mismatches_of_one_network_or_sim_are_a_share_of_the_attempts(
-    table: "DynamoDBClient", limit: int, share: int, caller: Caller
+    table: DynamoDBClient, limit: int, share: int, caller: Caller
 ) -> None:
     day = Day(table, limit)
 
@@ -272,7 +270,7 @@ def test_what_is_left_is_the_callers_own(day: Day) -> None:
 
 
 def test_a_flight_that_has_lapsed_makes_place_and_is_unjudged_whoever_clears_it(
-    table: "DynamoDBClient", monkeypatch: pytest.MonkeyPatch
+    table: DynamoDBClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     day = Day(table, 1)
     day.reserve(STRANGER)
@@ -290,7 +288,7 @@ def test_a_flight_that_has_lapsed_makes_place_and_is_unjudged_whoever_clears_it(
     assert day.item()["unjudged"]["SS"] == ["attempt 1"]
 
 
-def test_a_flight_is_kept_to_its_last_millisecond(table: "DynamoDBClient") -> None:
+def test_a_flight_is_kept_to_its_last_millisecond(table: DynamoDBClient) -> None:
     day = Day(table, 1)
     day.reserve(STRANGER)
     day.now += timedelta(seconds=FLIGHT_SECONDS, milliseconds=-1)

@@ -1,30 +1,28 @@
 """Budgets of a client's network: requests and mismatches per hour."""
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import pytest
 from botocore.exceptions import ClientError
 
+from cmpassport.aws import DynamoDBClient
 from cmpassport.clock import SHANGHAI
 from verify.clients import ClientBudget, ClientBudgetExhaustedError, client_network
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
 
 NETWORK: Final = "c" * 64
 NOON: Final = datetime(2026, 11, 23, 12, 0, tzinfo=SHANGHAI)
 
 
 def budget(
-    table: "DynamoDBClient", *, requests: int = 0, mismatches: int = 0, name: str = "attempts"
+    table: DynamoDBClient, *, requests: int = 0, mismatches: int = 0, name: str = "attempts"
 ) -> ClientBudget:
     return ClientBudget(table, name, requests=requests, mismatches=mismatches)
 
 
 @pytest.mark.parametrize(("elapsed", "wait"), [(0.5, 3600), (1, 3599), (3599.9, 1)])
 def test_requests_are_counted_up_to_the_limit_until_the_end_of_the_hour(
-    table: "DynamoDBClient", elapsed: float, wait: int
+    table: DynamoDBClient, elapsed: float, wait: int
 ) -> None:
     clients = budget(table, requests=2)
     clients.count_request(NETWORK, NOON)
@@ -38,7 +36,7 @@ def test_requests_are_counted_up_to_the_limit_until_the_end_of_the_hour(
     clients.count_request(NETWORK, NOON + timedelta(hours=1))
 
 
-def test_mismatches_of_all_environments_count(table: "DynamoDBClient") -> None:
+def test_mismatches_of_all_environments_count(table: DynamoDBClient) -> None:
     here, there = budget(table, mismatches=4), budget(table, mismatches=4)
     for clients in (here, there, there, here):
         clients.check_mismatches(NETWORK, NOON)
@@ -53,7 +51,7 @@ def test_mismatches_of_all_environments_count(table: "DynamoDBClient") -> None:
 
 
 def test_an_environment_remembers_so_many_networks(
-    table: "DynamoDBClient", monkeypatch: pytest.MonkeyPatch
+    table: DynamoDBClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("verify.clients._KNOWN_NETWORKS", 2)
     clients = budget(table, mismatches=1)
@@ -66,14 +64,14 @@ def test_an_environment_remembers_so_many_networks(
 
 
 @pytest.mark.parametrize("method", ["count_request", "count_mismatch"])
-def test_a_failure_of_the_table_is_raised_as_it_is(table: "DynamoDBClient", method: str) -> None:
+def test_a_failure_of_the_table_is_raised_as_it_is(table: DynamoDBClient, method: str) -> None:
     clients = budget(table, requests=1, mismatches=1, name="no-such-table")
 
     with pytest.raises(ClientError, match="ResourceNotFound"):
         getattr(clients, method)(NETWORK, NOON)
 
 
-def test_items_expire_and_where_nothing_is_counted_there_is_no_call(table: "DynamoDBClient") -> None:
+def test_items_expire_and_where_nothing_is_counted_there_is_no_call(table: DynamoDBClient) -> None:
     clients = budget(table, requests=1, mismatches=4)
     clients.count_request(NETWORK, NOON)
     for _ in range(2):

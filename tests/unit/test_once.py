@@ -1,15 +1,13 @@
 """One token, one request: claimed once, recognised when it comes again, released by its own request alone."""
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import pytest
 
+from cmpassport.aws import DynamoDBClient
 from tests.support.fakes import FakeClock
 from verify.once import Claim, TokenReusedError, Tokens
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
 
 CLAIM: Final = Claim("token hash", "request hash", "budget key", "attempt 1")
 REPEAT: Final = Claim("token hash", "request hash", "tomorrow's budget key", "attempt 2")
@@ -17,7 +15,7 @@ ANOTHER: Final = Claim("token hash", "another request", "budget key", "attempt 3
 
 
 @pytest.fixture
-def tokens(table: "DynamoDBClient") -> Tokens:
+def tokens(table: DynamoDBClient) -> Tokens:
     return Tokens(table, "attempts")
 
 

@@ -101,7 +101,7 @@ def test_nothing_secret_connected_or_random_is_made_before_the_snapshot(
     assert told["before"] == []
     assert told["diverged"]
     # Twice with the restore's own numbers: OpenSSL under ssl, and under cryptography.
-    assert told["random after"] == ["cmpassport.start"] * 2
+    assert told["random after"] == ["cmpassport.snapshots"] * 2
     assert (told["response"]["statusCode"], len(server.asked)) == (status, secrets)
     assert server.credentials_given == 1
     if module == "presign.app":

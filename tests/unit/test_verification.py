@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from cmpassport.aws import DynamoDBClient
 from cmpassport.problems import Problem
 from cmpassport.telemetry import flush_metrics
 from tests.security.world import SILENCE, World
@@ -15,9 +16,6 @@ from verify.budget import AttemptsInFlightError
 from verify.once import TokenReusedError
 from verify.outcome import Outcome
 from verify.verification import OutOfTimeError, Verification
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
 
 NUMBER: Final = "13912345678"
 TOKEN: Final = "VM_PLANTEDTOKEN01"
@@ -29,7 +27,7 @@ Log = Callable[[], list[dict[str, Any]]]
 
 
 @pytest.fixture
-def world(table: "DynamoDBClient", rsa_key: Callable[[int], RSAPrivateKey]) -> World:
+def world(table: DynamoDBClient, rsa_key: Callable[[int], RSAPrivateKey]) -> World:
     """A world whose platform finds a match, after two seconds."""
     world = World(table, secrets_of(rsa_key(1024)))
     world.code, world.task_id, world.seconds_to_answer = "000", "task-1", (2, 2)
@@ -43,7 +41,7 @@ def verify(world: World, token: str = TOKEN, **options: Any) -> Verification:
     return result
 
 
-def spent(table: "DynamoDBClient") -> int:
+def spent(table: DynamoDBClient) -> int:
     """Count the attempts that are spent, less those without a verdict."""
     counts = {"attempts": 1, "unjudged": -1}
     return sum(
@@ -71,7 +69,7 @@ ENDINGS: Final[dict[str, tuple[Any, Problem | None, int, str]]] = {
 
 @pytest.mark.parametrize("name", ENDINGS)
 def test_an_ending_settles_the_attempt_is_kept_and_logs_nothing_personal(
-    world: World, table: "DynamoDBClient", logged: Log, capsys: pytest.CaptureFixture[str], name: str
+    world: World, table: DynamoDBClient, logged: Log, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     world.code, problem, settled, counted = ENDINGS[name]
     code = world.code if isinstance(world.code, str) and world.code.isdigit() else ""
@@ -119,7 +117,7 @@ def test_an_ending_settles_the_attempt_is_kept_and_logs_nothing_personal(
 
 
 def test_a_token_for_something_else_is_refused_without_a_call_or_an_attempt(
-    world: World, table: "DynamoDBClient"
+    world: World, table: DynamoDBClient
 ) -> None:
     """Here for another login; tests/security/test_attacks.py has another number and another SIM."""
     first = verify(world, binding="one login")
@@ -132,7 +130,7 @@ def test_a_token_for_something_else_is_refused_without_a_call_or_an_attempt(
 
 
 def test_while_another_networks_attempt_is_under_way_the_owner_waits(
-    world: World, table: "DynamoDBClient"
+    world: World, table: DynamoDBClient
 ) -> None:
     world.restart(limit=1)
     world.seconds_to_answer = (5, 5)
@@ -152,7 +150,7 @@ def test_while_another_networks_attempt_is_under_way_the_owner_waits(
 
 
 def test_where_too_little_time_is_left_nothing_is_sent_reserved_or_held(
-    world: World, table: "DynamoDBClient", logged: Log
+    world: World, table: DynamoDBClient, logged: Log
 ) -> None:
     world.secret_seconds = 3
 
@@ -166,7 +164,7 @@ def test_where_too_little_time_is_left_nothing_is_sent_reserved_or_held(
 
 @pytest.mark.parametrize(("seconds", "asked"), [(4.9, 2), (5.1, 1)])
 def test_a_place_that_comes_too_late_is_given_back(
-    world: World, table: "DynamoDBClient", seconds: float, asked: int
+    world: World, table: DynamoDBClient, seconds: float, asked: int
 ) -> None:
     verify(world, "VM_FIRST")  # the secrets are there
     late = [seconds]
@@ -232,7 +230,7 @@ def test_a_mismatch_of_keys_alone_has_both_fetched_anew_for_the_next_request(
 
 
 def test_a_mismatch_that_cannot_be_counted_counts_as_a_verdict(
-    world: World, table: "DynamoDBClient", logged: Log
+    world: World, table: DynamoDBClient, logged: Log
 ) -> None:
     def fail(params: dict[str, Any], **_: Any) -> None:
         if b"ADD mismatches" in params["body"]:

@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from cmpassport.errors import CmpassportError
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # 2.4 ms of a cold start
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 _T = TypeVar("_T")

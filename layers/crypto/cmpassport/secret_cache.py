@@ -7,12 +7,10 @@ before the first use, so that no secret lies in a snapshot of the function.
 import json
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
+from cmpassport.aws import SecretsManagerClient
 from cmpassport.errors import CmpassportError, error_name
-
-if TYPE_CHECKING:
-    from mypy_boto3_secretsmanager import SecretsManagerClient
 
 RETRY_SECONDS: Final = 10.0
 """How long a failed or forced refresh keeps the next one from being tried."""
@@ -109,7 +107,7 @@ class CachedSecret(Generic[_T]):
         return value
 
 
-def fetcher(client: "SecretsManagerClient") -> Callable[[str], str]:
+def fetcher(client: SecretsManagerClient) -> Callable[[str], str]:
     """Return a function that reads a secret's current text by name or ARN."""
 
     def fetch(secret_id: str) -> str:
