@@ -122,15 +122,22 @@ def answer(data: bytes) -> None:
     assert found.result_code.isascii()
     assert found.result_code.isalnum()
     if found.result_code in {"000", "001"}:
-        content = json.loads(data.decode("utf-8-sig", "replace"), strict=False)
-        header = {key.strip(): value for key, value in _member(content, "header").items()}
-        assert (header["msgId"], str(header["appId"])) == (MSG_ID, APP_ID), "another request's verdict"
-        assert str(header["resultCode"]).strip() == found.result_code, "another verdict"
+        readings = [data.decode(encoding, "replace") for encoding in ("utf-8-sig", "gb18030")]
+        assert any(_is_verdict(text, found.result_code) for text in readings), "another request's verdict"
 
 
-def _member(content: Mapping[str, Mapping[str, object]], name: str) -> Mapping[str, object]:
-    (value,) = (value for key, value in content.items() if key.strip() == name)
-    return value
+def _is_verdict(text: str, code: str) -> bool:
+    try:
+        content = json.loads(text, strict=False)
+    except ValueError:
+        return False
+    header = _trimmed(_trimmed(content).get("header"))
+    names = header.get("msgId"), str(header.get("appId")), str(header.get("resultCode")).strip()
+    return names == (MSG_ID, APP_ID, code)
+
+
+def _trimmed(value: object) -> Mapping[str, object]:
+    return {key.strip(): member for key, member in value.items()} if isinstance(value, dict) else {}
 
 
 TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
