@@ -4,7 +4,8 @@ A token is single-use and verdicts are billed, so what may have been sent is not
 not (no address, no connection, no TLS) is tried once more. urllib3's read timeout bounds each read, not the
 exchange: a server that sends a byte now and then would hold the function, so each read is also held to a
 deadline. No setting here bounds the system's look-up of the address, nor a name with many addresses that
-are all dead: each may take the connect timeout. The function's own timeout ends that.
+are all dead: each may take the connect timeout. Whatever that took, nothing is sent whose answer could not
+come in time any more.
 """
 
 import io
@@ -31,6 +32,8 @@ from cmpassport.errors import CmpassportError, RefusedError
 MAX_ANSWER_BYTES: Final = 64 * 1024
 _FRAMING_BYTES: Final = 64 * 1024
 """What may come beside the body: status lines, headers, chunk sizes, trailers."""
+_ANSWER_SECONDS: Final = 1.0
+"""What is left for the answer when a request is sent, or half of the exchange where that is less."""
 MAX_IDLE_SECONDS: Final = 20.0
 """A kept connection older than this is not used: a frozen function does not see it die."""
 _TOO_LONG: Final = f"the answer has more than {MAX_ANSWER_BYTES} bytes"
@@ -78,14 +81,15 @@ class _Exchange:
 
     ends_at: float
     read_timeout: float
+    answer_seconds: float
     monotonic: Callable[[], float]
     sent: bool = False
     bytes_left: int = MAX_ANSWER_BYTES + _FRAMING_BYTES
 
     def remaining(self) -> float:
-        """Return the seconds left; raise TimeoutError when there are none."""
+        """Return the seconds left; raise TimeoutError when there are none, or too few to send."""
         seconds = self.ends_at - self.monotonic()
-        if seconds <= 0:
+        if seconds <= (0 if self.sent else self.answer_seconds):
             raise TimeoutError("the exchange's deadline has passed")
         return seconds
 
@@ -151,7 +155,9 @@ class _Http(HTTPConnection):
     def send(self, data: Any) -> None:
         if self.sock is None:
             self.connect()
-        _exchange.get().sent = True
+        exchange = _exchange.get()
+        exchange.remaining()
+        exchange.sent = True
         super().send(data)
 
 
@@ -208,7 +214,7 @@ class Platform:
         Raises
         ------
         PlatformUnreachableError
-            Nothing was sent, in two attempts.
+            Nothing was sent, in two attempts or in the time that there was.
         PlatformSilentError
             It was sent and no answer came in time; the token is burned.
         BadAnswerError
@@ -217,7 +223,9 @@ class Platform:
         """
         started = self._monotonic()
         seconds = self._limits.deadline if within is None else min(within, self._limits.deadline)
-        exchange = _Exchange(started + seconds, self._limits.read, self._monotonic)
+        exchange = _Exchange(
+            started + seconds, self._limits.read, min(_ANSWER_SECONDS, seconds / 2), self._monotonic
+        )
         pool = self._fresh_pool(started)
         reset = _exchange.set(exchange)
         try:
@@ -267,7 +275,7 @@ class Platform:
             )
         except (HTTPError, OSError) as error:
             if not exchange.sent:
-                raise PlatformUnreachableError(type(error).__name__) from None
+                raise PlatformUnreachableError(type(_cause(error) or error).__name__) from None
             if isinstance(_cause(error), _TooLongError):
                 raise BadAnswerError(_TOO_LONG) from None
             if _is_no_http(error):

@@ -10,7 +10,7 @@ import time
 import traceback
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import Any, Final
@@ -379,6 +379,23 @@ def test_no_second_attempt_begins_after_the_deadline(
         client.ask(REQUEST)
 
     assert len(attempts) == 1
+
+
+@pytest.mark.parametrize(("seconds", "requests"), [(3.9, 1), (4.1, 0)])
+def test_nothing_is_sent_whose_answer_could_not_come_in_time(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch, seconds: float, requests: int
+) -> None:
+    def connect(connection: HTTPConnection) -> None:
+        clock.advance(seconds)
+        HTTPConnection.connect(connection)
+
+    monkeypatch.setattr("verify.platform._Http.connect", connect, raising=False)
+    ending = nullcontext() if requests else pytest.raises(PlatformUnreachableError, match="TimeoutError")
+    limits = Limits(connect=2, read=5, deadline=5)
+    with Server(_keep_answering) as server, client_of(server.url, limits, clock.monotonic) as client, ending:
+        client.ask(REQUEST)
+
+    assert len(server.requests) == requests
 
 
 # TLS.
