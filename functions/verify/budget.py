@@ -13,8 +13,9 @@ whatever strangers send: what was given back leaves a count and a time for each 
 networks fall by their hashes. `attempts` is the set of what is spent or in flight, and never larger than the
 limit, under any concurrency. What one network may take of it is bounded: one attempt in flight, a share of
 the mismatches, a share of the attempts without a verdict. So a stranger in one network can neither fill it
-nor read from an answer how full it is. The day is part of the key, and that is what resets the budget; the
-table's time to live only cleans up.
+nor read from an answer how full it is. Whoever has to wait for others' attempts has the next place before
+all whose attempts came to nothing more often. The day is part of the key, and that is what resets the
+budget; the table's time to live only cleans up.
 
 The owner is the number, or one of the number's known devices (`verify.devices`), whose budget nobody else
 draws on.
@@ -23,7 +24,7 @@ draws on.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from itertools import islice
 from typing import Any, Final
 
@@ -41,9 +42,11 @@ UNJUDGED_LIMIT: Final = 10
 UNJUDGED_SHARE: Final = 5
 """How many of these one network may cause."""
 FREE_REJECTIONS: Final = 2
-"""Attempts of one network that may end without a verdict before its next ones are no longer waited for."""
+"""Attempts of a network without a verdict; with more, its next ones wait for networks with as many alone."""
 _WAITING_SECONDS: Final = 1.0
 """How long a place is kept for a network that waits for one."""
+_RETURN_SECONDS: Final = 2.0
+"""How long after the time that it was told, for a network that was sent away."""
 _LANE_DIGITS: Final = 3
 """Hexadecimal digits of a network's hash that name its lane; 4096 lanes take 180 KB of an item's 400."""
 _CLEARED_AT_ONCE: Final = 50
@@ -135,7 +138,7 @@ class AttemptBudget:
         self._share = (limit + 1) // 2
         self._bounds = {
             "#network_mismatches": self._share,
-            "#sim_mismatches": self._share,
+            "#sim_mismatches": max(self._share, limit - 1),  # who knows the owner's leaves him one
             "#unjudged": UNJUDGED_SHARE,
             "unjudged": UNJUDGED_LIMIT,
         }
@@ -146,7 +149,9 @@ class AttemptBudget:
         self._condition = self._reservable()
         self._named = [name for name in _names("", Caller("", "")) if name in f"{self._condition} {_FLY}"]
 
-    def reserve(self, key: str, attempt_id: str, caller: Caller, now: datetime) -> Reservation:
+    def reserve(
+        self, key: str, attempt_id: str, caller: Caller, now: datetime, *, last: bool = True
+    ) -> Reservation:
         """Reserve one attempt; never more than the limit, under any concurrency.
 
         Parameters
@@ -159,6 +164,8 @@ class AttemptBudget:
             Who attempts.
         now
             The present instant, aware.
+        last
+            Whether the caller, if refused, is sent away rather than asking again at once.
 
         Raises
         ------
@@ -172,20 +179,19 @@ class AttemptBudget:
         except _NotReservedError as refused:
             lapsed = _flights(refused.item, now, lapsed=True)
             if not lapsed:
-                raise self._refuse(key, refused.item, caller, now) from None
+                raise self._refuse(key, refused.item, caller, now, last=last) from None
             self._clear(key, lapsed)
             try:
                 item = self._reserve(key, attempt_id, caller, now)
             except _NotReservedError as again:
-                raise self._refuse(key, again.item, caller, now) from None
+                raise self._refuse(key, again.item, caller, now, last=last) from None
         names = _names(attempt_id, caller)
-        mismatches = max(_size(item, names["#network_mismatches"]), _size(item, names["#sim_mismatches"]))
         return Reservation(
             key,
             attempt_id,
             caller,
             attempts_left=max(self._limit - _size(item, names["#spent"]) - 1, 0),
-            mismatches_left=max(self._share - mismatches - 1, 0),
+            mismatches_left=max(self._share - _size(item, names["#network_mismatches"]) - 1, 0),
             lapses_at=now + timedelta(seconds=FLIGHT_SECONDS),
         )
 
@@ -264,9 +270,10 @@ class AttemptBudget:
         below_the_limit = "(attribute_not_exists(attempts) OR size(attempts) < :limit)"
         # One attempt of a network at a time.
         network_is_free = "(attribute_not_exists(#slot) OR #slot <= :now)"
-        # While one network waits for a place, those whose attempts came to nothing do not get it.
+        # While one network waits for a place, those whose attempts came to nothing more often do not get it.
         nobody_waits = (
-            "(attribute_not_exists(#rejections) OR attribute_not_exists(waiting) OR waiting <= :now)"
+            "(attribute_not_exists(#rejections) OR attribute_not_exists(waiting) OR waiting <= :now"
+            " OR #rejections <= waiting_rejections)"
         )
         within_bounds = " AND ".join(
             f"(attribute_not_exists({name}) OR size({name}) < :bound{bound})"
@@ -327,7 +334,9 @@ class AttemptBudget:
             if not condition_failed(error):
                 raise
 
-    def _refuse(self, key: str, item: Mapping[str, Any], caller: Caller, now: datetime) -> RefusedError:
+    def _refuse(
+        self, key: str, item: Mapping[str, Any], caller: Caller, now: datetime, *, last: bool
+    ) -> RefusedError:
         """Return why there is no attempt: of others it says only that the day is used up.
 
         Who has to wait for others' attempts is noted, so that these do not get the next place too.
@@ -336,22 +345,45 @@ class AttemptBudget:
         in_flight = _flights(item, now, lapsed=False)
         used_up = any(_size(item, names.get(name, name)) >= bound for name, bound in self._bounds.items())
         if used_up or _size(item, "attempts") - len(in_flight) >= self._limit:
-            return AttemptsExhaustedError("the day's attempts are used up", seconds_to_midnight(now))
+            return AttemptsExhaustedError("the day's attempts are used up", seconds_left(key, now))
         present = int(_milliseconds(now))
         slot = _number(item, names["#slot"])
         rejections = _number(item, names["#rejections"])
         free_at = slot if slot > present else min(in_flight.values(), default=present)
+        if _number(item, "waiting_rejections") < rejections:
+            free_at = max(free_at, _number(item, "waiting"))
         # Given back by an environment whose clock is ahead, or since this one looked at its own.
         overtaken = _number(item, names["#given_back"]) > present
-        worth_waiting = overtaken or rejections <= (FREE_REJECTIONS if slot > present else 0)
+        worth_waiting = (
+            overtaken
+            or rejections <= FREE_REJECTIONS
+            or (slot <= present and rejections <= _most_rejections(item, present))
+        )
+        retry_after = max(-((present - free_at) // 1000), 1)
         if slot <= present and worth_waiting and not overtaken:
+            kept = retry_after + _RETURN_SECONDS if last else _WAITING_SECONDS
+            self._keep_place(key, rejections, now, kept)
+        return AttemptsInFlightError(retry_after, worth_waiting=worth_waiting)
+
+    def _keep_place(self, key: str, rejections: int, now: datetime, seconds: float) -> None:
+        """Keep the next place for a network, unless one with fewer rejections waits."""
+        try:
             self._client.update_item(
                 TableName=self._table_name,
                 Key={"id": {"S": key}},
-                UpdateExpression="SET waiting = :until",
-                ExpressionAttributeValues={":until": {"N": _milliseconds(now, _WAITING_SECONDS)}},
+                UpdateExpression="SET waiting = :until, waiting_rejections = :rejections",
+                ConditionExpression=(
+                    "attribute_not_exists(waiting) OR waiting <= :now OR waiting_rejections >= :rejections"
+                ),
+                ExpressionAttributeValues={
+                    ":now": {"N": _milliseconds(now)},
+                    ":until": {"N": _milliseconds(now, seconds)},
+                    ":rejections": {"N": str(rejections)},
+                },
             )
-        return AttemptsInFlightError(max(-((present - free_at) // 1000), 1), worth_waiting=worth_waiting)
+        except ClientError as error:
+            if not condition_failed(error):
+                raise
 
 
 class _NotReservedError(Exception):
@@ -367,11 +399,10 @@ def day_key(owner: str, now: datetime) -> str:
     return f"{owner}#{now.astimezone(SHANGHAI):%Y%m%d}"
 
 
-def seconds_to_midnight(instant: datetime) -> int:
-    """Return the seconds until the next Shanghai day begins: 1 to 86400."""
-    local = instant.astimezone(SHANGHAI)
-    midnight = datetime(local.year, local.month, local.day, tzinfo=SHANGHAI) + timedelta(days=1)
-    return -int((local - midnight) // timedelta(seconds=1))
+def seconds_left(key: str, now: datetime) -> int:
+    """Return the seconds until a key's day ends: 1 to 86400, and 1 where it has ended meanwhile."""
+    midnight = datetime.combine(date.fromisoformat(key[-8:]), time(), SHANGHAI) + timedelta(days=1)
+    return max(-((now - midnight) // timedelta(seconds=1)), 1)
 
 
 def expiration(now: datetime) -> str:
@@ -417,6 +448,18 @@ def _flights(item: Mapping[str, Any], now: datetime, *, lapsed: bool) -> dict[st
         if name.startswith("flight ")
     }
     return {attempt: end for attempt, end in ends.items() if (end <= present) is lapsed}
+
+
+def _most_rejections(item: Mapping[str, Any], present: int) -> int:
+    """Return the most rejections that one of the networks in flight had, by its lane."""
+    return max(
+        (
+            _number(item, f"rejections of {name.removeprefix('slot ')[:_LANE_DIGITS]}")
+            for name in item
+            if name.startswith("slot ") and _number(item, name) > present
+        ),
+        default=0,
+    )
 
 
 def _size(item: Mapping[str, Any], name: str) -> int:

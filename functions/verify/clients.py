@@ -8,7 +8,7 @@ bound may be passed by one mismatch for each environment.
 
 from collections import OrderedDict
 from datetime import datetime, timedelta
-from ipaddress import ip_network
+from ipaddress import IPv6Address, IPv6Network
 from typing import Final
 
 from botocore.exceptions import ClientError
@@ -115,21 +115,17 @@ class ClientBudget:
             self._seen.popitem(last=False)
 
 
-SUBSCRIBER: Final = 64
-"""Prefix length of the IPv6 network that one phone has: its requests are counted."""
-SITE: Final = 56
-"""Prefix length of the IPv6 network that a line at home has (RIPE-690): it can call from each /64 of it.
-
-Attempts and mismatches are counted by it.
-"""
+_LINE: Final = 56
+"""Prefix length of the IPv6 network that a line has (RIPE-690): it can call from each /64 of it."""
 
 
-def client_network(address: str, prefix: int = SUBSCRIBER) -> str:
-    """Return what stands for a client: an IPv4 address, or an IPv6 network of that prefix length."""
+def client_network(address: str) -> str:
+    """Return what stands for a client: an IPv4 address, or the IPv6 network of a line."""
     if ":" not in address:
         return address
     try:
-        return str(ip_network((address, prefix), strict=False))
+        mapped = IPv6Address(address).ipv4_mapped
+        return str(mapped or IPv6Network((address, _LINE), strict=False))
     except ValueError:
         return address
 

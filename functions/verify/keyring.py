@@ -66,9 +66,11 @@ class Keyring:
         """The configured appId."""
         return self._settings.common.app_id
 
-    def credentials(self) -> Credentials:
-        """Return what a request is encrypted and signed with."""
+    def credentials(self, check_time: Callable[[], None]) -> Credentials:
+        """Return what a request is encrypted and signed with; check the time before each secret."""
+        check_time()
         app_key, platform_key = self._verification.get()
+        check_time()
         common = self._settings.common
         return Credentials(common.app_id, app_key, platform_key, self._signing.get(), common.scheme)
 

@@ -12,7 +12,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
+from urllib.parse import quote
 
 from cmpassport.errors import RefusedError
 from cmpassport.problems import Problem
@@ -25,7 +27,7 @@ from verify.budget import (
     Reservation,
     day_key,
 )
-from verify.clients import SITE, ClientBudget, ClientBudgetExhaustedError, client_network
+from verify.clients import ClientBudget, ClientBudgetExhaustedError, client_network
 from verify.codes import KEY_FAULTS, Ending, ReturnCode, Who, look_up
 from verify.devices import Devices
 from verify.hashing import LOGGED_HASH_DIGITS, Salt, keyed_hash
@@ -40,6 +42,8 @@ REQUEST_SECONDS: Final = 13.0
 """For the whole request; a page gives up after 15 seconds."""
 SETTLE_SECONDS: Final = 3.0
 """Of these for what follows the platform's answer."""
+SECRET_SECONDS: Final = 1.0
+"""What must be left for the exchange when a secret is fetched; else the page would not see the answer."""
 PATIENCE_SECONDS: Final = 3.0
 """How long an attempt waits for others that are under way, before it is refused."""
 _PAUSE_SECONDS: Final = 0.15
@@ -50,7 +54,8 @@ _CALLER_DIGITS: Final = 16
 
 _QUOTED: Final = 128
 _TASK_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}", re.ASCII)
-_BETWEEN_DIGITS: Final = re.compile(r"[^0-9]+", re.ASCII)
+_UNESCAPED: Final = "!*'()"
+"""What encodeURIComponent leaves as it is, beside what `quote` does."""
 _TELLING: Final = 6
 """Characters from which on a repeated text says something of the request."""
 
@@ -110,7 +115,7 @@ class _Attempt:
     number_hash: str
     claim: Claim
     caller: Caller
-    site: str
+    network: str
     is_known: bool
     ends_at: float
 
@@ -193,7 +198,7 @@ class Verifier:
         """
         pepper, now = self._keyring.pepper(), self._now()
         number_hash = keyed_hash(pepper, Salt.NUMBER, submission.number)
-        site = keyed_hash(pepper, Salt.ADDRESS, client_network(client_address, SITE))
+        network = keyed_hash(pepper, Salt.ADDRESS, client_network(client_address))
         device = self._devices.recognise(pepper, number_hash, submission.device, now)
         request = (submission.number, submission.user_information, submission.expand_params or "", binding)
         attempt = _Attempt(
@@ -206,14 +211,13 @@ class Verifier:
                 self._new_msg_id(),
             ),
             Caller(
-                site[:_CALLER_DIGITS],
+                network[:_CALLER_DIGITS],
                 keyed_hash(pepper, Salt.SIM, submission.user_information)[:_CALLER_DIGITS],
             ),
-            site=site,
+            network=network,
             is_known=device is not None,
             ends_at=began + REQUEST_SECONDS,
         )
-        network = keyed_hash(pepper, Salt.ADDRESS, client_network(client_address))
         self._client_may(self._clients.count_request, network, attempt, now)
         outcome = self._once(attempt)
         if not outcome.verified:
@@ -244,10 +248,10 @@ class Verifier:
 
     def _prepare(self, attempt: _Attempt) -> tuple[bytes, Reservation]:
         """Return the request and the attempt that is reserved for it; if this fails, nothing was sent."""
-        credentials = self._keyring.credentials()
+        credentials = self._keyring.credentials(partial(self._check_time, attempt, SECRET_SECONDS))
         instant = self._now()
         if not attempt.is_known:
-            self._client_may(self._clients.check_mismatches, attempt.site, attempt, instant)
+            self._client_may(self._clients.check_mismatches, attempt.network, attempt, instant)
         # Written before the attempt is reserved: nothing but the call itself can fail between the two.
         request = write_request(attempt.submission, credentials, msg_id=attempt.msg_id, instant=instant)
         self._check_time(attempt, self._platform.seconds)
@@ -292,6 +296,11 @@ class Verifier:
             logger.error("too little time is left to ask the platform", msgId=attempt.msg_id)
             raise OutOfTimeError("too little time is left to ask the platform")
 
+    def _check_page_waits(self, attempt: _Attempt) -> None:
+        """Check that the answer, which the page waits for, may be kept waiting for one call more."""
+        if self._monotonic() >= attempt.ends_at:
+            raise OutOfTimeError("the page has to be answered")
+
     def _client_may(
         self, ask: Callable[[str, datetime], None], network: str, attempt: _Attempt, now: datetime
     ) -> None:
@@ -307,12 +316,13 @@ class Verifier:
         patient_until = min(self._monotonic() + PATIENCE_SECONDS, attempt.ends_at - SETTLE_SECONDS)
         pause = _PAUSE_SECONDS
         while True:
+            last = self._monotonic() + pause > patient_until
             try:
                 return self._attempts.reserve(
-                    attempt.claim.day_key, attempt.msg_id, attempt.caller, self._now()
+                    attempt.claim.day_key, attempt.msg_id, attempt.caller, self._now(), last=last
                 )
             except AttemptsInFlightError as error:
-                if not error.worth_waiting or self._monotonic() + pause > patient_until:
+                if last or not error.worth_waiting:
                     _refused(error, attempt)
                     raise
             except AttemptsExhaustedError as error:
@@ -364,6 +374,7 @@ class Verifier:
             if ending is Ending.GIVEN_BACK:
                 self._attempts.settle(reservation, ending, None, now)
                 if record is not None:
+                    self._check_page_waits(attempt)
                     self._tokens.keep(attempt.claim, record)
             else:
                 self._attempts.settle(reservation, ending, record, now)
@@ -375,7 +386,8 @@ class Verifier:
 
     def _count_mismatch(self, attempt: _Attempt) -> None:
         try:
-            self._clients.count_mismatch(attempt.site, self._now())
+            self._check_page_waits(attempt)
+            self._clients.count_mismatch(attempt.network, self._now())
         except Exception as error:  # noqa: BLE001 - the verdict counts
             logger.warning("a mismatch could not be counted", extra=describe(error))
 
@@ -420,9 +432,13 @@ def _report(code: ReturnCode, outcome: Outcome, attempt: _Attempt) -> None:
 
 
 def _quotable(text: str, submission: Submission) -> str:
-    """Return the platform's text if it is short, printable and repeats nothing of the request; else ''."""
+    """Return the platform's text if it is short, printable and repeats nothing of the request; else ''.
+
+    Digits of any script are told, and what the page has encoded also where it is decoded.
+    """
     parts = (submission.token, submission.user_information, submission.expand_params or "")
-    repeats = submission.number in _BETWEEN_DIGITS.sub("", text) or any(
-        part in text for part in parts if len(part) >= _TELLING
-    )
-    return "" if repeats or len(text) > _QUOTED or not text.isprintable() else text
+    digits = "".join(str(int(character)) for character in text if character.isdecimal())
+    if len(text) > _QUOTED or not text.isprintable() or submission.number in digits:
+        return ""
+    encoded = quote(text, _UNESCAPED)
+    return "" if any(part in text or part in encoded for part in parts if len(part) >= _TELLING) else text

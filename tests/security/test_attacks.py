@@ -83,6 +83,22 @@ def test_made_up_tokens_from_one_network_at_any_rate_do_not_refuse_the_owner(wor
     assert [code_of(result) for result in later] == ["000"] * TRIES
 
 
+@pytest.mark.parametrize("rejections", [1, 5])
+def test_an_owner_whose_own_tokens_were_rejected_has_the_last_place_before_a_flood(
+    world: World, rejections: int
+) -> None:
+    owners: list[str] = []
+    for verdict in ["000"] * 4 + [""] * rejections:
+        world.alone(NUMBER, world.token(verdict), OWNER)
+    for shot in range(12 * 7):
+        world.time.start(shot / 12, partial(world.request, NUMBER, world.token(), STRANGER))
+
+    world.time.start(6, lambda: owners.append(code_of(world.request(NUMBER, world.token("000"), OWNER))))
+    world.time.pass_by()
+
+    assert owners == ["000"]
+
+
 def test_what_a_stranger_sees_does_not_depend_on_how_often_the_owner_was_here(make_world: MakeWorld) -> None:
     world = make_world(mismatches=0)
     seen: dict[int, set[Any]] = defaultdict(set)
@@ -155,7 +171,8 @@ def test_strangers_mismatches_leave_the_owner_his_attempts(world: World) -> None
         world.alone(NUMBER, world.token("001"), STRANGER, "a stranger's")
 
     assert world.results == {"001": 3, "AttemptsExhaustedError": 4}
-    assert code_of(world.alone(NUMBER, world.token("000"), OWNER)) == "000"
+    for information in ("a stranger's", "the owner's"):
+        assert code_of(world.alone(NUMBER, world.token("000"), OWNER, information)) == "000"
 
 
 def test_a_known_device_is_not_touched_by_a_crowd_of_strangers(world: World) -> None:
@@ -205,7 +222,7 @@ def test_one_sim_on_many_numbers_meets_a_bound_and_is_logged(make_world: MakeWor
 # What comes slowly, late or with other data.
 
 
-@pytest.mark.parametrize("seconds", [0.2, 1.0, 2.85])
+@pytest.mark.parametrize("seconds", [0.2, 1.0, 2.85, 5.9])
 def test_two_slow_services_fit_into_a_pages_patience_or_nothing_is_spent(
     world: World, logged: Log, seconds: float
 ) -> None:

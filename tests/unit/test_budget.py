@@ -25,6 +25,7 @@ NOON: Final = datetime(2026, 11, 23, 12, 0, tzinfo=SHANGHAI)
 KEY: Final = f"{NUMBER}#20261123"
 OWNER: Final = Caller("owner's network", "owner's sim")
 STRANGER: Final = Caller("stranger's network", "stranger's sim")
+THIRD: Final = Caller("a third network", "sim")
 LIMIT: Final = 5
 
 
@@ -37,9 +38,9 @@ class Day:
         self.now = NOON
         self.count = 0
 
-    def reserve(self, caller: Caller = OWNER, attempt_id: str = "") -> Reservation:
+    def reserve(self, caller: Caller = OWNER, attempt_id: str = "", **options: bool) -> Reservation:
         self.count += 1
-        return self.budget.reserve(KEY, attempt_id or f"attempt {self.count}", caller, self.now)
+        return self.budget.reserve(KEY, attempt_id or f"attempt {self.count}", caller, self.now, **options)
 
     def attempt(self, ending: Ending, caller: Caller = OWNER, outcome: Any = None) -> Reservation:
         reservation = self.reserve(caller)
@@ -208,40 +209,65 @@ def test_one_network_has_one_attempt_in_flight_which_is_waited_for_unless_many_c
         assert day.reserve(other).attempts_left == 4
 
 
-def test_the_place_that_somebody_waits_for_is_kept_for_a_second_from_whom_rejections_follow(
+def test_the_place_that_somebody_waits_for_is_kept_from_whom_more_rejections_follow(
     table: DynamoDBClient,
 ) -> None:
     day = Day(table, 1)
-    day.attempt(Ending.GIVEN_BACK, STRANGER)
+    for caller in (OWNER, STRANGER, STRANGER, STRANGER):
+        day.attempt(Ending.GIVEN_BACK, caller)
     flight = day.reserve(STRANGER)
     with pytest.raises(AttemptsInFlightError) as refusal:
-        day.reserve(OWNER)
+        day.reserve(OWNER, last=False)
     assert refusal.value.worth_waiting
 
     day.budget.settle(flight, Ending.GIVEN_BACK, None, day.now)
 
     with pytest.raises(AttemptsInFlightError) as refusal:
         day.reserve(STRANGER)
-    assert not refusal.value.worth_waiting
+    assert (refusal.value.retry_after, refusal.value.worth_waiting) == (1, False)
     day.budget.settle(day.reserve(OWNER), Ending.GIVEN_BACK, None, day.now)
     day.now += timedelta(seconds=1)
     day.reserve(STRANGER)
+    # Who is sent away has the place when he comes again as he was told.
+    with pytest.raises(AttemptsInFlightError) as refusal:
+        day.reserve(OWNER)
+    day.now += timedelta(seconds=refusal.value.retry_after or 0)
+    with pytest.raises(AttemptsInFlightError) as refusal:
+        day.reserve(STRANGER)
+    assert refusal.value.retry_after == 2
+    day.reserve(OWNER)
 
 
-@pytest.mark.parametrize(("limit", "share"), [(2, 1), (5, 3)])
-@pytest.mark.parametrize(
-    "caller", [Caller(STRANGER.network, "another sim"), Caller("another network", STRANGER.fingerprint)]
-)
-def test_mismatches_of_one_network_or_sim_are_a_share_of_the_attempts(
-    table: DynamoDBClient, limit: int, share: int, caller: Caller
+def test_of_all_who_wait_the_one_with_the_fewest_rejections_is_next(table: DynamoDBClient) -> None:
+    day = Day(table, 1)
+    day.attempt(Ending.GIVEN_BACK, OWNER)
+    flight = day.reserve(STRANGER)
+    for caller in (OWNER, THIRD, OWNER):
+        with pytest.raises(AttemptsInFlightError):
+            day.reserve(caller)
+    day.budget.settle(flight, Ending.GIVEN_BACK, None, day.now)
+
+    with pytest.raises(AttemptsInFlightError):
+        day.reserve(OWNER)
+    day.reserve(THIRD)
+
+
+@pytest.mark.parametrize(("limit", "of_network", "of_sim"), [(2, 1, 1), (5, 3, 4)])
+def test_mismatches_of_one_network_or_sim_leave_some_of_the_attempts(
+    table: DynamoDBClient, limit: int, of_network: int, of_sim: int
 ) -> None:
     day = Day(table, limit)
 
-    left = [day.attempt(Ending.MISMATCH, STRANGER).mismatches_left for _ in range(share)]
+    left = [day.attempt(Ending.MISMATCH, STRANGER).mismatches_left for _ in range(of_network)]
 
-    assert left == list(range(share - 1, -1, -1))
+    assert left == list(range(of_network - 1, -1, -1))
     with pytest.raises(AttemptsExhaustedError):
-        day.reserve(caller)
+        day.reserve(Caller(STRANGER.network, "another sim"))
+    for _ in range(of_sim - of_network):
+        elsewhere = day.attempt(Ending.MISMATCH, Caller("another network", STRANGER.fingerprint))
+        assert elsewhere.mismatches_left == of_network - 1
+    with pytest.raises(AttemptsExhaustedError):
+        day.reserve(Caller("a third network", STRANGER.fingerprint))
     day.attempt(Ending.MATCH, OWNER)
 
 
@@ -255,7 +281,7 @@ def test_attempts_without_a_verdict_are_bounded_per_network_and_in_all(day: Day)
         day.attempt(Ending.UNJUDGED, OWNER)
 
     with pytest.raises(AttemptsExhaustedError):
-        day.reserve(Caller("a third network", "sim"))
+        day.reserve(THIRD)
 
 
 def test_what_is_left_is_the_callers_own(day: Day) -> None:

@@ -92,8 +92,8 @@ def test_items_expire_and_where_nothing_is_counted_there_is_no_call(table: Dynam
     ("address", "network"),
     [
         *(("203.0.113.7", "203.0.113.7"), ("not:an:address", "not:an:address")),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        *(("2001:db8:1:203:4:5:6:7", "2001:db8:1:200::/56"), ("::ffff:203.0.113.7", "203.0.113.7")),
     ],
 )
-def test_a_subscriber_is_one_network(address: str, network: str) -> None:
+def test_a_line_is_one_network(address: str, network: str) -> None:
     assert client_network(address) == network

@@ -6,7 +6,7 @@ import pytest
 
 from cmpassport.clock import utc_now
 from presign.grammar import parse_timestamp
-from verify.budget import seconds_to_midnight
+from verify.budget import seconds_left
 from verify.message import format_timestamp
 
 
@@ -31,10 +31,13 @@ def test_an_instant_is_written_and_read_in_shanghais_time(instant: str, digits: 
 
 @pytest.mark.parametrize(
     ("local", "seconds"),
-    [("00:00:00", 86400), ("00:00:00.000001", 86400), ("12:00:00", 43200), ("23:59:59.999999", 1)],
+    [
+        *(("23T00:00:00", 86400), ("23T00:00:00.000001", 86400), ("23T12:00:00", 43200)),
+        *(("23T23:59:59.999999", 1), ("24T00:00:00.1", 1)),  # begun before midnight, refused after it
+    ],
 )
 def test_midnight_is_shanghais_and_is_never_promised_too_early(local: str, seconds: int) -> None:
-    instant = datetime.fromisoformat(f"2026-11-23T{local}+08:00")
+    instant = datetime.fromisoformat(f"2026-11-{local}+08:00")
 
-    assert seconds_to_midnight(instant) == seconds
-    assert seconds_to_midnight(instant.astimezone(UTC)) == seconds
+    assert seconds_left("owner#20261123", instant) == seconds
+    assert seconds_left("owner#20261123", instant.astimezone(UTC)) == seconds

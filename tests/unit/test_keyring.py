@@ -31,7 +31,7 @@ class Safe:
         """Use each secret; return which were asked for."""
         self.asked.clear()
         self.keyring.pepper()
-        self.keyring.credentials()
+        self.keyring.credentials(lambda: None)
         self._added.get()
         return self.asked
 

@@ -15,6 +15,7 @@ from tests.support.functions import APP_KEY, PEPPER, secrets_of
 from verify.budget import AttemptsInFlightError
 from verify.once import TokenReusedError
 from verify.outcome import Outcome
+from verify.platform import Limits
 from verify.verification import OutOfTimeError, Verification
 
 NUMBER: Final = "13912345678"
@@ -184,7 +185,8 @@ def test_a_place_that_comes_too_late_is_given_back(
 @pytest.mark.parametrize(
     "text",
     [
-        *(NUMBER, "is 139-1234 5678", f"token={TOKEN};", USER_INFORMATION),
+        *(NUMBER, "is 139-1234 5678", "１３９１２３４５６７８", "١٣٩١٢٣٤٥٦٧٨"),
+        *(f"token={TOKEN};", USER_INFORMATION, "a planted+information=="),
         *("x" * 129, "two\nlines", "\ud800", "\x1b[31mred", "\u202ereversed"),
     ],
 )
@@ -241,6 +243,25 @@ def test_a_mismatch_that_cannot_be_counted_counts_as_a_verdict(
 
     assert verify(world).outcome.result_code == "001"
     assert logged()[-1]["message"] == "a mismatch could not be counted"
+
+
+@pytest.mark.parametrize(
+    ("code", "undone"), [("001", "a mismatch could not"), ("120020", "an attempt could not")]
+)
+def test_a_page_that_has_waited_long_is_answered_first(
+    world: World, table: DynamoDBClient, logged: Log, code: str, undone: str
+) -> None:
+    verify(world, "VM_FIRST")
+    world.code, world.seconds_to_answer, world.limits = code, (9.9, 9.9), Limits(2, 5, 10)
+    table.meta.events.register(
+        "before-call.dynamodb.UpdateItem", lambda **_: world.time.sleep(3.5 if world.time.seconds > 9 else 0)
+    )
+    began = world.time.seconds
+
+    assert verify(world).outcome.result_code == code
+
+    assert world.time.seconds - began < 14
+    assert undone in logged()[-1]["message"]
 
 
 def test_an_outcome_that_an_earlier_release_stored_is_read(world: World) -> None:
