@@ -3,9 +3,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-# What goes through HTTP, and the page.
-ON_THE_BUNDLE := $(wildcard $(addsuffix .py,$(addprefix tests/integration/test_,contract races_over_http leaks) \
-  tests/e2e/test_flows))
+# What goes through HTTP, and the page; and what is said to DynamoDB.
+ON_REAL_PARTS := $(wildcard $(addsuffix .py,$(addprefix tests/integration/test_,contract races_over_http leaks) \
+  tests/e2e/test_flows tests/security/test_attacks $(addprefix tests/unit/test_,budget clients once verification)))
 JOSE4J := $(HOME)/.m2/repository/org/bitbucket/b_c/jose4j/0.9.6/jose4j-0.9.6.jar
 
 .PHONY: help demo venv test lint build test-parts bench fuzz audit docs lock clean
@@ -39,7 +39,7 @@ lint: .venv/dev  ## ruff and mypy
 # The second run is on the bundle under Lambda's runtime and on DynamoDB Local.
 test-parts: .venv/dev build .venv-runtime/done .venv-cloud/done node-parts $(JOSE4J)  ## what needs a foreign part: the bundle, a JDK, Go, Node.js, other browsers
 	@$(WITH_PYTHON313) $(BIN)/python -m pytest tests/parts tests/sam $(ARGS)
-	@$(WITH_PYTHON313) $(BIN)/python -m pytest --target real $(ON_THE_BUNDLE) $(ARGS)
+	@$(WITH_PYTHON313) $(BIN)/python -m pytest --target real $(ON_REAL_PARTS) $(ARGS)
 
 fuzz: .venv/dev .venv-fuzz/done  ## atheris on the readers, schemathesis on the API; SECONDS=60
 	@$(BIN)/python -m tests.fuzz $(if $(SECONDS),--seconds $(SECONDS))

@@ -85,7 +85,7 @@ class Api:
         Raises
         ------
         TemplateError
-            There is none or more than one, or a route is of a kind that is not served here.
+            There is none or more than one.
         """
         apis = list(deployment.resources(HTTP_API))
         if len(apis) != 1:
@@ -93,7 +93,7 @@ class Api:
         (logical_id,) = apis
         api_id = deployment.ref(logical_id)
         routes = {
-            _route_key(event): function
+            f"{event['Properties']['Method'].upper()} {event['Properties']['Path']}": function
             for function in deployment.resources(FUNCTION)
             for event in (deployment.properties(function).get("Events") or {}).values()
             if event["Type"] == "HttpApi" and event["Properties"].get("ApiId") == api_id
@@ -236,16 +236,6 @@ def path_of(request: Request) -> str:
 def new_request_id() -> str:
     """Make an id in API Gateway's form: 16 characters of Base64."""
     return base64.urlsafe_b64encode(secrets.token_bytes(11)).decode()
-
-
-def _route_key(event: Mapping[str, Any]) -> str:
-    properties = event["Properties"]
-    path, method = properties["Path"], properties["Method"].upper()
-    if "{" in path or method == "ANY":
-        raise TemplateError(f"the local stack serves literal paths and methods only, not {method} {path}")
-    if properties.get("PayloadFormatVersion", "2.0") != "2.0":
-        raise TemplateError(f"the local stack serves payload format 2.0 only; {path} asks for another")
-    return f"{method} {path}"
 
 
 def _headers(request: Request, length: int, client: str) -> dict[str, str]:

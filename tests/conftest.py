@@ -7,6 +7,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -37,7 +38,7 @@ os.environ |= {
     "AWS_DEFAULT_REGION": "cn-north-1",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
-for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
+for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"):
     os.environ.pop(name, None)
 
 # A busy machine is slow, not wrong.
@@ -131,11 +132,14 @@ def aws() -> boto3.Session:
 
 @pytest.fixture
 def table(aws: boto3.Session) -> Iterator[DynamoDBClient]:
-    """Return a DynamoDB client whose account has the table `attempts`, empty, in this process."""
-    with mock_aws():
+    """Return a DynamoDB client whose account has the table `attempts`, empty: in this process, or real."""
+    real = "AWS_ENDPOINT_URL_DYNAMODB" in os.environ
+    with nullcontext() if real else mock_aws():
         client = aws.client("dynamodb")
         create_table(client)
         yield client
+        if real:
+            aws.client("dynamodb").delete_table(TableName="attempts")  # the test's own may be disturbed
 
 
 @pytest.fixture

@@ -451,15 +451,13 @@ def _flights(item: Mapping[str, Any], now: datetime, *, lapsed: bool) -> dict[st
 
 
 def _most_rejections(item: Mapping[str, Any], present: int) -> int:
-    """Return the most rejections that one of the networks in flight had, by its lane."""
-    return max(
-        (
-            _number(item, f"rejections of {name.removeprefix('slot ')[:_LANE_DIGITS]}")
-            for name in item
-            if name.startswith("slot ") and _number(item, name) > present
-        ),
-        default=0,
-    )
+    """Return the most rejections that a network in flight had, by its lane."""
+    lanes = [
+        name.removeprefix("slot ")[:_LANE_DIGITS]
+        for name in item
+        if name.startswith("slot ") and _number(item, name) > present
+    ]
+    return max((_number(item, f"rejections of {lane}") for lane in lanes), default=0)
 
 
 def _size(item: Mapping[str, Any], name: str) -> int:

@@ -81,15 +81,14 @@ def test_a_stack_says_what_to_open_and_what_is_its_own_does_not_outlive_it(file:
         children = children_of(process.pid)
         process.kill()
 
-    for said in (
-        "Open  http://127.0.0.1:",
-        "has the number 13999994444",
-        "5 attempts a day, a wrong one 3;",
+    said = ("Open  http://127.0.0.1:", "has the number 13999994444", "5 attempts a day, a wrong one 3;")
+    for each in (
+        *said,
         "appId     000001",
+        "GET /.well-known/jwks.json",
+        "/business   logs in by receipt alone",
     ):
-        assert said in text
-    for offered in ("GET /.well-known/jwks.json", "/business   logs in by receipt alone"):
-        assert offered in text
+        assert each in text
     assert len(children) >= 3
     all_end(children)
 

@@ -107,4 +107,6 @@ def real_parts(folder: Path) -> Iterator[Callable[[Options], AbstractContextMana
             # All share one DynamoDB, each with tables of its own.
             return embedded(replace(real, name=f"number-verification-{secrets.token_hex(4)}"))
 
+        os.environ["AWS_ENDPOINT_URL_DYNAMODB"] = address  # of clients that are made meanwhile
         yield start
+        del os.environ["AWS_ENDPOINT_URL_DYNAMODB"]

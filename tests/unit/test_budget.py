@@ -209,23 +209,25 @@ def test_one_network_has_one_attempt_in_flight_which_is_waited_for_unless_many_c
         assert day.reserve(other).attempts_left == 4
 
 
-def test_the_place_that_somebody_waits_for_is_kept_from_whom_more_rejections_follow(
+def test_a_place_that_is_waited_for_is_kept_for_the_one_with_the_fewest_rejections(
     table: DynamoDBClient,
 ) -> None:
     day = Day(table, 1)
     for caller in (OWNER, STRANGER, STRANGER, STRANGER):
         day.attempt(Ending.GIVEN_BACK, caller)
     flight = day.reserve(STRANGER)
-    with pytest.raises(AttemptsInFlightError) as refusal:
-        day.reserve(OWNER, last=False)
-    assert refusal.value.worth_waiting
+    for caller in (OWNER, THIRD, OWNER):
+        with pytest.raises(AttemptsInFlightError) as refusal:
+            day.reserve(caller, last=False)
+        assert refusal.value.worth_waiting
 
     day.budget.settle(flight, Ending.GIVEN_BACK, None, day.now)
 
-    with pytest.raises(AttemptsInFlightError) as refusal:
-        day.reserve(STRANGER)
-    assert (refusal.value.retry_after, refusal.value.worth_waiting) == (1, False)
-    day.budget.settle(day.reserve(OWNER), Ending.GIVEN_BACK, None, day.now)
+    for caller, worth_waiting in ((STRANGER, False), (OWNER, True)):
+        with pytest.raises(AttemptsInFlightError) as refusal:
+            day.reserve(caller)
+        assert (refusal.value.retry_after, refusal.value.worth_waiting) == (1, worth_waiting)
+    day.budget.settle(day.reserve(THIRD), Ending.GIVEN_BACK, None, day.now)
     day.now += timedelta(seconds=1)
     day.reserve(STRANGER)
     # Who is sent away has the place when he comes again as he was told.
@@ -236,20 +238,6 @@ def test_the_place_that_somebody_waits_for_is_kept_from_whom_more_rejections_fol
         day.reserve(STRANGER)
     assert refusal.value.retry_after == 2
     day.reserve(OWNER)
-
-
-def test_of_all_who_wait_the_one_with_the_fewest_rejections_is_next(table: DynamoDBClient) -> None:
-    day = Day(table, 1)
-    day.attempt(Ending.GIVEN_BACK, OWNER)
-    flight = day.reserve(STRANGER)
-    for caller in (OWNER, THIRD, OWNER):
-        with pytest.raises(AttemptsInFlightError):
-            day.reserve(caller)
-    day.budget.settle(flight, Ending.GIVEN_BACK, None, day.now)
-
-    with pytest.raises(AttemptsInFlightError):
-        day.reserve(OWNER)
-    day.reserve(THIRD)
 
 
 @pytest.mark.parametrize(("limit", "of_network", "of_sim"), [(2, 1, 1), (5, 3, 4)])

@@ -364,28 +364,14 @@ def test_a_second_connection_that_is_accepted_carries_the_request_once(
     assert (len(attempts), len(server.requests)) == (4, 1)
 
 
-def test_no_second_attempt_begins_after_the_deadline(
-    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    attempts = count_attempts(monkeypatch)
-
-    def slow_to_fail() -> float:
-        clock.advance(3)  # each look at the clock is three seconds later
-        return clock.monotonic()
-
-    client = Platform(REFUSED, Limits(connect=2, read=5, deadline=5), slow_to_fail)
-
-    with pytest.raises(PlatformUnreachableError, match="TimeoutError"):
-        client.ask(REQUEST)
-
-    assert len(attempts) == 1
-
-
 @pytest.mark.parametrize(("seconds", "requests"), [(3.9, 1), (4.1, 0)])
-def test_nothing_is_sent_whose_answer_could_not_come_in_time(
+def test_nothing_is_sent_or_begun_again_whose_answer_could_not_come_in_time(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch, seconds: float, requests: int
 ) -> None:
+    attempts = list[str]()
+
     def connect(connection: HTTPConnection) -> None:
+        attempts.append(connection.host)
         clock.advance(seconds)
         HTTPConnection.connect(connection)
 
@@ -395,7 +381,7 @@ def test_nothing_is_sent_whose_answer_could_not_come_in_time(
     with Server(_keep_answering) as server, client_of(server.url, limits, clock.monotonic) as client, ending:
         client.ask(REQUEST)
 
-    assert len(server.requests) == requests
+    assert (len(attempts), len(server.requests)) == (1, requests)
 
 
 # TLS.
