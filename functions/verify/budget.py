@@ -13,9 +13,9 @@ whatever strangers send: what was given back leaves a count and a time for each 
 networks fall by their hashes. `attempts` is the set of what is spent or in flight, and never larger than the
 limit, under any concurrency. What one network may take of it is bounded: one attempt in flight, a share of
 the mismatches, a share of the attempts without a verdict. So a stranger in one network can neither fill it
-nor read from an answer how full it is. Whoever has to wait for others' attempts has the next place before
-all whose attempts came to nothing more often. The day is part of the key, and that is what resets the
-budget; the table's time to live only cleans up.
+nor read from an answer how full it is. Networks take turns: whose attempts came to nothing since somebody
+began to wait for a place lets him go first. The day is part of the key, and that is what resets the budget;
+the table's time to live only cleans up.
 
 The owner is the number, or one of the number's known devices (`verify.devices`), whose budget nobody else
 draws on.
@@ -43,7 +43,7 @@ UNJUDGED_LIMIT: Final = 10
 UNJUDGED_SHARE: Final = 5
 """How many of these one network may cause."""
 FREE_REJECTIONS: Final = 2
-"""Attempts of a network without a verdict; with more, its next ones wait for networks with as many alone."""
+"""Attempts of a network without a verdict; with more, one request alone waits for a place at a time."""
 _WAITING_SECONDS: Final = 1.0
 """How long a place is kept for a network that waits for one."""
 _RETURN_SECONDS: Final = 2.0
@@ -89,6 +89,11 @@ class Caller:
 
     network: str
     fingerprint: str
+
+    @property
+    def lane(self) -> str:
+        """What is kept of networks of whom there may be any number falls into so many lanes."""
+        return self.network[:_LANE_DIGITS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +156,14 @@ class AttemptBudget:
         self._named = [name for name in _names("", Caller("", "")) if name in f"{self._condition} {_FLY}"]
 
     def reserve(
-        self, key: str, attempt_id: str, caller: Caller, now: datetime, *, last: bool = True
+        self,
+        key: str,
+        attempt_id: str,
+        caller: Caller,
+        now: datetime,
+        *,
+        waits: bool = False,
+        last: bool = True,
     ) -> Reservation:
         """Reserve one attempt; never more than the limit, under any concurrency.
 
@@ -165,8 +177,10 @@ class AttemptBudget:
             Who attempts.
         now
             The present instant, aware.
+        waits
+            Whether the caller was refused just now, and asks again.
         last
-            Whether the caller, if refused, is sent away rather than asking again at once.
+            Whether he is sent away if he is refused.
 
         Raises
         ------
@@ -180,12 +194,14 @@ class AttemptBudget:
         except _NotReservedError as refused:
             lapsed = _flights(refused.item, now, lapsed=True)
             if not lapsed:
-                raise self._refuse(key, refused.item, caller, now, last=last) from None
+                raise self._refuse(key, refused.item, caller, now, waits=waits, last=last) from None
             self._clear(key, lapsed)
             try:
                 item = self._reserve(key, attempt_id, caller, now)
             except _NotReservedError as again:
-                raise self._refuse(key, again.item, caller, now, last=last) from None
+                raise self._refuse(key, again.item, caller, now, waits=waits, last=last) from None
+        if item.get("waiting_for") == {"S": caller.lane}:
+            self._leave(key, caller)
         names = _names(attempt_id, caller)
         return Reservation(
             key,
@@ -225,12 +241,10 @@ class AttemptBudget:
                 delete = ["attempts :attempt"]
         values: dict[str, Any] = {":attempt": {"SS": [reservation.attempt_id]}}
         sets = []
-        if ending is Ending.GIVEN_BACK:
-            sets.append("#given_back = :now")
-            values[":now"] = {"N": _milliseconds(now)}
         if delete:
             add.append("#rejections :one")
-            values[":one"] = {"N": "1"}
+            sets.append("#given_back = :now")
+            values |= {":one": {"N": "1"}, ":now": {"N": _milliseconds(now)}}
         if outcome is not None:
             sets.append("#outcome = :outcome")
             values[":outcome"] = {"S": _encode(outcome)}
@@ -271,10 +285,10 @@ class AttemptBudget:
         below_the_limit = "(attribute_not_exists(attempts) OR size(attempts) < :limit)"
         # One attempt of a network at a time.
         network_is_free = "(attribute_not_exists(#slot) OR #slot <= :now)"
-        # While one network waits for a place, those whose attempts came to nothing more often do not get it.
+        # Whose attempt came to nothing since somebody began to wait lets him go first.
         nobody_waits = (
-            "(attribute_not_exists(#rejections) OR attribute_not_exists(waiting) OR waiting <= :now"
-            " OR #rejections <= waiting_rejections)"
+            "(attribute_not_exists(#given_back) OR attribute_not_exists(waiting) OR waiting <= :now"
+            " OR #given_back < waiting_since)"
         )
         within_bounds = " AND ".join(
             f"(attribute_not_exists({name}) OR size({name}) < :bound{bound})"
@@ -336,7 +350,7 @@ class AttemptBudget:
                 raise
 
     def _refuse(
-        self, key: str, item: Mapping[str, Any], caller: Caller, now: datetime, *, last: bool
+        self, key: str, item: Mapping[str, Any], caller: Caller, now: datetime, *, waits: bool, last: bool
     ) -> RefusedError:
         """Return why there is no attempt: of others it says only that the day is used up.
 
@@ -348,39 +362,51 @@ class AttemptBudget:
         if used_up or _size(item, "attempts") - len(in_flight) >= self._limit:
             return AttemptsExhaustedError("the day's attempts are used up", seconds_left(key, now))
         present = int(_milliseconds(now))
-        slot = _number(item, names["#slot"])
-        rejections = _number(item, names["#rejections"])
-        free_at = slot if slot > present else min(in_flight.values(), default=present)
-        if _number(item, "waiting_rejections") < rejections:
-            free_at = max(free_at, _number(item, "waiting"))
+        slot, given_back, kept_until = (
+            _number(item, name) for name in (names["#slot"], names["#given_back"], "waiting")
+        )
         # Given back by an environment whose clock is ahead, or since this one looked at its own.
-        overtaken = _number(item, names["#given_back"]) > present
+        overtaken = given_back > present
+        has_to_yield = kept_until > present and given_back >= _number(item, "waiting_since")
+        free_at = slot if slot > present else min(in_flight.values(), default=present)
+        retry_after = max(-((present - max(free_at, kept_until if has_to_yield else 0)) // 1000), 1)
+        may_be_next = slot <= present and not (overtaken or has_to_yield)
         worth_waiting = (
             overtaken
-            or rejections <= FREE_REJECTIONS
-            or (slot <= present and rejections <= _most_rejections(item, present))
+            or _number(item, names["#rejections"]) <= FREE_REJECTIONS
+            or (may_be_next and (waits or kept_until <= present))
         )
-        retry_after = max(-((present - free_at) // 1000), 1)
-        if slot <= present and worth_waiting and not overtaken:
-            kept = retry_after + _RETURN_SECONDS if last else _WAITING_SECONDS
-            self._keep_place(key, rejections, now, kept)
+        if may_be_next and worth_waiting:
+            seconds = retry_after + _RETURN_SECONDS if last else _WAITING_SECONDS
+            self._keep_place(key, caller, now, seconds, is_kept=kept_until > present)
         return AttemptsInFlightError(retry_after, worth_waiting=worth_waiting)
 
-    def _keep_place(self, key: str, rejections: int, now: datetime, seconds: float) -> None:
-        """Keep the next place for a network, unless one with fewer rejections waits."""
+    def _keep_place(self, key: str, caller: Caller, now: datetime, seconds: float, *, is_kept: bool) -> None:
+        """Keep the next place, also longer than for others who wait, from those who had theirs since."""
+        began = "" if is_kept else ", waiting_since = :now"
+        nobody_waits = "attribute_not_exists(waiting) OR waiting <= :now"
         with suppress(ClientError):  # else nobody knows of it, and the answer is the same
             self._client.update_item(
                 TableName=self._table_name,
                 Key={"id": {"S": key}},
-                UpdateExpression="SET waiting = :until, waiting_rejections = :rejections",
-                ConditionExpression=(
-                    "attribute_not_exists(waiting) OR waiting <= :now OR waiting_rejections >= :rejections"
-                ),
+                UpdateExpression=f"SET waiting = :until, waiting_for = :lane{began}",
+                ConditionExpression="waiting > :now AND waiting < :until" if is_kept else nobody_waits,
                 ExpressionAttributeValues={
                     ":now": {"N": _milliseconds(now)},
                     ":until": {"N": _milliseconds(now, seconds)},
-                    ":rejections": {"N": str(rejections)},
+                    ":lane": {"S": caller.lane},
                 },
+            )
+
+    def _leave(self, key: str, caller: Caller) -> None:
+        """Keep the next place no longer: the one for whom it was has it."""
+        with suppress(ClientError):
+            self._client.update_item(
+                TableName=self._table_name,
+                Key={"id": {"S": key}},
+                UpdateExpression="REMOVE waiting, waiting_for, waiting_since",
+                ConditionExpression="waiting_for = :lane",
+                ExpressionAttributeValues={":lane": {"S": caller.lane}},
             )
 
 
@@ -423,15 +449,14 @@ def item_refused(error: ClientError, client: DynamoDBClient, table_name: str, ke
 
 
 def _names(attempt_id: str, caller: Caller) -> dict[str, str]:
-    lane = caller.network[:_LANE_DIGITS]
     return {
         "#flight": f"flight {attempt_id}",
         "#outcome": f"outcome {attempt_id}",
         "#slot": f"slot {caller.network}",
         "#spent": f"spent by {caller.network}",
         "#unjudged": f"unjudged by {caller.network}",
-        "#rejections": f"rejections of {lane}",
-        "#given_back": f"given back by {lane}",
+        "#rejections": f"rejections of {caller.lane}",
+        "#given_back": f"given back by {caller.lane}",
         "#network_mismatches": f"mismatches of {caller.network}",
         "#sim_mismatches": f"mismatches with {caller.fingerprint}",
     }
@@ -446,16 +471,6 @@ def _flights(item: Mapping[str, Any], now: datetime, *, lapsed: bool) -> dict[st
         if name.startswith("flight ")
     }
     return {attempt: end for attempt, end in ends.items() if (end <= present) is lapsed}
-
-
-def _most_rejections(item: Mapping[str, Any], present: int) -> int:
-    """Return the most rejections that a network in flight had, by its lane."""
-    lanes = [
-        name.removeprefix("slot ")[:_LANE_DIGITS]
-        for name in item
-        if name.startswith("slot ") and _number(item, name) > present
-    ]
-    return max((_number(item, f"rejections of {lane}") for lane in lanes), default=0)
 
 
 def _size(item: Mapping[str, Any], name: str) -> int:

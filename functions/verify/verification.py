@@ -9,12 +9,13 @@ try again at once.
 """
 
 import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import unquote, unquote_plus
 
 from cmpassport.errors import RefusedError
 from cmpassport.problems import Problem
@@ -54,8 +55,6 @@ _CALLER_DIGITS: Final = 16
 
 _QUOTED: Final = 128
 _TASK_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}", re.ASCII)
-_UNESCAPED: Final = "!*'()"
-"""What encodeURIComponent leaves as it is, beside what `quote` does."""
 _TELLING: Final = 6
 """Characters from which on a repeated text says something of the request."""
 
@@ -238,12 +237,12 @@ class Verifier:
         try:
             request, reservation = self._prepare(attempt)
         except Exception:
-            self._release(claim)
+            self._release(attempt)
             raise
         try:
             return self._ask(request, attempt, reservation)
         except PlatformUnreachableError:
-            self._release(claim)
+            self._release(attempt)
             raise
 
     def _prepare(self, attempt: _Attempt) -> tuple[bytes, Reservation]:
@@ -314,12 +313,17 @@ class Verifier:
     def _reserve(self, attempt: _Attempt) -> Reservation:
         """Reserve an attempt; wait a little for others that are under way."""
         patient_until = min(self._monotonic() + PATIENCE_SECONDS, attempt.ends_at - SETTLE_SECONDS)
-        pause = _PAUSE_SECONDS
+        pause, waits = _PAUSE_SECONDS, False
         while True:
             last = self._monotonic() + pause > patient_until
             try:
                 return self._attempts.reserve(
-                    attempt.claim.day_key, attempt.msg_id, attempt.caller, self._now(), last=last
+                    attempt.claim.day_key,
+                    attempt.msg_id,
+                    attempt.caller,
+                    self._now(),
+                    waits=waits,
+                    last=last,
                 )
             except AttemptsInFlightError as error:
                 if last or not error.worth_waiting:
@@ -329,6 +333,7 @@ class Verifier:
                 _refused(error, attempt)
                 raise
             self._sleep(pause)
+            waits = True
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     def _without_answer(
@@ -391,9 +396,10 @@ class Verifier:
         except Exception as error:  # noqa: BLE001 - the verdict counts
             logger.warning("a mismatch could not be counted", extra=describe(error))
 
-    def _release(self, claim: Claim) -> None:
+    def _release(self, attempt: _Attempt) -> None:
         try:
-            self._tokens.release(claim)
+            self._check_page_waits(attempt)
+            self._tokens.release(attempt.claim)
         except Exception as error:  # noqa: BLE001 - the error that led here counts; the claim lapses by itself
             count(Metric.ATTEMPT_NOT_SETTLED)
             logger.warning("a token could not be released", extra=describe(error))
@@ -434,11 +440,13 @@ def _report(code: ReturnCode, outcome: Outcome, attempt: _Attempt) -> None:
 def _quotable(text: str, submission: Submission) -> str:
     """Return the platform's text if it is short, printable and repeats nothing of the request; else ''.
 
-    Digits of any script are told, and what the page has encoded also where it is decoded.
+    Numerals of any script are told, and what the page has encoded also where it is decoded.
     """
-    parts = (submission.token, submission.user_information, submission.expand_params or "")
-    digits = "".join(str(int(character)) for character in text if character.isdecimal())
-    if len(text) > _QUOTED or not text.isprintable() or submission.number in digits:
+    if not text or len(text) > _QUOTED or not text.isprintable():
         return ""
-    encoded = quote(text, _UNESCAPED)
-    return "" if any(part in text or part in encoded for part in parts if len(part) >= _TELLING) else text
+    digits = "".join(f"{unicodedata.numeric(each):g}" for each in text if each.isnumeric())
+    parts = (submission.token, submission.user_information, submission.expand_params or "")
+    forms = {form for part in parts for form in (part, unquote(part), unquote_plus(part))}
+    shown = (text, unquote(text))
+    repeats = any(form in each for form in forms if len(form) >= _TELLING for each in shown)
+    return "" if repeats or submission.number in digits else text

@@ -209,33 +209,48 @@ def test_one_network_has_one_attempt_in_flight_which_is_waited_for_unless_many_c
         assert day.reserve(other).attempts_left == 4
 
 
-def test_a_place_that_is_waited_for_is_kept_for_the_one_with_the_fewest_rejections(
+def test_whose_attempt_came_to_nothing_since_somebody_began_to_wait_lets_him_go_first(
     table: DynamoDBClient,
 ) -> None:
     day = Day(table, 1)
-    for caller in [OWNER] * 3 + [STRANGER] * 5:
+    for caller in [OWNER] * 3 + [STRANGER] * 3:
         day.attempt(Ending.GIVEN_BACK, caller)
     flight = day.reserve(STRANGER)
-    for caller in (OWNER, THIRD, OWNER):
+    for _ in range(2):
+        day.now += timedelta(milliseconds=500)
         with pytest.raises(AttemptsInFlightError) as refusal:
-            day.reserve(caller, last=False)
+            day.reserve(OWNER, last=False, waits="waiting" in day.item())
         assert refusal.value.worth_waiting
-
-    day.budget.settle(flight, Ending.GIVEN_BACK, None, day.now)
-
-    for caller in (STRANGER, OWNER):
-        with pytest.raises(AttemptsInFlightError) as refusal:
-            day.reserve(caller)
-        assert (refusal.value.retry_after, refusal.value.worth_waiting) == (1, False)
-    day.budget.settle(day.reserve(THIRD), Ending.GIVEN_BACK, None, day.now)
-    day.now += timedelta(seconds=1)
-    day.reserve(STRANGER)
-    # Who is sent away has the place when he comes again as he was told.
     with pytest.raises(AttemptsInFlightError) as refusal:
-        day.reserve(OWNER)
-    day.now += timedelta(seconds=refusal.value.retry_after or 0)
+        day.reserve(OWNER)  # another request of his network, of which one waits
+    assert not refusal.value.worth_waiting
+
+    day.budget.settle(flight, Ending.UNJUDGED, None, day.now)
+
     with pytest.raises(AttemptsInFlightError) as refusal:
         day.reserve(STRANGER)
+    assert (refusal.value.retry_after, refusal.value.worth_waiting) == (1, False)
+    day.budget.settle(day.reserve(THIRD), Ending.GIVEN_BACK, None, day.now)  # had none since
+    with pytest.raises(AttemptsInFlightError):
+        day.reserve(THIRD)
+    day.budget.settle(day.reserve(OWNER), Ending.GIVEN_BACK, None, day.now)
+    day.reserve(STRANGER)
+
+
+def test_who_is_sent_away_has_the_place_when_he_comes_again_as_he_was_told(table: DynamoDBClient) -> None:
+    day = Day(table, 1)
+    flight = day.reserve(STRANGER)
+    with pytest.raises(AttemptsInFlightError) as refusal:
+        day.reserve(OWNER)
+    day.now += timedelta(seconds=1)
+    with pytest.raises(AttemptsInFlightError):
+        day.reserve(THIRD, last=False)  # which takes nothing of it away
+    day.budget.settle(flight, Ending.GIVEN_BACK, None, day.now)
+    day.now += timedelta(seconds=(refusal.value.retry_after or 0) - 1)
+
+    with pytest.raises(AttemptsInFlightError) as refusal:
+        day.reserve(STRANGER)
+
     assert refusal.value.retry_after == 2
     day.reserve(OWNER)
 
