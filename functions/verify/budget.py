@@ -201,7 +201,7 @@ class AttemptBudget:
             except _NotReservedError as again:
                 raise self._refuse(key, again.item, caller, now, waits=waits, last=last) from None
         if item.get("waiting_for") == {"S": caller.lane}:
-            self._leave(key, caller)
+            self._note(key, caller, "REMOVE waiting, waiting_for, waiting_since", "waiting_for = :lane", {})
         names = _names(attempt_id, caller)
         return Reservation(
             key,
@@ -377,36 +377,23 @@ class AttemptBudget:
             or (may_be_next and (waits or kept_until <= present))
         )
         if may_be_next and worth_waiting:
-            seconds = retry_after + _RETURN_SECONDS if last else _WAITING_SECONDS
-            self._keep_place(key, caller, now, seconds, is_kept=kept_until > present)
+            until = _milliseconds(now, retry_after + _RETURN_SECONDS if last else _WAITING_SECONDS)
+            began, condition = ", waiting_since = :now", "attribute_not_exists(waiting) OR waiting <= :now"
+            if kept_until > present:  # for others; who has to yield does so longer
+                began, condition = "", "waiting > :now AND waiting < :until"
+            values = {":now": {"N": str(present)}, ":until": {"N": until}}
+            self._note(key, caller, f"SET waiting = :until, waiting_for = :lane{began}", condition, values)
         return AttemptsInFlightError(retry_after, worth_waiting=worth_waiting)
 
-    def _keep_place(self, key: str, caller: Caller, now: datetime, seconds: float, *, is_kept: bool) -> None:
-        """Keep the next place, also longer than for others who wait, from those who had theirs since."""
-        began = "" if is_kept else ", waiting_since = :now"
-        nobody_waits = "attribute_not_exists(waiting) OR waiting <= :now"
-        with suppress(ClientError):  # else nobody knows of it, and the answer is the same
-            self._client.update_item(
-                TableName=self._table_name,
-                Key={"id": {"S": key}},
-                UpdateExpression=f"SET waiting = :until, waiting_for = :lane{began}",
-                ConditionExpression="waiting > :now AND waiting < :until" if is_kept else nobody_waits,
-                ExpressionAttributeValues={
-                    ":now": {"N": _milliseconds(now)},
-                    ":until": {"N": _milliseconds(now, seconds)},
-                    ":lane": {"S": caller.lane},
-                },
-            )
-
-    def _leave(self, key: str, caller: Caller) -> None:
-        """Keep the next place no longer: the one for whom it was has it."""
+    def _note(self, key: str, caller: Caller, update: str, condition: str, values: Mapping[str, Any]) -> None:
+        """Note that somebody waits, or waits no longer; where that fails, the answer is the same."""
         with suppress(ClientError):
             self._client.update_item(
                 TableName=self._table_name,
                 Key={"id": {"S": key}},
-                UpdateExpression="REMOVE waiting, waiting_for, waiting_since",
-                ConditionExpression="waiting_for = :lane",
-                ExpressionAttributeValues={":lane": {"S": caller.lane}},
+                UpdateExpression=update,
+                ConditionExpression=condition,
+                ExpressionAttributeValues={":lane": {"S": caller.lane}, **values},
             )
 
 

@@ -313,17 +313,12 @@ class Verifier:
     def _reserve(self, attempt: _Attempt) -> Reservation:
         """Reserve an attempt; wait a little for others that are under way."""
         patient_until = min(self._monotonic() + PATIENCE_SECONDS, attempt.ends_at - SETTLE_SECONDS)
-        pause, waits = _PAUSE_SECONDS, False
+        key, pause, waits = attempt.claim.day_key, _PAUSE_SECONDS, False
         while True:
             last = self._monotonic() + pause > patient_until
             try:
                 return self._attempts.reserve(
-                    attempt.claim.day_key,
-                    attempt.msg_id,
-                    attempt.caller,
-                    self._now(),
-                    waits=waits,
-                    last=last,
+                    key, attempt.msg_id, attempt.caller, self._now(), waits=waits, last=last
                 )
             except AttemptsInFlightError as error:
                 if last or not error.worth_waiting:
@@ -438,10 +433,7 @@ def _report(code: ReturnCode, outcome: Outcome, attempt: _Attempt) -> None:
 
 
 def _quotable(text: str, submission: Submission) -> str:
-    """Return the platform's text if it is short, printable and repeats nothing of the request; else ''.
-
-    Numerals of any script are told, and what the page has encoded also where it is decoded.
-    """
+    """Return the platform's text if it is short, printable and repeats nothing of the request; else ''."""
     if not text or len(text) > _QUOTED or not text.isprintable():
         return ""
     digits = "".join(f"{unicodedata.numeric(each):g}" for each in text if each.isnumeric())

@@ -209,9 +209,7 @@ def test_one_network_has_one_attempt_in_flight_which_is_waited_for_unless_many_c
         assert day.reserve(other).attempts_left == 4
 
 
-def test_whose_attempt_came_to_nothing_since_somebody_began_to_wait_lets_him_go_first(
-    table: DynamoDBClient,
-) -> None:
+def test_whose_attempt_came_to_nothing_since_somebody_waits_lets_him_go_first(table: DynamoDBClient) -> None:
     day = Day(table, 1)
     for caller in [OWNER] * 3 + [STRANGER] * 3:
         day.attempt(Ending.GIVEN_BACK, caller)

@@ -231,9 +231,7 @@ def test_a_mismatch_of_keys_alone_has_both_fetched_anew_for_the_next_request(
 # Where the table fails in the middle, and what earlier releases left in it.
 
 
-@pytest.mark.parametrize(
-    ("code", "undone"), [("001", "a mismatch could not"), ("120020", "an attempt could not")]
-)
+@pytest.mark.parametrize(("code", "undone"), [("001", "a mismatch could"), ("120020", "an attempt could")])
 def test_a_page_that_has_waited_long_is_answered_first(
     world: World, table: DynamoDBClient, logged: Log, code: str, undone: str
 ) -> None:
