@@ -29,7 +29,7 @@ from datetime import date, datetime, time, timedelta
 from itertools import islice
 from typing import Any, Final
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from cmpassport.aws import DynamoDBClient
 from cmpassport.clock import SHANGHAI
@@ -43,9 +43,9 @@ UNJUDGED_LIMIT: Final = 10
 UNJUDGED_SHARE: Final = 5
 """How many of these one network may cause."""
 FREE_REJECTIONS: Final = 2
-"""Attempts of a network without a verdict; with more, one request alone waits for a place at a time."""
-_WAITING_SECONDS: Final = 1.0
-"""How long a place is kept for a network that waits for one."""
+"""Attempts of a lane without a verdict; with more, one request alone waits for a place at a time."""
+_WAITING_SECONDS: Final = 2.0
+"""How long a place is kept for a network that waits for one, whose clock may be another."""
 _RETURN_SECONDS: Final = 2.0
 """How long after the time that it was told, for a network that was sent away."""
 _LANE_DIGITS: Final = 3
@@ -67,7 +67,7 @@ class AttemptsInFlightError(RefusedError):
     Attributes
     ----------
     worth_waiting
-        Whether they will soon be over: not where the caller's own attempts keep coming to nothing.
+        Whether to ask again at once: not where the caller's own attempts keep coming to nothing.
     """
 
     def __init__(self, retry_after: int, *, worth_waiting: bool) -> None:
@@ -286,9 +286,9 @@ class AttemptBudget:
         # One attempt of a network at a time.
         network_is_free = "(attribute_not_exists(#slot) OR #slot <= :now)"
         # Whose attempt came to nothing since somebody began to wait lets him go first.
-        nobody_waits = (
+        is_his_turn = (
             "(attribute_not_exists(#given_back) OR attribute_not_exists(waiting) OR waiting <= :now"
-            " OR #given_back < waiting_since)"
+            " OR #given_back < waiting_since OR waiting_for = :lane)"
         )
         within_bounds = " AND ".join(
             f"(attribute_not_exists({name}) OR size({name}) < :bound{bound})"
@@ -301,7 +301,7 @@ class AttemptBudget:
             "attribute_not_exists(#outcome) AND (attribute_not_exists(#given_back) OR #given_back <= :now)"
         )
 
-        free = f"{below_the_limit} AND {network_is_free} AND {nobody_waits} AND {within_bounds}"
+        free = f"{below_the_limit} AND {network_is_free} AND {is_his_turn} AND {within_bounds}"
         return f"{not_settled} AND ({reserved_already} OR ({free}))"
 
     def _reserve(self, key: str, attempt_id: str, caller: Caller, now: datetime) -> Mapping[str, Any]:
@@ -317,6 +317,7 @@ class AttemptBudget:
                 ExpressionAttributeValues={
                     ":attempt": {"SS": [attempt_id]},
                     ":attempt_id": {"S": attempt_id},
+                    ":lane": {"S": caller.lane},
                     **self._limits,
                     ":now": {"N": _milliseconds(now)},
                     ":until": {"N": _milliseconds(now, FLIGHT_SECONDS)},
@@ -367,7 +368,8 @@ class AttemptBudget:
         )
         # Given back by an environment whose clock is ahead, or since this one looked at its own.
         overtaken = given_back > present
-        has_to_yield = kept_until > present and given_back >= _number(item, "waiting_since")
+        is_his = item.get("waiting_for") == {"S": caller.lane}
+        has_to_yield = kept_until > present and given_back >= _number(item, "waiting_since") and not is_his
         free_at = slot if slot > present else min(in_flight.values(), default=present)
         retry_after = max(-((present - max(free_at, kept_until if has_to_yield else 0)) // 1000), 1)
         may_be_next = slot <= present and not (overtaken or has_to_yield)
@@ -376,8 +378,9 @@ class AttemptBudget:
             or _number(item, names["#rejections"]) <= FREE_REJECTIONS
             or (may_be_next and (waits or kept_until <= present))
         )
-        if may_be_next and worth_waiting:
-            until = _milliseconds(now, retry_after + _RETURN_SECONDS if last else _WAITING_SECONDS)
+        if may_be_next and (worth_waiting or is_his):
+            is_sent_away = last or not worth_waiting
+            until = _milliseconds(now, retry_after + _RETURN_SECONDS if is_sent_away else _WAITING_SECONDS)
             began, condition = ", waiting_since = :now", "attribute_not_exists(waiting) OR waiting <= :now"
             if kept_until > present:  # for others; who has to yield does so longer
                 began, condition = "", "waiting > :now AND waiting < :until"
@@ -387,7 +390,7 @@ class AttemptBudget:
 
     def _note(self, key: str, caller: Caller, update: str, condition: str, values: Mapping[str, Any]) -> None:
         """Note that somebody waits, or waits no longer; where that fails, the answer is the same."""
-        with suppress(ClientError):
+        with suppress(ClientError, BotoCoreError):
             self._client.update_item(
                 TableName=self._table_name,
                 Key={"id": {"S": key}},

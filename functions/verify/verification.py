@@ -114,7 +114,7 @@ class _Attempt:
     number_hash: str
     claim: Claim
     caller: Caller
-    network: str
+    network_hash: str
     is_known: bool
     ends_at: float
 
@@ -213,7 +213,7 @@ class Verifier:
                 network[:_CALLER_DIGITS],
                 keyed_hash(pepper, Salt.SIM, submission.user_information)[:_CALLER_DIGITS],
             ),
-            network=network,
+            network_hash=network,
             is_known=device is not None,
             ends_at=began + REQUEST_SECONDS,
         )
@@ -250,7 +250,7 @@ class Verifier:
         credentials = self._keyring.credentials(partial(self._check_time, attempt, SECRET_SECONDS))
         instant = self._now()
         if not attempt.is_known:
-            self._client_may(self._clients.check_mismatches, attempt.network, attempt, instant)
+            self._client_may(self._clients.check_mismatches, attempt.network_hash, attempt, instant)
         # Written before the attempt is reserved: nothing but the call itself can fail between the two.
         request = write_request(attempt.submission, credentials, msg_id=attempt.msg_id, instant=instant)
         self._check_time(attempt, self._platform.seconds)
@@ -387,7 +387,7 @@ class Verifier:
     def _count_mismatch(self, attempt: _Attempt) -> None:
         try:
             self._check_page_waits(attempt)
-            self._clients.count_mismatch(attempt.network, self._now())
+            self._clients.count_mismatch(attempt.network_hash, self._now())
         except Exception as error:  # noqa: BLE001 - the verdict counts
             logger.warning("a mismatch could not be counted", extra=describe(error))
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
 from cmpassport.aws import DynamoDBClient
 from cmpassport.clock import SHANGHAI
@@ -227,7 +228,7 @@ def test_whose_attempt_came_to_nothing_since_somebody_waits_lets_him_go_first(ta
 
     with pytest.raises(AttemptsInFlightError) as refusal:
         day.reserve(STRANGER)
-    assert (refusal.value.retry_after, refusal.value.worth_waiting) == (1, False)
+    assert (refusal.value.retry_after, refusal.value.worth_waiting) == (16, False)  # longer for the second
     day.budget.settle(day.reserve(THIRD), Ending.GIVEN_BACK, None, day.now)  # had none since
     with pytest.raises(AttemptsInFlightError):
         day.reserve(THIRD)
@@ -250,6 +251,12 @@ def test_who_is_sent_away_has_the_place_when_he_comes_again_as_he_was_told(table
         day.reserve(STRANGER)
 
     assert refusal.value.retry_after == 2
+
+    def fail(params: dict[str, Any], **_: Any) -> None:
+        if b"REMOVE waiting" in params["body"]:
+            raise ReadTimeoutError(endpoint_url="")
+
+    day.table.meta.events.register("before-call.dynamodb.UpdateItem", fail)
     day.reserve(OWNER)
 
 
