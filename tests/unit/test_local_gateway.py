@@ -53,9 +53,6 @@ def cors(response: TestResponse) -> dict[str, str]:
     return {name.removeprefix(start): value for name, value in headers if name.startswith(start)}
 
 
-# --- Events -----------------------------------------------------------------------------------------------
-
-
 def test_an_event_is_of_payload_format_2_field_by_field(client: Client, functions: Functions) -> None:
     headers = {"User-Agent": "phone", "Cookie": "one=1; two=2", "X-Forwarded-For": "1.2.3.4"}
     target = "/verify?a=1&a=2&b=%E5%8F%B7&empty="
@@ -110,9 +107,6 @@ def test_a_body_comes_as_text_or_as_base64_by_its_type(
     (event,) = functions.events
     assert event["isBase64Encoded"] is binary
     assert (base64.b64decode(event["body"]).decode() if binary else event["body"]) == "号"
-
-
-# --- Refusals ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -307,9 +307,6 @@ def test_every_switch_is_taken(everything: list[tuple[str, Made]]) -> None:
     assert [(name, made.values) for name, made in everything if refusals(name, made.values)] == []
 
 
-# --- The application ------------------------------------------------------------------------------------
-
-
 MEMBERS: Final = ("status", "integrationLatency", "error")
 # What the access log has of these for a request.
 LOGGED: Final = {
@@ -411,9 +408,6 @@ def test_roles_allow_this_stacks_own_and_nothing_else(key: str) -> None:
     decrypting = {"DecryptTheSecrets", "DecryptThePepper", "DecryptTheTablesKey"} if key else set()
     assert {each["Sid"] for each in statements if "kms:Decrypt" in each["Action"]} == decrypting
     assert all(each["Condition"]["StringEquals"] for each in statements if each["Action"] == "kms:Decrypt")
-
-
-# --- The network and the alarms -------------------------------------------------------------------------
 
 
 def test_the_verification_calls_by_http_only_the_platform() -> None:
