@@ -434,11 +434,13 @@ def _report(code: ReturnCode, outcome: Outcome, attempt: _Attempt) -> None:
 
 def _quotable(text: str, submission: Submission) -> str:
     """Return the platform's text if it is short, printable and repeats nothing of the request; else ''."""
-    if not text or len(text) > _QUOTED or not text.isprintable():
+    if len(text) > _QUOTED or not text.isprintable():
         return ""
+    if len(text) < _TELLING:
+        return text
     digits = "".join(f"{unicodedata.numeric(each):g}" for each in text if each.isnumeric())
     parts = (submission.token, submission.user_information, submission.expand_params or "")
-    forms = {form for part in parts for form in (part, unquote(part), unquote_plus(part))}
-    shown = (text, unquote(text))
+    forms = {*parts, *map(unquote, parts), *(unquote_plus(part) for part in parts if "+" in part)}
+    shown = {text, unquote(text)}
     repeats = any(form in each for form in forms if len(form) >= _TELLING for each in shown)
     return "" if repeats or submission.number in digits else text
