@@ -137,7 +137,9 @@ def _is_verdict(text: str, code: str) -> bool:
 
 
 def _trimmed(value: object) -> Mapping[str, object]:
-    return {key.strip(): member for key, member in value.items()} if isinstance(value, dict) else {}
+    members = value if isinstance(value, dict) else {}
+    trimmed = {key.strip(): member for key, member in members.items()}
+    return trimmed if len(trimmed) == len(members) else {}  # one that is there twice is none
 
 
 TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
