@@ -363,9 +363,8 @@ class AttemptBudget:
         if used_up or _size(item, "attempts") - len(in_flight) >= self._limit:
             return AttemptsExhaustedError("the day's attempts are used up", seconds_left(key, now))
         present = int(_milliseconds(now))
-        slot, given_back, kept_until = (
-            _number(item, name) for name in (names["#slot"], names["#given_back"], "waiting")
-        )
+        slot, given_back = (_number(item, names[name]) for name in ("#slot", "#given_back"))
+        kept_until = _number(item, "waiting")
         # Given back by an environment whose clock is ahead, or since this one looked at its own.
         overtaken = given_back > present
         is_his = item.get("waiting_for") == {"S": caller.lane}

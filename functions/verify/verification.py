@@ -438,9 +438,10 @@ def _quotable(text: str, submission: Submission) -> str:
         return ""
     if len(text) < _TELLING:
         return text
-    digits = "".join(f"{unicodedata.numeric(each):g}" for each in text if each.isnumeric())
+    numerals = [each for each in text if each.isnumeric()]
+    digits = filter(str.isascii, numerals), (f"{unicodedata.numeric(each):g}" for each in numerals)
     parts = (submission.token, submission.user_information, submission.expand_params or "")
     forms = {*parts, *map(unquote, parts), *(unquote_plus(part) for part in parts if "+" in part)}
     shown = {text, unquote(text)}
     repeats = any(form in each for form in forms if len(form) >= _TELLING for each in shown)
-    return "" if repeats or submission.number in digits else text
+    return "" if repeats or any(submission.number in "".join(each) for each in digits) else text

@@ -186,7 +186,13 @@ def test_a_place_that_comes_too_late_is_given_back(
     "text",
     [
         *(NUMBER, "is 139-1234 5678", "１３９１２３４５６７８", "١٣٩١٢٣٤٥٦٧٨"),
-        *("¹³⁹ ①②③ ④五六 ７８", f"token={TOKEN};", USER_INFORMATION, "a planted+information=="),
+        *(
+            "¹³⁹ ①②③ ④五六 ７８",
+            "139一12345678",
+            f"token={TOKEN};",
+            USER_INFORMATION,
+            "a planted+information==",
+        ),
         *("x" * 129, "two\nlines", "\ud800", "\x1b[31mred", "\u202ereversed"),
     ],
 )
