@@ -186,14 +186,8 @@ def test_a_place_that_comes_too_late_is_given_back(
     "text",
     [
         *(NUMBER, "is 139-1234 5678", "１３９１２３４５６７８", "١٣٩١٢٣٤٥٦٧٨"),
-        *(
-            "¹³⁹ ①②③ ④五六 ７８",
-            "139一12345678",
-            f"token={TOKEN};",
-            USER_INFORMATION,
-            "a planted+information==",
-        ),
-        *("x" * 129, "two\nlines", "\ud800", "\x1b[31mred", "\u202ereversed"),
+        *("¹³⁹ ①②③ ④五六 ７８", f"token={TOKEN};", USER_INFORMATION, "a planted+information=="),
+        *("139一12345678", "x" * 129, "two\nlines", "\ud800", "\x1b[31mred", "\u202ereversed"),
     ],
 )
 def test_what_repeats_the_request_or_is_odd_is_not_passed_on_or_logged(
